@@ -1,0 +1,107 @@
+package group
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Class is what matters here of a VolumeSnapshotClass or a VolumeGroupSnapshotClass.
+type Class struct {
+	Name, Driver string
+	// Default: annotated as its driver's default. Labelled: carries Velero's class label.
+	Default, Labelled bool
+}
+
+// Choice is a class and the rule by which it was chosen, or, where Name is empty, the classes that tied.
+type Choice struct {
+	Name string
+	// How completes "chosen as ...": `annotation of claim "data"`, "the only class of driver".
+	How string
+	// Tied are the candidates, by name, where none could be chosen; empty where the driver has none at all.
+	Tied []string
+}
+
+// Named is a class name that somebody wrote down, and where.
+type Named struct {
+	Name, Where string
+}
+
+// ChooseGroupSnapshotClass picks the VolumeGroupSnapshotClass for a driver. named are the annotations that name one, in
+// order of precedence (claims before Namespace); the first that is not empty wins, whether or not it exists. Then: the
+// one class labelled for Velero, the one default, the only one.
+func ChooseGroupSnapshotClass(driver string, named []Named, classes []Class) Choice {
+	return choose(driver, named, classes, true)
+}
+
+// ChooseSnapshotClass picks the VolumeSnapshotClass for members on a driver, by the order of ChooseGroupSnapshotClass
+// but for its last step: an only class that is not marked default is not what snapshot-controller would take.
+func ChooseSnapshotClass(driver string, named []Named, classes []Class) Choice {
+	return choose(driver, named, classes, false)
+}
+
+func choose(driver string, named []Named, classes []Class, onlyOne bool) Choice {
+	for _, n := range named {
+		if n.Name != "" {
+			return Choice{Name: n.Name, How: n.Where}
+		}
+	}
+	own := slices.DeleteFunc(slices.Clone(classes), func(c Class) bool { return c.Driver != driver })
+	slices.SortFunc(own, func(a, b Class) int { return cmpName(a.Name, b.Name) })
+	if c, ok := single(own, func(c Class) bool { return c.Labelled }); ok {
+		return Choice{Name: c.Name, How: "the one class of the driver labelled for Velero"}
+	}
+	if c, ok := single(own, func(c Class) bool { return c.Default }); ok {
+		return Choice{Name: c.Name, How: "the one default class of the driver"}
+	}
+	if onlyOne && len(own) == 1 {
+		return Choice{Name: own[0].Name, How: "the only class of the driver"}
+	}
+	return Choice{Tied: names(own)}
+}
+
+// Defaults are the names of the driver's classes that are marked default, sorted.
+func Defaults(driver string, classes []Class) []string {
+	return names(slices.DeleteFunc(slices.Clone(classes), func(c Class) bool { return c.Driver != driver || !c.Default }))
+}
+
+func single(classes []Class, fits func(Class) bool) (Class, bool) {
+	var found []Class
+	for _, c := range classes {
+		if fits(c) {
+			found = append(found, c)
+		}
+	}
+	if len(found) != 1 {
+		return Class{}, false
+	}
+	return found[0], true
+}
+
+func names(classes []Class) []string {
+	out := make([]string, 0, len(classes))
+	for _, c := range classes {
+		out = append(out, c.Name)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func cmpName(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// NamedByClaim is the annotation of a claim that names a class; key is one of the VeleroClaim…Annotation keys.
+func NamedByClaim(claim, key string, annotations map[string]string) Named {
+	return Named{Name: annotations[key], Where: fmt.Sprintf("annotation %s of claim %q", key, claim)}
+}
+
+// NamedByNamespace is the annotation of the Namespace that names a class.
+func NamedByNamespace(key, class string) Named {
+	return Named{Name: class, Where: fmt.Sprintf("annotation %s of the namespace", key)}
+}

@@ -1,0 +1,71 @@
+package group
+
+// Labels and annotations that users write on a Namespace. The README and docs/annotations.md describe each.
+const (
+	// OptInLabel on a Namespace, with value OptInValue, places it under the product's care.
+	OptInLabel = "snapshot-group"
+	OptInValue = "enabled"
+
+	LabelKeyAnnotation           = "snapshot-group/label-key"
+	RunNowAnnotation             = "snapshot-group/run-now"
+	TimeoutAnnotation            = "snapshot-group/timeout"
+	WorkflowAnnotation           = "snapshot-group/workflow"
+	LabelsAnnotation             = "snapshot-group/labels"
+	GroupSnapshotClassAnnotation = "snapshot-group/group-snapshot-class"
+	SnapshotClassAnnotation      = "snapshot-group/snapshot-class"
+)
+
+// Annotations that the loop writes on a Namespace, by server-side apply under FieldOwner.
+const (
+	// LastRunAnnotation holds LastRun as JSON.
+	LastRunAnnotation = "snapshot-group/last-run"
+
+	// FieldOwner is the server-side apply field owner of everything that the product writes on objects of others.
+	FieldOwner = "snapshot-group"
+)
+
+// Labels that the product writes on what a run makes.
+const (
+	GroupLabel   = "snapshot-group/group"
+	RunLabel     = "snapshot-group/run"
+	TriggerLabel = "snapshot-group/trigger"
+	// ClaimLabel holds LabelValue of the claim's name; where that is a hash, an annotation of the same key holds the name.
+	ClaimLabel = "snapshot-group/claim"
+	// ClaimSpecAnnotation on a member holds the JSON of ClaimSpec, so that a restore needs no live claim.
+	ClaimSpecAnnotation = "snapshot-group/claim-spec"
+)
+
+// Keys of Velero 1.18, which the product shares so that the same claims and classes serve both.
+const (
+	DefaultLabelKey = "velero.io/volume-group"
+	VeleroPrefix    = "velero.io/"
+
+	VeleroClaimGroupClassAnnotation    = "velero.io/csi-volume-group-snapshot-class"
+	VeleroClaimSnapshotClassAnnotation = "velero.io/csi-volumesnapshot-class"
+	VeleroGroupClassLabel              = "velero.io/csi-volumegroupsnapshot-class"
+	VeleroSnapshotClassLabel           = "velero.io/csi-volumesnapshot-class"
+	// VeleroRestoreLabel marks what a Velero restore recreates.
+	VeleroRestoreLabel = "velero.io/restore-name"
+)
+
+// Annotations of external-snapshotter and Kubernetes. A default is marked by exactly "true"
+// (external-snapshotter v8 pkg/utils.IsDefaultAnnotation; k8s.io/component-helpers for StorageClass).
+const (
+	DefaultSnapshotClassAnnotation      = "snapshot.storage.kubernetes.io/is-default-class"
+	DefaultGroupSnapshotClassAnnotation = "groupsnapshot.storage.kubernetes.io/is-default-class"
+	DefaultStorageClassAnnotation       = "storageclass.kubernetes.io/is-default-class"
+	BetaDefaultStorageClassAnnotation   = "storageclass.beta.kubernetes.io/is-default-class"
+
+	// InGroupFinalizer is what snapshot-controller puts on members so that none is deleted alone.
+	InGroupFinalizer = "snapshot.storage.kubernetes.io/volumesnapshot-in-group-protection"
+
+	SnapshotAPIGroup      = "snapshot.storage.k8s.io"
+	GroupSnapshotAPIGroup = "groupsnapshot.storage.k8s.io"
+	GroupSnapshotKind     = "VolumeGroupSnapshot"
+)
+
+// Triggers of a run, the values of TriggerLabel.
+const (
+	TriggerSchedule = "schedule"
+	TriggerManual   = "manual"
+)

@@ -1,0 +1,63 @@
+package group
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// RunID is the ID of the run that began, or was scheduled for, t: UTC to the second, fit for a label and a name.
+func RunID(t time.Time) string {
+	return strings.ToLower(t.UTC().Format("20060102T150405Z"))
+}
+
+// RunTime is the instant of a RunID; false where id is not one.
+func RunTime(id string) (time.Time, bool) {
+	t, err := time.Parse("20060102T150405Z", strings.ToUpper(id))
+	return t, err == nil
+}
+
+// SnapshotName is the name of the VolumeGroupSnapshot of a group in a run: <group>-<run>-<5 hex>, at most 63 characters,
+// the group's part cut where needed. The hash covers the namespace's UID, the group and the run, so a retry after a crash
+// meets its own object, and a cut or changed group name collides with no other.
+func SnapshotName(namespace types.UID, group, run string) string {
+	sum := sha256.Sum256([]byte(string(namespace) + "\x00" + group + "\x00" + run))
+	tail := "-" + run + "-" + hex.EncodeToString(sum[:])[:5]
+	base := dnsLabel(group)
+	if room := validation.DNS1123LabelMaxLength - len(tail); len(base) > room {
+		base = base[:room]
+	}
+	base = strings.Trim(base, "-")
+	if base == "" {
+		base = "group"
+	}
+	return base + tail
+}
+
+// LabelValue is s where it fits a label value (63 characters), else its first 57 characters and 6 hex of its SHA-256, as
+// Velero's label.GetValidName does.
+func LabelValue(s string) string {
+	if len(s) <= validation.LabelValueMaxLength {
+		return s
+	}
+	sum := sha256.Sum256([]byte(s))
+	return s[:validation.LabelValueMaxLength-6] + hex.EncodeToString(sum[:])[:6]
+}
+
+// dnsLabel turns a label value, which may hold upper case, dots and underscores, into characters of a DNS label.
+func dnsLabel(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r + 'a' - 'A'
+		default:
+			return '-'
+		}
+	}, s)
+}

@@ -1,0 +1,51 @@
+package group
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Outcome is how a run ended, or that it has not.
+type Outcome string
+
+const (
+	// Running is written before the first object of a run is created: it pins the run's ID, so that a restart goes on
+	// with the same names and takes no second snapshot.
+	Running Outcome = "running"
+	// Succeeded: every group has a complete restore point.
+	Succeeded Outcome = "succeeded"
+	// Failed: at least one group has none; LastRun.Message says which and why.
+	Failed Outcome = "failed"
+)
+
+// LastRun is the value of LastRunAnnotation.
+type LastRun struct {
+	ID      string    `json:"id"`
+	Trigger string    `json:"trigger"`
+	Request string    `json:"request,omitempty"` // the RunNowAnnotation value that a manual run answers
+	Time    time.Time `json:"time"`              // when it began, UTC, whole seconds
+	Outcome Outcome   `json:"outcome"`
+	Message string    `json:"message,omitempty"`
+}
+
+// ParseLastRun reads LastRunAnnotation. An absent annotation is the zero LastRun.
+func ParseLastRun(annotations map[string]string) (LastRun, error) {
+	value, found := annotations[LastRunAnnotation]
+	if !found {
+		return LastRun{}, nil
+	}
+	var r LastRun
+	if err := json.Unmarshal([]byte(value), &r); err != nil {
+		return LastRun{}, fmt.Errorf("parse annotation %q: %w", LastRunAnnotation, err)
+	}
+	return r, nil
+}
+
+func (r LastRun) String() string {
+	data, err := json.Marshal(r)
+	if err != nil { // strings and a time: cannot fail for a year that JSON can hold
+		return fmt.Sprintf("{%q:%q}", "id", r.ID)
+	}
+	return string(data)
+}
