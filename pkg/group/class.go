@@ -1,8 +1,12 @@
 package group
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+
+	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 )
 
 // Class is what matters here of a VolumeSnapshotClass or a VolumeGroupSnapshotClass.
@@ -10,6 +14,27 @@ type Class struct {
 	Name, Driver string
 	// Default: annotated as its driver's default. Labelled: carries Velero's class label.
 	Default, Labelled bool
+}
+
+// SnapshotClassOf reads a VolumeSnapshotClass. Velero asks only that its label be there, whatever its value.
+func SnapshotClassOf(c *snapshotv1.VolumeSnapshotClass) Class {
+	_, labelled := c.Labels[VeleroSnapshotClassLabel]
+	return Class{
+		Name:     c.Name,
+		Driver:   c.Driver,
+		Default:  c.Annotations[DefaultSnapshotClassAnnotation] == "true",
+		Labelled: labelled,
+	}
+}
+
+// GroupSnapshotClassOf reads a VolumeGroupSnapshotClass. Velero asks that its label be "true".
+func GroupSnapshotClassOf(c *groupsnapshotv1.VolumeGroupSnapshotClass) Class {
+	return Class{
+		Name:     c.Name,
+		Driver:   c.Driver,
+		Default:  c.Annotations[DefaultGroupSnapshotClassAnnotation] == "true",
+		Labelled: c.Labels[VeleroGroupClassLabel] == "true",
+	}
 }
 
 // Choice is a class and the rule by which it was chosen, or, where Name is empty, the classes that tied.
@@ -46,11 +71,11 @@ func choose(driver string, named []Named, classes []Class, onlyOne bool) Choice 
 		}
 	}
 	own := slices.DeleteFunc(slices.Clone(classes), func(c Class) bool { return c.Driver != driver })
-	slices.SortFunc(own, func(a, b Class) int { return cmpName(a.Name, b.Name) })
-	if c, ok := single(own, func(c Class) bool { return c.Labelled }); ok {
+	slices.SortFunc(own, func(a, b Class) int { return cmp.Compare(a.Name, b.Name) })
+	if c, ok := only(own, func(c Class) bool { return c.Labelled }); ok {
 		return Choice{Name: c.Name, How: "the one class of the driver labelled for Velero"}
 	}
-	if c, ok := single(own, func(c Class) bool { return c.Default }); ok {
+	if c, ok := only(own, func(c Class) bool { return c.Default }); ok {
 		return Choice{Name: c.Name, How: "the one default class of the driver"}
 	}
 	if onlyOne && len(own) == 1 {
@@ -64,7 +89,8 @@ func Defaults(driver string, classes []Class) []string {
 	return names(slices.DeleteFunc(slices.Clone(classes), func(c Class) bool { return c.Driver != driver || !c.Default }))
 }
 
-func single(classes []Class, fits func(Class) bool) (Class, bool) {
+// only is the one class that fits; false where none or several do.
+func only(classes []Class, fits func(Class) bool) (Class, bool) {
 	var found []Class
 	for _, c := range classes {
 		if fits(c) {
@@ -84,16 +110,6 @@ func names(classes []Class) []string {
 	}
 	slices.Sort(out)
 	return out
-}
-
-func cmpName(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // NamedByClaim is the annotation of a claim that names a class; key is one of the VeleroClaim…Annotation keys.

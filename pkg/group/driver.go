@@ -1,18 +1,25 @@
 package group
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	translate "k8s.io/csi-translation-lib"
 )
 
+// inTreePrefix begins the provisioners built into Kubernetes. What CSI migration does not translate of them
+// (kubernetes.io/no-provisioner above all) cannot be snapshotted.
+const inTreePrefix = "kubernetes.io/"
+
 // Driver is the driver of a claim and how it was found out.
 type Driver struct {
 	// Name is the CSI driver's name; empty where the driver is not CSI or is unknown.
 	Name string
-	// From says where Name, NotCSI or Unknown was read: `PersistentVolume "pv-1"`, `default StorageClass "fast"`.
+	// From says where Name or NotCSI was read: `PersistentVolume "pv-1"`, `default StorageClass "fast"`.
 	From string
 	// NotCSI names the volume source or provisioner that is not CSI.
 	NotCSI string
@@ -26,6 +33,31 @@ type StorageClasses interface {
 	DefaultStorageClass() (*storagev1.StorageClass, bool)
 }
 
+// StorageClassList is StorageClasses over the few that a cluster has.
+type StorageClassList []*storagev1.StorageClass
+
+// StorageClass finds a class by name.
+func (l StorageClassList) StorageClass(name string) (*storagev1.StorageClass, bool) {
+	for _, class := range l {
+		if class.Name == name {
+			return class, true
+		}
+	}
+	return nil, false
+}
+
+// DefaultStorageClass is, where several are marked default, the newest, then the first by name, as Kubernetes chooses
+// (k8s.io/kubernetes/pkg/volume/util.GetDefaultClass).
+func (l StorageClassList) DefaultStorageClass() (*storagev1.StorageClass, bool) {
+	defaults := slices.DeleteFunc(slices.Clone(l), func(c *storagev1.StorageClass) bool { return !isDefaultStorageClass(c) })
+	if len(defaults) == 0 {
+		return nil, false
+	}
+	return slices.MinFunc(defaults, func(a, b *storagev1.StorageClass) int {
+		return cmp.Or(b.CreationTimestamp.Compare(a.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
+	}), true
+}
+
 // DriverOf finds the driver of a claim: its PersistentVolume where the claim names one (bound or pre-bound), else the
 // provisioner of its StorageClass, else that of the cluster's default. In-tree names are translated as the CSI migration
 // of Kubernetes does (k8s.io/csi-translation-lib). volume is nil where spec.volumeName is empty or names no volume.
@@ -33,11 +65,36 @@ func DriverOf(claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolu
 	if volume != nil {
 		return driverOfVolume(volume)
 	}
-	class, missing := storageClassOf(claim, classes)
-	if class == nil {
-		return Driver{Unknown: missing}
+	name, named := storageClassName(claim)
+	switch {
+	case name != "":
+		class, found := classes.StorageClass(name)
+		if !found {
+			return Driver{Unknown: fmt.Sprintf("StorageClass %q does not exist", name)}
+		}
+		return driverOfProvisioner(class, fmt.Sprintf("StorageClass %q", name))
+	case claim.Spec.VolumeName != "":
+		return Driver{Unknown: fmt.Sprintf("PersistentVolume %q does not exist", claim.Spec.VolumeName)}
+	case named:
+		return Driver{Unknown: `storageClassName is "" and no volume is bound yet`}
 	}
-	return driverOfProvisioner(class)
+	class, found := classes.DefaultStorageClass()
+	if !found {
+		return Driver{Unknown: "no storageClassName is set and the cluster has no default StorageClass"}
+	}
+	return driverOfProvisioner(class, fmt.Sprintf("default StorageClass %q", class.Name))
+}
+
+// storageClassName is the name of a claim's class, and whether it is given at all: "" given means no class. The beta
+// annotation wins, as in k8s.io/component-helpers/storage/volume.GetPersistentVolumeClaimClass.
+func storageClassName(claim *corev1.PersistentVolumeClaim) (string, bool) {
+	if name, named := claim.Annotations[corev1.BetaStorageClassAnnotation]; named {
+		return name, true
+	}
+	if claim.Spec.StorageClassName != nil {
+		return *claim.Spec.StorageClassName, true
+	}
+	return "", false
 }
 
 func driverOfVolume(volume *corev1.PersistentVolume) Driver {
@@ -46,65 +103,40 @@ func driverOfVolume(volume *corev1.PersistentVolume) Driver {
 		return Driver{Name: volume.Spec.CSI.Driver, From: from}
 	}
 	translator := translate.New()
-	if name, err := translator.GetCSINameFromInTreeName(inTreeName(translator, volume)); err == nil {
-		return Driver{Name: name, From: from}
+	if plugin, err := translator.GetInTreePluginNameFromSpec(volume, nil); err == nil {
+		if name, err := translator.GetCSINameFromInTreeName(plugin); err == nil {
+			return Driver{Name: name, From: from}
+		}
 	}
-	return Driver{NotCSI: "a volume source that is not CSI", From: from}
+	return Driver{NotCSI: "volume source " + sourceName(&volume.Spec.PersistentVolumeSource), From: from}
 }
 
-// inTreeName is the in-tree plugin of a volume that CSI migration covers, else empty.
-func inTreeName(translator translate.CSITranslator, volume *corev1.PersistentVolume) string {
-	if !translator.IsPVMigratable(volume) {
-		return ""
+// sourceName is the field of spec that holds a volume source that no CSI driver has taken over.
+func sourceName(s *corev1.PersistentVolumeSource) string {
+	switch {
+	case s.HostPath != nil:
+		return "hostPath"
+	case s.Local != nil:
+		return "local"
+	case s.NFS != nil:
+		return "nfs"
+	case s.ISCSI != nil:
+		return "iscsi"
+	case s.FC != nil:
+		return "fc"
+	default:
+		return "of an in-tree plugin"
 	}
-	name, err := translator.GetInTreePluginNameFromSpec(volume, nil)
-	if err != nil {
-		return ""
-	}
-	return name
 }
 
-// inTreeOnly are the provisioner prefixes of drivers that were never CSI: built into Kubernetes and not migrated.
-const inTreePrefix = "kubernetes.io/"
-
-func driverOfProvisioner(class *storagev1.StorageClass) Driver {
-	from := fmt.Sprintf("StorageClass %q", class.Name)
-	if isDefaultStorageClass(class) {
-		from = "default " + from
-	}
+func driverOfProvisioner(class *storagev1.StorageClass, from string) Driver {
 	if name, err := translate.New().GetCSINameFromInTreeName(class.Provisioner); err == nil {
 		return Driver{Name: name, From: from}
 	}
-	if len(class.Provisioner) > len(inTreePrefix) && class.Provisioner[:len(inTreePrefix)] == inTreePrefix {
+	if strings.HasPrefix(class.Provisioner, inTreePrefix) {
 		return Driver{NotCSI: fmt.Sprintf("provisioner %q", class.Provisioner), From: from}
 	}
 	return Driver{Name: class.Provisioner, From: from}
-}
-
-// storageClassOf is the class of a claim, or why there is none. A class named by the beta annotation wins, as in
-// k8s.io/component-helpers/storage/volume.GetPersistentVolumeClaimClass.
-func storageClassOf(claim *corev1.PersistentVolumeClaim, classes StorageClasses) (*storagev1.StorageClass, string) {
-	name, named := claim.Annotations[corev1.BetaStorageClassAnnotation]
-	if !named && claim.Spec.StorageClassName != nil {
-		name, named = *claim.Spec.StorageClassName, true
-	}
-	switch {
-	case named && name == "" && claim.Spec.VolumeName == "":
-		return nil, `storageClassName is "" and no volume is bound yet`
-	case claim.Spec.VolumeName != "" && !named:
-		return nil, fmt.Sprintf("PersistentVolume %q does not exist", claim.Spec.VolumeName)
-	case named && name == "":
-		return nil, fmt.Sprintf("PersistentVolume %q does not exist", claim.Spec.VolumeName)
-	case named:
-		if class, found := classes.StorageClass(name); found {
-			return class, ""
-		}
-		return nil, fmt.Sprintf("StorageClass %q does not exist", name)
-	}
-	if class, found := classes.DefaultStorageClass(); found {
-		return class, ""
-	}
-	return nil, "no storageClassName is set and the cluster has no default StorageClass"
 }
 
 func isDefaultStorageClass(class *storagev1.StorageClass) bool {

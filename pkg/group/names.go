@@ -10,15 +10,18 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
+// runLayout is RFC 3339's basic form: it sorts by time, and in lower case fits a label value and an object's name.
+const runLayout = "20060102T150405Z"
+
 // RunID is the ID of the run that began, or was scheduled for, t: UTC to the second, fit for a label and a name.
 func RunID(t time.Time) string {
-	return strings.ToLower(t.UTC().Format("20060102T150405Z"))
+	return strings.ToLower(t.UTC().Format(runLayout))
 }
 
 // RunTime is the instant of a RunID; false where id is not one.
 func RunTime(id string) (time.Time, bool) {
-	t, err := time.Parse("20060102T150405Z", strings.ToUpper(id))
-	return t, err == nil
+	t, err := time.Parse(runLayout, strings.ToUpper(id))
+	return t, err == nil && RunID(t) == id
 }
 
 // SnapshotName is the name of the VolumeGroupSnapshot of a group in a run: <group>-<run>-<5 hex>, at most 63 characters,

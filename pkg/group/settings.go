@@ -1,7 +1,9 @@
 package group
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -54,7 +56,7 @@ func (p Problem) String() string {
 func ParseSettings(annotations map[string]string, defaultLabelKey string) (Settings, []Problem) {
 	s := Settings{LabelKey: defaultLabelKey, Timeout: DefaultTimeout, Workflow: Keep}
 	var problems []Problem
-	for _, key := range sortedKeys(annotations) {
+	for _, key := range slices.Sorted(maps.Keys(annotations)) {
 		parse, ours := parsers[key]
 		if !ours {
 			continue
@@ -67,6 +69,7 @@ func ParseSettings(annotations map[string]string, defaultLabelKey string) (Setti
 	return s, problems
 }
 
+// parsers read one annotation each. An error completes "annotation ... has value ...: ".
 var parsers = map[string]func(*Settings, string) error{
 	LabelKeyAnnotation:           parseLabelKey,
 	RunNowAnnotation:             func(s *Settings, v string) error { s.RunNow = v; return nil },
@@ -88,7 +91,7 @@ func parseLabelKey(s *Settings, v string) error {
 func parseTimeout(s *Settings, v string) error {
 	d, err := time.ParseDuration(v)
 	if err != nil {
-		return fmt.Errorf("not a duration such as 10m or 1h30m")
+		return errors.New("not a duration such as 10m or 1h30m")
 	}
 	if d < minTimeout || d > maxTimeout {
 		return fmt.Errorf("must be between %s and %s", minTimeout, maxTimeout)
@@ -105,7 +108,7 @@ func parseWorkflow(s *Settings, v string) error {
 	return fmt.Errorf("must be one of %s, %s", Keep, Detach)
 }
 
-// parseLabels reads k=v,k=v. Keys of the product's own and of external-snapshotter are refused: a run writes those itself.
+// parseLabels reads k=v,k=v. Keys of the product's own and of external-snapshotter are refused: they write those themselves.
 func parseLabels(s *Settings, v string) error {
 	labels := map[string]string{}
 	for pair := range strings.SplitSeq(v, ",") {
@@ -117,8 +120,8 @@ func parseLabels(s *Settings, v string) error {
 			return fmt.Errorf("%q is not a label key: %s", key, strings.Join(validation.IsQualifiedName(key), "; "))
 		case len(validation.IsValidLabelValue(value)) > 0:
 			return fmt.Errorf("%q is not a label value: %s", value, strings.Join(validation.IsValidLabelValue(value), "; "))
-		case strings.HasPrefix(key, "snapshot-group/"):
-			return fmt.Errorf("%q is written by the product itself", key)
+		case isReserved(key):
+			return fmt.Errorf("%q is a key that the product or external-snapshotter writes itself", key)
 		}
 		if _, twice := labels[key]; twice {
 			return fmt.Errorf("%q is given twice", key)
@@ -129,6 +132,11 @@ func parseLabels(s *Settings, v string) error {
 	return nil
 }
 
+func isReserved(key string) bool {
+	prefix, _, _ := strings.Cut(key, "/")
+	return prefix == OptInLabel || prefix == "snapshot.storage.kubernetes.io" || prefix == "groupsnapshot.storage.kubernetes.io"
+}
+
 func className(set func(*Settings, string)) func(*Settings, string) error {
 	return func(s *Settings, v string) error {
 		if why := validation.IsDNS1123Subdomain(v); len(why) > 0 {
@@ -137,13 +145,4 @@ func className(set func(*Settings, string)) func(*Settings, string) error {
 		set(s, v)
 		return nil
 	}
-}
-
-func sortedKeys(m map[string]string) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
