@@ -1,0 +1,33 @@
+// Package plan decides what the loop does next in one Namespace: facts and the time in, steps out. It is pure; the facts
+// are gathered, and the steps carried out, by package snapshotter.
+//
+// A run:
+//
+//	nothing asked, nothing unfinished        no steps: at rest
+//	asked, none going on                     begin (pins the run's ID), then as going on
+//	going on, a group is moving              the steps of each group
+//	going on, a group cannot be completed    give up (pins the reasons), then that group's clean-up
+//	going on, every group done or failed     end
+//
+// A group within a run, first match:
+//
+//	given up                                 let the content be freed, delete the snapshot, delete the content; then failed
+//	its snapshot's name is held by another   failed
+//	content is the run's anchor              detach, below
+//	no snapshot, content still there         give up
+//	no snapshot                              failed if a rule refuses it or the deadline has passed, else create
+//	snapshot being deleted by somebody       give up
+//	incomplete                               give up past the deadline or where waiting cannot help, else wait
+//	complete, keep                           repair members that lack labels or class; then done
+//	complete, detach                         anchor, then as detach
+//
+// A detach, which is carried to its end even after its run has ended, first match:
+//
+//	no snapshot                              done: members and anchor stay
+//	snapshot being deleted                   wait
+//	a member is not free                     unbind it, release it
+//	a member is not settled                  wait: snapshot-controller has not seen its release
+//	else                                     delete the snapshot
+//
+// Every row reads objects, never memory, so a loop that was killed between any two steps goes on where it was.
+package plan

@@ -1,0 +1,195 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+)
+
+// progress is where a group stands: moving (steps), failed (a failure), to be given up (a failure, and clean-up to
+// come), or done (nothing but cuts).
+type progress struct {
+	steps   []Step
+	failure string
+	giveUp  bool
+	cuts    []Cut
+}
+
+func failedFor(format string, args ...any) progress {
+	return progress{failure: fmt.Sprintf(format, args...)}
+}
+
+func hopelessFor(format string, args ...any) progress {
+	return progress{failure: fmt.Sprintf(format, args...), giveUp: true}
+}
+
+// advance is the second table of the package comment.
+func advance(o Observed, g Group) progress {
+	reason, givenUp := o.Run.Failed[g.Name]
+	switch {
+	case g.Content != nil && g.Content.Anchored && o.overdue():
+		return overdueDetach(g, o.Settings.Timeout)
+	case g.Content != nil && g.Content.Anchored:
+		return detach(g, o.deadline())
+	case givenUp:
+		return abandon(g, reason)
+	case g.Snapshot != nil && g.Snapshot.Foreign:
+		return failedFor("VolumeGroupSnapshot %q exists and is not of this run", g.SnapshotName)
+	case g.Snapshot == nil && g.Content != nil:
+		return hopelessFor("VolumeGroupSnapshot %q was deleted before it was complete", g.SnapshotName)
+	case g.Snapshot == nil:
+		return create(o, g)
+	case g.Snapshot.Deleting:
+		return hopelessFor("VolumeGroupSnapshot %q is being deleted by somebody else", g.SnapshotName)
+	case g.lacks() != "":
+		return incomplete(o, g)
+	case g.uncovered() != "":
+		return hopelessFor("no member was made of claim %q; it left the group while the snapshot was taken", g.uncovered())
+	case o.Settings.Workflow == group.Detach:
+		return anchor(o, g)
+	default:
+		return keep(o, g)
+	}
+}
+
+func create(o Observed, g Group) progress {
+	switch {
+	case g.Refusal != "":
+		return failedFor("%s", g.Refusal)
+	case o.overdue():
+		return failedFor("no snapshot was begun within %s", o.Settings.Timeout)
+	}
+	labels := map[string]string{}
+	maps.Copy(labels, o.Settings.Labels)
+	maps.Copy(labels, g.marks())
+	labels[o.Settings.LabelKey] = g.Name
+	return progress{steps: []Step{
+		Create{
+			Group: g.Name, Run: g.Run, Name: g.SnapshotName, Class: g.Class,
+			Claims: g.Claims, LabelKey: o.Settings.LabelKey, Labels: labels,
+		},
+		Wait{Group: g.Name, For: fmt.Sprintf("VolumeGroupSnapshot %q to be taken", g.SnapshotName), Until: o.deadline()},
+	}}
+}
+
+// marks are the labels by which everything that a run makes for a group is found.
+func (g Group) marks() map[string]string {
+	return map[string]string{
+		group.GroupLabel:   group.LabelValue(g.Name),
+		group.RunLabel:     g.Run,
+		group.TriggerLabel: g.Trigger,
+	}
+}
+
+func incomplete(o Observed, g Group) progress {
+	why := g.lacks()
+	if cause := g.cause(); cause != "" {
+		why += ": " + cause
+	}
+	if o.overdue() {
+		return hopelessFor("not complete after %s: %s", o.Settings.Timeout, why)
+	}
+	return progress{steps: []Step{Wait{Group: g.Name, For: why, Until: o.deadline()}}}
+}
+
+func keep(o Observed, g Group) progress {
+	var steps []Step
+	for _, m := range g.Members {
+		if m.unmarked() {
+			steps = append(steps, Repair{Group: g.Name, Member: m.Name, UID: m.UID, Marks: m.Missing, Class: m.Class})
+		}
+	}
+	if len(steps) > 0 {
+		wait := Wait{Group: g.Name, For: "the repaired members", Until: o.deadline()}
+		return progress{steps: append(steps, wait)}
+	}
+	return progress{cuts: []Cut{g.cut(o.Now)}}
+}
+
+// anchor begins the detach of a complete group. The content is kept first: from then on nothing on storage is lost.
+func anchor(o Observed, g Group) progress {
+	p := detach(g, o.deadline())
+	p.steps = slices.Insert(p.steps, 0, Step(Anchor{
+		Group: g.Name, Content: g.Content.Name, UID: g.Content.UID, ResourceVersion: g.Content.ResourceVersion,
+		Labels: g.marks(), Cut: g.cut(o.Now),
+	}))
+	return p
+}
+
+// detach is the third table of the package comment. until is when the run gives up waiting; zero where it has ended.
+func detach(g Group, until time.Time) progress {
+	if g.Snapshot == nil {
+		if len(g.Members) < len(g.Content.Handles) {
+			return failedFor("%d of %d members are left after the detach", len(g.Members), len(g.Content.Handles))
+		}
+		return progress{}
+	}
+	gone := Wait{Group: g.Name, For: fmt.Sprintf("VolumeGroupSnapshot %q to be gone", g.SnapshotName), Until: until}
+	if g.Snapshot.Deleting {
+		return progress{steps: []Step{gone}}
+	}
+	var steps []Step
+	var spared, unsettled []string
+	for _, m := range g.Members {
+		spared = append(spared, m.Name)
+		if m.Bound {
+			steps = append(steps, Unbind{Group: g.Name, Member: m.Name, Snapshot: g.SnapshotName, UID: m.UID})
+		}
+		if !m.free() {
+			steps = append(steps, Release{Group: g.Name, Member: m.Name, UID: m.UID, Marks: m.Missing, Class: m.Class})
+		}
+		if !m.settled() {
+			unsettled = append(unsettled, m.Name)
+		}
+	}
+	if len(unsettled) > 0 {
+		return progress{steps: append(steps, Wait{
+			Group: g.Name, For: fmt.Sprintf("snapshot-controller to see the release of %d members", len(unsettled)), Until: until,
+		})}
+	}
+	return progress{steps: []Step{
+		DeleteSnapshot{Group: g.Name, Name: g.SnapshotName, UID: g.Snapshot.UID, Spared: spared}, gone,
+	}}
+}
+
+// overdueDetach ends the group's part in the run. Its members are whole and its storage is held by the anchor, so nothing
+// is cleaned up: the detach is carried on as an unfinished one.
+func overdueDetach(g Group, timeout time.Duration) progress {
+	p := detach(g, time.Time{})
+	if len(p.steps) == 0 {
+		return p
+	}
+	wait := p.steps[len(p.steps)-1].(Wait) //nolint:forcetypeassert // detach's steps end in a Wait
+	return failedFor("complete but not detached after %s: waiting for %s", timeout, wait.For)
+}
+
+// abandon deletes what an incomplete group has made. The content is marked and deleted by itself too: a snapshot that
+// was not bound to it yet leaves it behind for ever.
+func abandon(g Group, reason string) progress {
+	p := progress{failure: reason}
+	if c := g.Content; c != nil && !c.Freeable {
+		p.steps = append(p.steps, FreeContent{Group: g.Name, Name: c.Name, UID: c.UID})
+	}
+	if s := g.Snapshot; s != nil && !s.Deleting && !s.Foreign {
+		p.steps = append(p.steps, DeleteSnapshot{Group: g.Name, Name: g.SnapshotName, UID: s.UID})
+	}
+	if c := g.Content; c != nil && !c.Deleting {
+		p.steps = append(p.steps, DeleteContent{Group: g.Name, Name: c.Name, UID: c.UID})
+	}
+	return p
+}
+
+// cut measures a complete group.
+func (g Group) cut(now time.Time) Cut {
+	c := Cut{Took: now.Sub(g.Snapshot.Created), Skew: -1}
+	if slices.ContainsFunc(g.Members, func(m Member) bool { return m.Cut.IsZero() }) {
+		return c
+	}
+	oldest := slices.MinFunc(g.Members, func(a, b Member) int { return a.Cut.Compare(b.Cut) })
+	newest := slices.MaxFunc(g.Members, func(a, b Member) int { return a.Cut.Compare(b.Cut) })
+	c.Skew = newest.Cut.Sub(oldest.Cut)
+	return c
+}

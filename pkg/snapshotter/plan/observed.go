@@ -1,0 +1,204 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+)
+
+// Observed is all that Next may know of a Namespace.
+type Observed struct {
+	Now      time.Time
+	Settings group.Settings
+	// Problems are the Namespace's annotations that do not parse. No run proceeds on defaults that nobody chose.
+	Problems []group.Problem
+	// Run is the run that goes on or begins, else the last one.
+	Run Run
+	// Begins: Run has not been written to the Namespace yet.
+	Begins bool
+	// Groups are those of Run while it goes on, by name.
+	Groups []Group
+	// Unfinished are groups of other or ended runs whose detach has begun and whose snapshot still exists, by name.
+	Unfinished []Group
+}
+
+// Run is the value of group.LastRunAnnotation: group.LastRun and, per group, why it has no restore point.
+type Run struct {
+	group.LastRun
+
+	Failed map[string]string `json:"failed,omitempty"`
+}
+
+// ParseRun reads group.LastRunAnnotation. An absent annotation is the zero Run.
+func ParseRun(annotations map[string]string) (Run, error) {
+	value, found := annotations[group.LastRunAnnotation]
+	if !found {
+		return Run{}, nil
+	}
+	var r Run
+	if err := json.Unmarshal([]byte(value), &r); err != nil {
+		return Run{}, fmt.Errorf("parse annotation %q: %w", group.LastRunAnnotation, err)
+	}
+	return r, nil
+}
+
+// Annotation is the value of group.LastRunAnnotation.
+func (r Run) Annotation() (string, error) {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return "", fmt.Errorf("encode run %q: %w", r.ID, err)
+	}
+	return string(data), nil
+}
+
+// String is the run as steps and logs name it.
+func (r Run) String() string { return fmt.Sprintf("%s run %s", r.Trigger, r.ID) }
+
+// Group is one group as a run finds it.
+type Group struct {
+	Name string
+	// Run and Trigger are those of the run that the objects below belong to.
+	Run, Trigger string
+	// SnapshotName is group.SnapshotName, whether or not Snapshot exists.
+	SnapshotName string
+	// Refusal is why the rules do not let the group be snapshotted; empty if they do.
+	Refusal string
+	// Class is the VolumeGroupSnapshotClass to use.
+	Class string
+	// Claims are the names of the group's claims, sorted.
+	Claims   []string
+	Snapshot *Snapshot
+	Content  *Content
+	// Members are those that exist, by name, owned or already released.
+	Members []Member
+}
+
+// Snapshot is the VolumeGroupSnapshot called Group.SnapshotName.
+type Snapshot struct {
+	UID     types.UID
+	Created time.Time
+	// Foreign: it does not carry the labels of this group and run, so somebody else made it.
+	Foreign         bool
+	Ready, Deleting bool
+	Error           string
+	// Claims are the names of the claims that the run meant it to cover, sorted.
+	Claims []string
+}
+
+// Content is the VolumeGroupSnapshotContent of Snapshot, or what it left.
+type Content struct {
+	Name            string
+	UID             types.UID
+	ResourceVersion string
+	// Handles are the volumes that snapshot-controller found to be in the group, fixed when it made the content.
+	Handles []string
+	// Anchored: policy Retain and the labels of this group and run, so that the group was complete and its detach began.
+	Anchored bool
+	// Freeable: policy Delete, and marked so that the CSI sidecar may delete it without its VolumeGroupSnapshot.
+	Freeable bool
+	Deleting bool
+	Error    string
+}
+
+// Member is a VolumeSnapshot of the group.
+type Member struct {
+	Name  string
+	UID   types.UID
+	Claim string
+	// Handle is the volume that it is a snapshot of; empty until its content is known.
+	Handle string
+	// Cut is when storage took the snapshot; zero if unknown.
+	Cut time.Time
+	// Complete: ready, bound, in the group by its status, and with a handle on storage.
+	Complete bool
+	// Owned: it has the owner reference by which it goes when the VolumeGroupSnapshot goes.
+	Owned bool
+	// Bound: its status names the VolumeGroupSnapshot, which makes snapshot-controller restore a lost owner reference.
+	Bound bool
+	// Settled: snapshot-controller has put its finalizers back after the release, so its cache holds no earlier version.
+	Settled  bool
+	Deleting bool
+	Error    string
+	// Missing are the marks that it lacks, Class the VolumeSnapshotClass that it lacks; empty if it lacks none.
+	Missing group.Marks
+	Class   string
+}
+
+// deadline is when what is not complete is given up.
+func (o Observed) deadline() time.Time { return o.Run.Time.Add(o.Settings.Timeout) }
+
+func (o Observed) overdue() bool { return !o.Now.Before(o.deadline()) }
+
+// free: the VolumeGroupSnapshot can go without it.
+func (m Member) free() bool { return !m.Owned && !m.Bound }
+
+// settled: free, and snapshot-controller knows it. One that is being deleted gets no finalizers back and is not waited for.
+func (m Member) settled() bool { return m.free() && (m.Settled || m.Deleting) }
+
+func (m Member) unmarked() bool {
+	return len(m.Missing.Labels) > 0 || len(m.Missing.Annotations) > 0 || m.Class != ""
+}
+
+// cause is the first error that an object of the group reports of itself, empty if none does.
+func (g Group) cause() string {
+	if g.Snapshot != nil && g.Snapshot.Error != "" {
+		return g.Snapshot.Error
+	}
+	if g.Content != nil && g.Content.Error != "" {
+		return g.Content.Error
+	}
+	for _, m := range g.Members {
+		if m.Error != "" {
+			return m.Error
+		}
+	}
+	return ""
+}
+
+// lacks says what the group has yet to get to be complete, empty once it is.
+func (g Group) lacks() string {
+	if g.Content == nil {
+		return fmt.Sprintf("VolumeGroupSnapshot %q has no content", g.SnapshotName)
+	}
+	members := map[string]Member{}
+	for _, m := range g.Members {
+		members[m.Handle] = m
+	}
+	made := 0
+	for _, h := range g.Content.Handles {
+		if _, found := members[h]; found {
+			made++
+		}
+	}
+	if made < len(g.Content.Handles) {
+		return fmt.Sprintf("%d of %d members exist", made, len(g.Content.Handles))
+	}
+	for _, m := range g.Members {
+		if !m.Complete {
+			return fmt.Sprintf("VolumeSnapshot %q of claim %q is not ready", m.Name, m.Claim)
+		}
+	}
+	if !g.Snapshot.Ready {
+		return fmt.Sprintf("VolumeGroupSnapshot %q is not ready", g.SnapshotName)
+	}
+	return ""
+}
+
+// uncovered is the first claim that the run meant to snapshot and that has no member, empty if there is none. It means
+// something only of a group that lacks nothing else.
+func (g Group) uncovered() string {
+	covered := map[string]bool{}
+	for _, m := range g.Members {
+		covered[m.Claim] = true
+	}
+	for _, c := range g.Snapshot.Claims {
+		if !covered[c] {
+			return c
+		}
+	}
+	return ""
+}

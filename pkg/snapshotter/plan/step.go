@@ -1,0 +1,140 @@
+package plan
+
+import (
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+)
+
+// Step is one thing to do. Its String is what logs and tests call it.
+type Step interface {
+	fmt.Stringer
+	// Of is the group that the step is about, empty for the run as a whole. When a step fails, the later steps of its
+	// group are not done, those of other groups are.
+	Of() string
+}
+
+// Begin writes the run to the Namespace before anything is made for it.
+type Begin struct{ Run Run }
+
+// Create makes the VolumeGroupSnapshot.
+type Create struct {
+	Group, Run, Name, Class string
+	// Claims is what it should cover; LabelKey with value Group selects them.
+	Claims   []string
+	LabelKey string
+	Labels   map[string]string
+}
+
+// Repair gives a member what the webhook should have given it at creation.
+type Repair struct {
+	Group, Member string
+	UID           types.UID
+	Marks         group.Marks
+	Class         string
+}
+
+// Anchor keeps the content when its VolumeGroupSnapshot goes, and labels it as this run's. From here on the group is
+// detached whatever happens to the run.
+type Anchor struct {
+	Group, Content string
+	UID            types.UID
+	// ResourceVersion is that of the content found complete: a content that changed since is looked at again first.
+	ResourceVersion string
+	Labels          map[string]string
+	Cut             Cut
+}
+
+// Unbind takes the group's name out of a member's status, so that snapshot-controller does not restore what Release removes.
+type Unbind struct {
+	Group, Member, Snapshot string
+	UID                     types.UID
+}
+
+// Release takes the owner reference and snapshot-controller's finalizers off a member, and gives it what it lacks. The
+// controller puts its finalizers back, which tells that it has seen the release.
+type Release struct {
+	Group, Member string
+	UID           types.UID
+	Marks         group.Marks
+	Class         string
+}
+
+// DeleteSnapshot deletes the VolumeGroupSnapshot.
+type DeleteSnapshot struct {
+	Group, Name string
+	UID         types.UID
+	// Spared are the members that must outlive it; the step fails if one is not free.
+	Spared []string
+}
+
+// FreeContent lets the CSI sidecar free the storage of a content whose VolumeGroupSnapshot is gone or going.
+type FreeContent struct {
+	Group, Name string
+	UID         types.UID
+}
+
+// DeleteContent deletes the content, and with it what it holds on storage.
+type DeleteContent struct {
+	Group, Name string
+	UID         types.UID
+}
+
+// GiveUp writes to the Namespace which groups have no restore point and why, before what they left is deleted.
+type GiveUp struct{ Run Run }
+
+// End writes the outcome of the run to the Namespace and tells of it.
+type End struct {
+	Run Run
+	Cuts []Cut
+}
+
+// Wait does nothing: a watch will tell.
+type Wait struct {
+	Group, For string
+	// Until is when to look again without being told; zero: never.
+	Until time.Time
+}
+
+// Cut is what is measured of a group that is complete.
+type Cut struct {
+	// Took is from the creation of the VolumeGroupSnapshot until it was seen complete.
+	Took time.Duration
+	// Skew is between the first and the last of the members' times on storage; negative if a time is unknown.
+	Skew time.Duration
+}
+
+func (s Begin) String() string { return fmt.Sprintf("begin %s", s.Run) }
+func (s Create) String() string {
+	return fmt.Sprintf("create VolumeGroupSnapshot %q of class %q for group %q", s.Name, s.Class, s.Group)
+}
+func (s Repair) String() string { return fmt.Sprintf("repair labels of member %q", s.Member) }
+func (s Anchor) String() string { return fmt.Sprintf("keep content %q as anchor", s.Content) }
+func (s Unbind) String() string { return fmt.Sprintf("unbind member %q", s.Member) }
+func (s Release) String() string {
+	return fmt.Sprintf("release member %q", s.Member)
+}
+func (s DeleteSnapshot) String() string {
+	return fmt.Sprintf("delete VolumeGroupSnapshot %q, sparing %d members", s.Name, len(s.Spared))
+}
+func (s FreeContent) String() string   { return fmt.Sprintf("let content %q be freed", s.Name) }
+func (s DeleteContent) String() string { return fmt.Sprintf("delete content %q", s.Name) }
+func (s GiveUp) String() string        { return fmt.Sprintf("give up %d groups of %s", len(s.Run.Failed), s.Run) }
+func (s End) String() string           { return fmt.Sprintf("end %s: %s", s.Run, s.Run.Outcome) }
+func (s Wait) String() string          { return "wait: " + s.For }
+
+func (Begin) Of() string            { return "" }
+func (s Create) Of() string         { return s.Group }
+func (s Repair) Of() string         { return s.Group }
+func (s Anchor) Of() string         { return s.Group }
+func (s Unbind) Of() string         { return s.Group }
+func (s Release) Of() string        { return s.Group }
+func (s DeleteSnapshot) Of() string { return s.Group }
+func (s FreeContent) Of() string    { return s.Group }
+func (s DeleteContent) Of() string  { return s.Group }
+func (GiveUp) Of() string           { return "" }
+func (End) Of() string              { return "" }
+func (s Wait) Of() string           { return s.Group }
