@@ -1,0 +1,100 @@
+# Every target has a help line after ##; make verify fails on one without.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The version that is built: the chart's appVersion, unless given.
+VERSION ?= $(shell awk '/^appVersion:/ {print $$2}' charts/snapshot-group/Chart.yaml)
+# The architecture of the image, as Go names it.
+ARCH ?= $(shell go env GOARCH)
+# Flags of `make up` and `make down`, such as --tier node; see go run ./e2e/cluster/cmd --help.
+CLUSTER_FLAGS ?=
+
+CHART := charts/snapshot-group
+HELM := bin/helm
+LINT := bin/golangci-lint
+UNIT = $(shell go list ./... | grep -v /e2e)
+
+##@ Look
+.PHONY: demo
+demo: ## The main job on a cluster of its own, step by step. KEEP=1 leaves the cluster up.
+	go run ./e2e/demo
+
+.PHONY: up
+up: ## Starts a cluster in .cluster; CLUSTER_FLAGS='--tier node' for one that runs Pods.
+	go run ./e2e/cluster/cmd up $(CLUSTER_FLAGS)
+
+.PHONY: down
+down: ## Stops the cluster of make up and removes what it left.
+	go run ./e2e/cluster/cmd down $(CLUSTER_FLAGS)
+
+##@ Build
+.PHONY: build
+build: ## The commands, into bin/.
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/ ./cmd/...
+
+.PHONY: image
+image: ## The container image as a tarball in dist/, without a Docker daemon. VERSION and ARCH choose.
+	go run ./build/image/cmd --version $(VERSION) --ref snapshot-group:$(VERSION) --arch $(ARCH) \
+		--output dist/snapshot-group-$(VERSION)-$(ARCH).tar
+
+.PHONY: manifests
+manifests: $(HELM) ## manifests/install.yaml, rendered from the chart.
+	$(RENDER) > manifests/install.yaml
+
+.PHONY: components
+components: ## The components of a test cluster, from their own modules: 15 minutes once, seconds when cached.
+	go run ./e2e/cluster/cmd build
+
+##@ Check
+.PHONY: test
+test: deps ## Everything: what the machine lacks, verify, unit tests, then csi-sanity and the rest on real clusters.
+	$(MAKE) --no-print-directory verify
+	$(MAKE) --no-print-directory unit
+	$(MAKE) --no-print-directory e2e
+
+.PHONY: verify
+verify: $(LINT) $(HELM) ## Lint, budgets, import directions, tidy modules, and that what is rendered from a source agrees with it.
+	go run -C tools ./hygiene ..
+	go test -C tools ./...
+	go mod tidy -diff
+	$(LINT) run
+	cd tools && ../$(LINT) run --config ../.golangci.yaml
+	$(HELM) lint --strict --quiet $(CHART)
+	$(HELM) lint --strict --quiet --values $(CHART)/ci/full-values.yaml $(CHART)
+	diff -u manifests/install.yaml <($(RENDER)) || { echo 'manifests/install.yaml is not what the chart renders: make manifests' >&2; exit 1; }
+
+.PHONY: unit
+unit: ## Unit tests, with the race detector.
+	go test -race -shuffle=on $(UNIT)
+
+.PHONY: e2e
+e2e: components ## Tests on real clusters, several at once; csi-sanity against the test driver is one of them.
+	go test -timeout 60m ./e2e/...
+
+.PHONY: bench
+bench: ## Benchmarks, in the form that benchstat reads.
+	go test -run '^$$' -bench . -benchmem ./pkg/...
+
+.PHONY: deps
+deps: ## Installs what tests need and the machine lacks: a C compiler for the race detector, packages of the node tier.
+	@command -v gcc > /dev/null || { apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev; } || \
+		{ echo 'no gcc, which go test -race needs, and it could not be installed: run as root, or install gcc and libc6-dev' >&2; exit 1; }
+	go run ./e2e/cluster/cmd deps
+
+##@ Help
+.PHONY: help
+help: ## This list.
+	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The chart as kubectl applies it.
+RENDER = { echo '\# Rendered from $(CHART) by make manifests. Do not edit.'; \
+	$(HELM) template snapshot-group $(CHART) --namespace snapshot-group --set createNamespace=true; }
+
+# Tools, pinned by modules of their own and kept out of the product's.
+$(LINT): tools/go.mod tools/go.sum
+	go build -C tools -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(HELM): e2e/cluster/components/helm/go.mod e2e/cluster/components/helm/go.sum
+	go build -C e2e/cluster/components/helm -o ../../../../$@ helm.sh/helm/v4/cmd/helm
