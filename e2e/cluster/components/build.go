@@ -68,14 +68,17 @@ func Build(ctx context.Context, o Options, names ...string) (Binaries, error) {
 	return found, nil
 }
 
-// BuildOwn builds the programs of this repository that a cluster runs into dir.
-func BuildOwn(ctx context.Context, dir string) (Binaries, error) {
+// BuildOwn builds programs of this repository that a cluster runs into dir: "cluster", "csi-driver", "pause".
+func BuildOwn(ctx context.Context, dir string, names ...string) (Binaries, error) {
 	root, err := repositoryRoot(ctx)
 	if err != nil {
 		return nil, err
 	}
 	found := Binaries{}
 	for _, c := range own {
+		if !slices.Contains(names, c.Name) {
+			continue
+		}
 		found[c.Name] = filepath.Join(dir, c.Name)
 		if err := compile(ctx, io.Discard, compilation{Component: c, from: root, to: found[c.Name]}); err != nil {
 			return nil, fmt.Errorf("build %q: %w", c.pkg, err)
