@@ -1,0 +1,165 @@
+package certs
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"fmt"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// Bundler keeps the authority's certificate in the caBundle of every webhook of the two configurations.
+type Bundler struct {
+	client client.Client
+	names  Names
+	clock  clock.PassiveClock
+}
+
+// NewBundler makes a Bundler. client reads from a cache that was made with CachedObjects.
+func NewBundler(client client.Client, names Names, clock clock.PassiveClock) *Bundler {
+	return &Bundler{client: client, names: names, clock: clock}
+}
+
+// CachedObjects is how the manager's cache must keep what a Bundler reads: the named objects alone, which is all that
+// the webhook's role lets it read.
+func CachedObjects(names Names) map[client.Object]cache.ByObject {
+	configuration := cache.ByObject{Field: fields.OneTermEqualSelector("metadata.name", names.Configuration)}
+	return map[client.Object]cache.ByObject{
+		&admissionv1.ValidatingWebhookConfiguration{}: configuration,
+		&admissionv1.MutatingWebhookConfiguration{}:   configuration,
+		&corev1.Secret{}: {
+			Namespaces: map[string]cache.Config{names.Namespace: {}},
+			Field:      fields.OneTermEqualSelector("metadata.name", names.Secret),
+		},
+	}
+}
+
+// SetupWithManager runs the Bundler whenever the Secret or a configuration changes, in every replica.
+func (b *Bundler) SetupWithManager(mgr ctrl.Manager) error {
+	all := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
+		return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: b.names.Configuration}}}
+	})
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("ca-bundle").
+		Watches(&corev1.Secret{}, all).
+		Watches(&admissionv1.ValidatingWebhookConfiguration{}, all).
+		Watches(&admissionv1.MutatingWebhookConfiguration{}, all).
+		WithOptions(controller.Options{NeedLeaderElection: ptr.To(false)}).
+		Complete(b)
+}
+
+// Reconcile writes what differs. A Secret or configuration that is not there yet is waited for: its creation is an event.
+func (b *Bundler) Reconcile(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
+	secret := &corev1.Secret{}
+	err := b.client.Get(ctx, client.ObjectKey{Namespace: b.names.Namespace, Name: b.names.Secret}, secret)
+	if apierrors.IsNotFound(err) {
+		return reconcile.Result{}, nil
+	}
+	if err != nil {
+		return reconcile.Result{}, fmt.Errorf("read Secret %q: %w", b.names.Secret, err)
+	}
+	for _, configuration := range configurations() {
+		if err := b.keep(ctx, configuration, secret.Data[corev1.TLSCertKey]); err != nil {
+			return reconcile.Result{}, err
+		}
+	}
+	return reconcile.Result{}, nil
+}
+
+// keep writes the bundle into one configuration where it is not there.
+func (b *Bundler) keep(ctx context.Context, configuration client.Object, ca []byte) error {
+	err := b.client.Get(ctx, client.ObjectKey{Name: b.names.Configuration}, configuration)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read %s %q: %w", kindOf(configuration), b.names.Configuration, err)
+	}
+	before, ok := configuration.DeepCopyObject().(client.Object)
+	if !ok {
+		return fmt.Errorf("copy %s %q: its copy is not an object", kindOf(configuration), b.names.Configuration)
+	}
+	changed := false
+	for _, c := range clientConfigs(configuration) {
+		bundle, err := Bundle(ca, c.CABundle, b.clock.Now())
+		if err != nil {
+			return fmt.Errorf("read Secret %q: %w", b.names.Secret, err)
+		}
+		if !bytes.Equal(c.CABundle, bundle) {
+			c.CABundle, changed = bundle, true
+		}
+	}
+	if !changed {
+		return nil
+	}
+	// Strategic: by the webhooks' names, so nothing else of them is written. Locked: another replica, or an upgrade, may
+	// be at it, and then the event of its write brings us back here with what it wrote.
+	err = b.client.Patch(ctx, configuration, client.StrategicMergeFrom(before, client.MergeFromWithOptimisticLock{}))
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("patch %s %q: %w", kindOf(configuration), b.names.Configuration, err)
+	}
+	log.FromContext(ctx).Info("wrote the authority into a webhook configuration", "kind", kindOf(configuration), "name", b.names.Configuration)
+	return nil
+}
+
+// Trusts is nil where every webhook of both configurations, as far as the cache knows, believes the certificate.
+func (b *Bundler) Trusts(ctx context.Context, serving *x509.Certificate) error {
+	for _, configuration := range configurations() {
+		if err := b.client.Get(ctx, client.ObjectKey{Name: b.names.Configuration}, configuration); err != nil {
+			return fmt.Errorf("read %s %q: %w", kindOf(configuration), b.names.Configuration, err)
+		}
+		for _, c := range clientConfigs(configuration) {
+			roots := x509.NewCertPool()
+			roots.AppendCertsFromPEM(c.CABundle)
+			options := x509.VerifyOptions{Roots: roots, CurrentTime: b.clock.Now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+			if _, err := serving.Verify(options); err != nil {
+				return fmt.Errorf("%s %q does not trust the serving certificate yet: %w", kindOf(configuration), b.names.Configuration, err)
+			}
+		}
+	}
+	return nil
+}
+
+func configurations() []client.Object {
+	return []client.Object{&admissionv1.ValidatingWebhookConfiguration{}, &admissionv1.MutatingWebhookConfiguration{}}
+}
+
+func kindOf(configuration client.Object) string {
+	if _, validating := configuration.(*admissionv1.ValidatingWebhookConfiguration); validating {
+		return "ValidatingWebhookConfiguration"
+	}
+	return "MutatingWebhookConfiguration"
+}
+
+// clientConfigs are those of the webhooks of a configuration, to be changed in place.
+func clientConfigs(configuration client.Object) []*admissionv1.WebhookClientConfig {
+	var out []*admissionv1.WebhookClientConfig
+	switch c := configuration.(type) {
+	case *admissionv1.ValidatingWebhookConfiguration:
+		for i := range c.Webhooks {
+			out = append(out, &c.Webhooks[i].ClientConfig)
+		}
+	case *admissionv1.MutatingWebhookConfiguration:
+		for i := range c.Webhooks {
+			out = append(out, &c.Webhooks[i].ClientConfig)
+		}
+	}
+	return out
+}

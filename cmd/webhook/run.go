@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+
+	"github.com/go-logr/logr"
+	"github.com/go-logr/zapr"
+	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/webhook"
+
+	"github.com/snapshot-group/snapshot-group/certs"
+	"github.com/snapshot-group/snapshot-group/pkg/admit"
+	"github.com/snapshot-group/snapshot-group/pkg/admit/policy"
+)
+
+// run serves until ctx ends, then lets the requests in flight finish.
+func run(ctx context.Context, o options) error {
+	log, err := newLogger(o.logLevel)
+	if err != nil {
+		return err
+	}
+	ctrl.SetLogger(log)
+	klog.SetLogger(log.WithName("client"))
+
+	config, err := restConfig(o.kubeconfig)
+	if err != nil {
+		return err
+	}
+	mgr, err := newManager(config, o)
+	if err != nil {
+		return fmt.Errorf("set up: %w", err)
+	}
+	bundler := certs.NewBundler(mgr.GetClient(), o.names, clock.RealClock{})
+	if err := bundler.SetupWithManager(mgr); err != nil {
+		return fmt.Errorf("set up the CA bundle: %w", err)
+	}
+	certificate := certs.NewSelfSigned(config, o.names, o.lifetimes, bundler, log.WithName("certificate"))
+	if err := mgr.Add(certificate); err != nil {
+		return fmt.Errorf("set up the serving certificate: %w", err)
+	}
+	store, err := admit.NewStore(ctx, mgr.GetCache(), o.labelKey)
+	if err != nil {
+		return fmt.Errorf("set up the cache: %w", err)
+	}
+	server := newServer(mgr, store, o, certificate.GetCertificate)
+	if err := mgr.Add(server); err != nil {
+		return fmt.Errorf("set up the server: %w", err)
+	}
+	ready := readiness{store: store, certificate: certificate, bundler: bundler, log: log}
+	if err := addProbes(mgr, ready, server.StartedChecker()); err != nil {
+		return fmt.Errorf("set up probes: %w", err)
+	}
+	log.Info("starting", "version", version)
+	if err := mgr.Start(ctx); err != nil {
+		return fmt.Errorf("serve: %w", err)
+	}
+	return nil
+}
+
+func newLogger(level string) (logr.Logger, error) {
+	parsed, err := zapcore.ParseLevel(level)
+	if err != nil {
+		return logr.Logger{}, err
+	}
+	config := zap.NewProductionConfig()
+	config.Level = zap.NewAtomicLevelAt(parsed)
+	config.Sampling = nil // a refusal that is not logged cannot be explained
+	config.EncoderConfig.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	built, err := config.Build()
+	if err != nil {
+		return logr.Logger{}, fmt.Errorf("set up logging: %w", err)
+	}
+	return zapr.NewLogger(built), nil
+}
+
+// restConfig has no rate limit: the webhook writes next to nothing, and an answer must not wait for a limit of its own
+// making. The API server's priority and fairness protects it.
+func restConfig(kubeconfig string) (*rest.Config, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("find the API server: %w", err)
+	}
+	config.QPS = -1
+	config.UserAgent = "snapshot-group-webhook/" + version
+	return config, nil
+}
+
+func newManager(config *rest.Config, o options) (ctrl.Manager, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, snapshotv1.AddToScheme, groupsnapshotv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, err
+		}
+	}
+	objects := admit.CachedObjects()
+	maps.Copy(objects, certs.CachedObjects(o.names))
+	return ctrl.NewManager(config, ctrl.Options{
+		Scheme:                 scheme,
+		Cache:                  cache.Options{ByObject: objects, ReaderFailOnMissingInformer: true},
+		Metrics:                metricsserver.Options{BindAddress: o.metricsAddr},
+		HealthProbeBindAddress: o.probeAddr,
+	})
+}
+
+// newServer serves the webhooks with the certificate of the moment.
+func newServer(mgr ctrl.Manager, store *admit.Store, o options, certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)) webhook.Server {
+	facts := admit.NewGatherer(store, mgr.GetAPIReader())
+	responder := admit.NewResponder(mgr.GetLogger().WithName("admission"),
+		admit.NewMetrics(metrics.Registry, version, policy.Rules), clock.RealClock{})
+	server := webhook.NewServer(webhook.Options{Host: o.host, Port: o.port, TLSOpts: []func(*tls.Config){func(c *tls.Config) {
+		c.MinVersion = tls.VersionTLS12
+		c.GetCertificate = certificate
+	}}})
+	server.Register("/claims", &webhook.Admission{Handler: admit.NewClaims(facts, o.exemptUsers, responder)})
+	server.Register("/labels", &webhook.Admission{Handler: admit.NewLabels(facts, responder)})
+	return server
+}
+
+// readiness is what must be there before the API server may send reviews.
+type readiness struct {
+	store       *admit.Store
+	certificate *certs.SelfSigned
+	bundler     *certs.Bundler
+	log         logr.Logger
+}
+
+func addProbes(mgr ctrl.Manager, r readiness, started healthz.Checker) error {
+	return errors.Join(
+		mgr.AddHealthzCheck("ping", healthz.Ping),
+		mgr.AddReadyzCheck("ready", r.check),
+		mgr.AddReadyzCheck("serving", started),
+	)
+}
+
+// check logs why it fails: the probe's answer does not say.
+func (r readiness) check(req *http.Request) error {
+	err := r.missing(req.Context())
+	if err != nil {
+		r.log.Info("not ready", "reason", err.Error())
+	}
+	return err
+}
+
+func (r readiness) missing(ctx context.Context) error {
+	if !r.store.Synced() {
+		return admit.ErrNotSynced
+	}
+	leaf, err := r.certificate.Leaf()
+	if err != nil {
+		return err
+	}
+	return r.bundler.Trusts(ctx, leaf)
+}
