@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -219,14 +217,4 @@ func call(ctx context.Context, dir, method, path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s", strings.TrimSpace(string(body)))
 	}
 	return body, nil
-}
-
-// LoadImage imports an image tarball into the node's container runtime.
-func (c *Cluster) LoadImage(ctx context.Context, tarball string) error {
-	out, err := exec.CommandContext(ctx, c.cfg.Bin["ctr"], "--address", c.cfg.Path(supervise.ContainerdSock),
-		"--namespace", "k8s.io", "images", "import", tarball).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("import image %q: %w: %s", tarball, err, bytes.TrimSpace(out))
-	}
-	return nil
 }

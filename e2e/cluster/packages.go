@@ -30,30 +30,35 @@ var debianPackages = []debianPackage{
 const BusyBox = "/bin/busybox"
 
 // MissingPackages are the Debian packages that the node tier lacks.
-func MissingPackages() []string {
-	var missing []string
-	for _, p := range debianPackages {
+func MissingPackages() []string { return missing(debianPackages) }
+
+func missing(packages []debianPackage) []string {
+	var names []string
+	for _, p := range packages {
 		if _, err := os.Stat(p.file); err != nil {
-			missing = append(missing, p.name)
+			names = append(names, p.name)
 		}
 	}
-	return missing
+	return names
 }
 
 // InstallPackages installs what MissingPackages names. Root on Debian.
 func InstallPackages(ctx context.Context, progress io.Writer) error {
-	missing := MissingPackages()
-	if len(missing) == 0 {
+	return install(ctx, progress, MissingPackages())
+}
+
+func install(ctx context.Context, progress io.Writer, names []string) error {
+	if len(names) == 0 {
 		return nil
 	}
-	install := append([]string{"install", "--yes", "--no-install-recommends"}, missing...)
+	install := append([]string{"install", "--yes", "--no-install-recommends"}, names...)
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("the node tier lacks Debian packages, and installing them takes root: run: sudo apt-get %s",
 			strings.Join(install, " "))
 	}
 	if _, err := exec.LookPath("apt-get"); err != nil {
 		return fmt.Errorf("the node tier lacks packages, and there is no apt-get to install them: install the equivalents of %s",
-			strings.Join(missing, ", "))
+			strings.Join(names, ", "))
 	}
 	for _, args := range [][]string{{"update"}, install} {
 		fmt.Fprintf(progress, "apt-get %s\n", strings.Join(args, " "))

@@ -14,10 +14,8 @@ import (
 	"strings"
 	"syscall"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"k8s.io/apimachinery/pkg/util/rand"
 
-	"github.com/snapshot-group/snapshot-group/build/image"
 	"github.com/snapshot-group/snapshot-group/e2e/cluster/components"
 	"github.com/snapshot-group/snapshot-group/e2e/cluster/host"
 	"github.com/snapshot-group/snapshot-group/e2e/cluster/supervise"
@@ -76,8 +74,10 @@ func prepare(ctx context.Context, o Options) (supervise.Config, error) {
 		return supervise.Config{}, err
 	}
 	binDir := filepath.Join(o.Dir, "bin")
-	if err := os.MkdirAll(binDir, 0o755); err != nil {
-		return supervise.Config{}, fmt.Errorf("make the folder of programs: %w", err)
+	for _, dir := range []string{binDir, filepath.Join(o.Dir, "tmp")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return supervise.Config{}, fmt.Errorf("make the cluster's folders: %w", err)
+		}
 	}
 	fmt.Fprintln(o.Progress, "building "+strings.Join(own, ", "))
 	ours, err := components.BuildOwn(ctx, binDir, own...)
@@ -93,24 +93,13 @@ func prepare(ctx context.Context, o Options) (supervise.Config, error) {
 	}
 	cfg := supervise.Config{
 		Dir: o.Dir, ID: rand.String(8), Tier: o.Tier, Bin: bin, Drivers: o.drivers(), Flags: o.Flags,
-		CRDs:       []string{filepath.Join(crds, "config", "crd")},
-		PauseImage: filepath.Join(o.Dir, "pause.tar"), PauseRef: "snapshot-group.test/pause:1",
+		CRDs: []string{filepath.Join(crds, "config", "crd")},
 	}
 	if o.Tier == supervise.Node {
-		err = savePause(cfg)
+		cfg.Images, cfg.PauseRef = imageFiles(o.Dir), pauseImage
+		err = saveImages(cfg)
 	}
 	return cfg, err
-}
-
-func savePause(cfg supervise.Config) error {
-	img, err := image.Assemble(image.Spec{
-		Platform: v1.Platform{OS: "linux", Architecture: hostArch}, Entrypoint: []string{"/pause"}, User: "65535:65535",
-		Files: []image.File{image.FromDisk("/pause", cfg.Bin["pause"], 0o755)},
-	})
-	if err != nil {
-		return fmt.Errorf("make the sandbox image: %w", err)
-	}
-	return image.Save(cfg.PauseImage, cfg.PauseRef, img)
 }
 
 // launch starts the supervisor, relays what it says and returns once it says how the start ended.
@@ -127,6 +116,7 @@ func (c *Cluster) launch(ctx context.Context, listener net.Listener, progress io
 	defer log.Close() //nolint:errcheck // the supervisor has a copy of its own
 	cmd := exec.Command(c.cfg.Bin["cluster"], "supervise", "--dir", c.cfg.Dir)
 	cmd.ExtraFiles, cmd.Stderr = []*os.File{port}, log
+	cmd.Env = append(os.Environ(), "TMPDIR="+c.cfg.Path("tmp")) // containerd's temporary mounts, for one
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if c.cfg.Tier == supervise.Node {
 		cmd.SysProcAttr.Cloneflags = host.Namespaces

@@ -44,8 +44,9 @@ type Config struct {
 	Drivers []Driver
 	// CRDs are the folders of the CustomResourceDefinitions to install.
 	CRDs []string
-	// PauseImage is the tarball of the sandbox image, PauseRef its name; node tier only.
-	PauseImage, PauseRef string
+	// Images maps the names of the node's images to their tarballs; PauseRef is the one that holds a Pod's sandbox.
+	Images   map[string]string
+	PauseRef string
 	// Port is where the API server is reached from outside, on loopback. Its listener is inherited as descriptor 3.
 	Port int
 	// Flags are further flags by component, after ours.

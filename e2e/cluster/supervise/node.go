@@ -41,8 +41,10 @@ func (s *supervisor) startNode(ctx context.Context) error {
 	if err := s.launch(ctx, containerd, socketOpen(s.cfg.Path(ContainerdSock))); err != nil {
 		return err
 	}
-	if err := s.importImage(ctx, s.cfg.PauseImage); err != nil {
-		return err
+	for _, tarball := range s.cfg.Images {
+		if err := ImportImage(ctx, s.cfg, tarball); err != nil {
+			return err
+		}
 	}
 	kubelet := &process{name: "kubelet", args: []string{
 		"--config=" + s.cfg.Path("node", "kubelet.yaml"), "--kubeconfig=" + s.cfg.Path(internalKubeconfig),
@@ -62,9 +64,9 @@ func (s *supervisor) startNode(ctx context.Context) error {
 	return s.launch(ctx, scheduler, nil)
 }
 
-// importImage loads an image tarball into containerd.
-func (s *supervisor) importImage(ctx context.Context, tarball string) error {
-	out, err := exec.CommandContext(ctx, s.cfg.Bin["ctr"], "--address", s.cfg.Path(ContainerdSock), "--namespace", "k8s.io",
+// ImportImage loads an image tarball into the node's containerd, from within its namespaces or from outside.
+func ImportImage(ctx context.Context, cfg Config, tarball string) error {
+	out, err := exec.CommandContext(ctx, cfg.Bin["ctr"], "--address", cfg.Path(ContainerdSock), "--namespace", "k8s.io",
 		"images", "import", tarball).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("import image %q: %w: %s", tarball, err, bytes.TrimSpace(out))
