@@ -148,3 +148,13 @@ func bounded(s string) string {
 	const ellipsis = "…"
 	return strings.ToValidUTF8(s[:maxMessageBytes-len(ellipsis)], "") + ellipsis
 }
+
+// RestsOnClaims: the steps were decided by claims and classes, and cannot be taken back. A caller that has seen those in
+// a cache looks at them live, and asks Next again.
+func RestsOnClaims(steps []Step) bool {
+	return slices.ContainsFunc(steps, func(s Step) bool {
+		_, creates := s.(Create)
+		end, ends := s.(End)
+		return creates || ends && end.Run.Outcome == group.Failed
+	})
+}

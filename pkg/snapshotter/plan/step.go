@@ -88,7 +88,7 @@ type GiveUp struct{ Run Run }
 
 // End writes the outcome of the run to the Namespace and tells of it.
 type End struct {
-	Run Run
+	Run  Run
 	Cuts []Cut
 }
 
@@ -122,9 +122,11 @@ func (s DeleteSnapshot) String() string {
 }
 func (s FreeContent) String() string   { return fmt.Sprintf("let content %q be freed", s.Name) }
 func (s DeleteContent) String() string { return fmt.Sprintf("delete content %q", s.Name) }
-func (s GiveUp) String() string        { return fmt.Sprintf("give up %d groups of %s", len(s.Run.Failed), s.Run) }
-func (s End) String() string           { return fmt.Sprintf("end %s: %s", s.Run, s.Run.Outcome) }
-func (s Wait) String() string          { return "wait: " + s.For }
+func (s GiveUp) String() string {
+	return fmt.Sprintf("give up %d groups of %s", len(s.Run.Failed), s.Run)
+}
+func (s End) String() string  { return fmt.Sprintf("end %s: %s", s.Run, s.Run.Outcome) }
+func (s Wait) String() string { return "wait: " + s.For }
 
 func (Begin) Of() string            { return "" }
 func (s Create) Of() string         { return s.Group }

@@ -1,0 +1,165 @@
+// Package snapshotter is the loop: it snapshots the groups of opted-in Namespaces as package plan decides.
+//
+//	Namespace -> observe (cache) -> plan.Next (pure) -> execute -> report (log, Events, metrics, last-run)
+//
+// It is driven by watches alone. Whatever it needs to know after a restart is on the objects: the run's ID and the groups
+// given up in an annotation of the Namespace, everything else in what the run has made.
+package snapshotter
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
+)
+
+const (
+	// parallelNamespaces is how many Namespaces are worked on at once.
+	parallelNamespaces = 8
+	// A failing API call is repeated after firstRetry, then twice as late each time up to lastRetry: well within the
+	// default timeout of a run.
+	firstRetry = 50 * time.Millisecond
+	lastRetry  = 30 * time.Second
+)
+
+// Config is what a Reconciler works with.
+type Config struct {
+	// Client reads from a cache made with CacheOptions and indexed by AddIndexes, and writes to the API server.
+	Client client.Client
+	// Live reads from the API server.
+	Live client.Reader
+	// LabelKey is the group label's key for Namespaces that name none.
+	LabelKey string
+	// Instance names this process in Events, at most 128 characters.
+	Instance string
+	Metrics  *Metrics
+	Clock    clock.PassiveClock
+}
+
+// Reconciler moves Namespaces towards rest.
+type Reconciler struct {
+	Config
+
+	settling *settling
+}
+
+// New returns a Reconciler.
+func New(c Config) *Reconciler {
+	c.Client = client.WithFieldOwner(c.Client, group.FieldOwner)
+	return &Reconciler{Config: c, settling: newSettling(c.Client, c.Clock)}
+}
+
+// Reconcile does what is next in one Namespace.
+func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	ns := &corev1.Namespace{}
+	if err := r.Client.Get(ctx, req.NamespacedName, ns); err != nil {
+		if apierrors.IsNotFound(err) { // not opted in: the cache holds no others
+			return reconcile.Result{}, nil
+		}
+		return reconcile.Result{}, fmt.Errorf("read namespace %q: %w", req.Name, err)
+	}
+	if ns.DeletionTimestamp != nil {
+		return reconcile.Result{}, nil
+	}
+	if wait, err := r.settling.left(ctx, ns.Name); wait > 0 || err != nil {
+		return requeueUnless(err, wait)
+	}
+	seen, steps, err := r.decide(ctx, ns)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	done, runErr := r.execute(ctx, ns, steps)
+	if err := r.report(ctx, ns, done, seen.Now); err != nil {
+		return reconcile.Result{}, err // first: runErr will recur, an untold outcome will not
+	}
+	return requeueUnless(runErr, plan.WakeAfter(seen, steps))
+}
+
+// decide plans from the cache, and once more from live claims and classes where the steps cannot be taken back: the watch
+// of a claim may be behind that of the Namespace.
+func (r *Reconciler) decide(ctx context.Context, ns *corev1.Namespace) (plan.Observed, []plan.Step, error) {
+	seen, err := r.observe(ctx, ns, r.Client)
+	if err != nil {
+		return seen, nil, fmt.Errorf("observe namespace %q: %w", ns.Name, err)
+	}
+	steps := plan.Next(seen)
+	if !plan.RestsOnClaims(steps) {
+		return seen, steps, nil
+	}
+	if seen, err = r.observe(ctx, ns, r.Live); err != nil {
+		return seen, nil, fmt.Errorf("observe namespace %q: %w", ns.Name, err)
+	}
+	return seen, plan.Next(seen), nil
+}
+
+// requeueUnless keeps Results and errors apart: controller-runtime ignores a Result beside an error.
+func requeueUnless(err error, after time.Duration) (reconcile.Result, error) {
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	return reconcile.Result{RequeueAfter: after}, nil
+}
+
+// Setup starts the loop with mgr. No claim or class is watched: a run looks at them when it decides, and nothing that
+// waits waits for them.
+func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager) error {
+	for _, obj := range []client.Object{
+		&corev1.PersistentVolumeClaim{}, &corev1.PersistentVolume{}, &storagev1.StorageClass{},
+		&snapshotv1.VolumeSnapshotClass{}, &groupsnapshotv1.VolumeGroupSnapshotClass{},
+	} {
+		if _, err := mgr.GetCache().GetInformer(ctx, obj); err != nil {
+			return fmt.Errorf("watch %T: %w", obj, err)
+		}
+	}
+	changed := builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})
+	err := ctrl.NewControllerManagedBy(mgr).
+		Named("snapshotter").
+		For(&corev1.Namespace{}).
+		Watches(&groupsnapshotv1.VolumeGroupSnapshot{}, toNamespace(client.Object.GetNamespace), changed).
+		Watches(&groupsnapshotv1.VolumeGroupSnapshotContent{}, toNamespace(namespaceOfGroupContent), changed).
+		Watches(&snapshotv1.VolumeSnapshot{}, toNamespace(client.Object.GetNamespace), changed).
+		Watches(&snapshotv1.VolumeSnapshotContent{}, toNamespace(namespaceOfContent), changed).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: parallelNamespaces,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
+		}).
+		Complete(r)
+	if err != nil {
+		return fmt.Errorf("set up the loop: %w", err)
+	}
+	return nil
+}
+
+func toNamespace(of func(client.Object) string) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
+		return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: of(o)}}}
+	})
+}
+
+func namespaceOfGroupContent(o client.Object) string {
+	c, _ := o.(*groupsnapshotv1.VolumeGroupSnapshotContent)
+	return c.Spec.VolumeGroupSnapshotRef.Namespace
+}
+
+func namespaceOfContent(o client.Object) string {
+	c, _ := o.(*snapshotv1.VolumeSnapshotContent)
+	return c.Spec.VolumeSnapshotRef.Namespace
+}

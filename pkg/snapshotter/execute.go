@@ -1,0 +1,207 @@
+package snapshotter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
+)
+
+var (
+	// ErrForeign reports that a name that a run needs is held by an object that is not of the run. The group fails once
+	// the cache shows that object.
+	ErrForeign = errors.New("held by an object that is not of this run")
+	// ErrStale reports that the plan was made from an older view of an object than the API server has. Nothing was done;
+	// the next plan is made from the newer one.
+	ErrStale = errors.New("changed since it was looked at")
+)
+
+// pass is one execution of a plan. It knows what it has itself written, so that its later steps build on that.
+type pass struct {
+	*Reconciler
+
+	ns      *corev1.Namespace
+	members map[types.UID]*snapshotv1.VolumeSnapshot
+}
+
+// execute does the steps in order and returns those done. When one fails, the group's later ones are left out, those of
+// other groups are not; a step of the run as a whole ends the pass.
+func (r *Reconciler) execute(ctx context.Context, ns *corev1.Namespace, steps []plan.Step) ([]plan.Step, error) {
+	p := &pass{Reconciler: r, ns: ns, members: map[types.UID]*snapshotv1.VolumeSnapshot{}}
+	var done []plan.Step
+	var errs []error
+	stuck := map[string]bool{}
+	for _, s := range steps {
+		if stuck[s.Of()] {
+			continue
+		}
+		if err := p.do(ctx, s); err != nil {
+			errs = append(errs, err)
+			stuck[s.Of()] = true
+			if s.Of() == "" {
+				break
+			}
+			continue
+		}
+		done = append(done, s)
+	}
+	return done, errors.Join(errs...)
+}
+
+func (p *pass) do(ctx context.Context, step plan.Step) error {
+	switch s := step.(type) {
+	case plan.Begin:
+		return p.writeRun(ctx, p.ns, s.Run)
+	case plan.GiveUp:
+		return p.writeRun(ctx, p.ns, s.Run)
+	case plan.Create:
+		return p.create(ctx, s)
+	case plan.Repair:
+		return p.repair(ctx, s)
+	case plan.Anchor:
+		return p.anchor(ctx, s)
+	case plan.Unbind:
+		return p.unbind(ctx, s)
+	case plan.Release:
+		return p.release(ctx, s)
+	case plan.DeleteSnapshot:
+		return p.deleteSnapshot(ctx, s)
+	case plan.FreeContent:
+		return p.freeContent(ctx, s)
+	case plan.DeleteContent:
+		return p.deleteContent(ctx, s)
+	case plan.End, plan.Wait: // report tells of an end, a watch ends a wait
+		return nil
+	}
+	return fmt.Errorf("do %q: a step of type %T is not known", step, step)
+}
+
+// writeRun writes the last-run annotation. It fails where the Namespace is not the one that was looked at, in particular
+// where another process has written a run since.
+func (r *Reconciler) writeRun(ctx context.Context, ns *corev1.Namespace, run plan.Run) error {
+	value, err := run.Annotation()
+	if err != nil {
+		return err
+	}
+	ac := corev1ac.Namespace(ns.Name).WithUID(ns.UID).WithResourceVersion(ns.ResourceVersion).
+		WithAnnotations(map[string]string{group.LastRunAnnotation: value})
+	if err := r.Client.Apply(ctx, ac, client.ForceOwnership); err != nil {
+		return fmt.Errorf("write %s to namespace %q: %w", run, ns.Name, stale(err))
+	}
+	ns.ResourceVersion = ptr.Deref(ac.ResourceVersion, "")
+	r.settling.wrote(ns.Name, ns)
+	return nil
+}
+
+// create makes the VolumeGroupSnapshot, unless the group has an anchor of this run already: then it was made, and
+// detached, and only the cache does not show it.
+func (p *pass) create(ctx context.Context, s plan.Create) error {
+	var anchors groupsnapshotv1.VolumeGroupSnapshotContentList
+	ofRun := client.MatchingLabels{group.RunLabel: s.Run, group.GroupLabel: group.LabelValue(s.Group)}
+	if err := p.Live.List(ctx, &anchors, ofRun); err != nil {
+		return fmt.Errorf("look for an anchor of VolumeGroupSnapshot %q: %w", s.Name, err)
+	}
+	for _, a := range anchors.Items {
+		if ref := a.Spec.VolumeGroupSnapshotRef; ref.Namespace == p.ns.Name && ref.Name == s.Name {
+			return fmt.Errorf("create VolumeGroupSnapshot %q: its anchor %q exists: %w", s.Name, a.Name, ErrStale)
+		}
+	}
+	o := &groupsnapshotv1.VolumeGroupSnapshot{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: p.ns.Name, Name: s.Name, Labels: s.Labels,
+			Annotations: map[string]string{claimsAnnotation: strings.Join(s.Claims, ",")},
+		},
+		Spec: groupsnapshotv1.VolumeGroupSnapshotSpec{
+			VolumeGroupSnapshotClassName: &s.Class,
+			Source: groupsnapshotv1.VolumeGroupSnapshotSource{
+				Selector: &metav1.LabelSelector{MatchLabels: map[string]string{s.LabelKey: s.Group}},
+			},
+		},
+	}
+	err := p.Client.Create(ctx, o)
+	if apierrors.IsAlreadyExists(err) {
+		return p.checkOurs(ctx, s, o)
+	}
+	if err != nil {
+		return fmt.Errorf("create VolumeGroupSnapshot %q of group %q: %w", s.Name, s.Group, err)
+	}
+	p.settling.wrote(p.ns.Name, o)
+	return nil
+}
+
+// checkOurs tells our own lost reply from an object of somebody else, live: the cache may be behind either.
+func (p *pass) checkOurs(ctx context.Context, s plan.Create, o *groupsnapshotv1.VolumeGroupSnapshot) error {
+	if err := p.Live.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
+		return fmt.Errorf("read VolumeGroupSnapshot %q, which exists: %w", s.Name, err)
+	}
+	p.settling.wrote(p.ns.Name, o)
+	if !isOfRun(o, plan.Group{Name: s.Group, Run: s.Run}) {
+		return fmt.Errorf("create VolumeGroupSnapshot %q of group %q: %w", s.Name, s.Group, ErrForeign)
+	}
+	return nil
+}
+
+// deleteSnapshot deletes the VolumeGroupSnapshot after a last live look at the members that must outlive it.
+func (p *pass) deleteSnapshot(ctx context.Context, s plan.DeleteSnapshot) error {
+	if len(s.Spared) > 0 {
+		if err := p.checkFree(ctx, s); err != nil {
+			return fmt.Errorf("delete VolumeGroupSnapshot %q: %w", s.Name, err)
+		}
+	}
+	o := &groupsnapshotv1.VolumeGroupSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: p.ns.Name, Name: s.Name, UID: s.UID}}
+	return p.remove(ctx, "VolumeGroupSnapshot", o)
+}
+
+// checkFree: snapshot-controller and the garbage collector delete the members that are owned or named by the group.
+func (p *pass) checkFree(ctx context.Context, s plan.DeleteSnapshot) error {
+	var live snapshotv1.VolumeSnapshotList
+	if err := p.Live.List(ctx, &live, client.InNamespace(p.ns.Name)); err != nil {
+		return fmt.Errorf("list members: %w", err)
+	}
+	for i := range live.Items {
+		o := &live.Items[i]
+		owner := group.OwnerGroupSnapshot(o.OwnerReferences)
+		owned := owner != nil && owner.UID == s.UID
+		bound := o.Status != nil && ptr.Deref(o.Status.VolumeGroupSnapshotName, "") == s.Name
+		if owned || bound {
+			return fmt.Errorf("member %q is not free: %w", o.Name, ErrStale)
+		}
+	}
+	return nil
+}
+
+// remove deletes o, and only the object of that UID. One that is gone is as good as deleted.
+func (p *pass) remove(ctx context.Context, kind string, o client.Object) error {
+	err := p.Client.Delete(ctx, o, client.Preconditions{UID: ptr.To(o.GetUID())})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("delete %s %q: %w", kind, o.GetName(), stale(err))
+	}
+	p.settling.deleted(p.ns.Name, o)
+	return nil
+}
+
+func (p *pass) deleteContent(ctx context.Context, s plan.DeleteContent) error {
+	return p.remove(ctx, "VolumeGroupSnapshotContent",
+		&groupsnapshotv1.VolumeGroupSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: s.Name, UID: s.UID}})
+}
+
+// stale marks a refusal for an outdated view. It is an error like others to the queue, and worth no alarm to a reader.
+func stale(err error) error {
+	if apierrors.IsConflict(err) {
+		return fmt.Errorf("%w: %w", ErrStale, err)
+	}
+	return err
+}

@@ -1,0 +1,171 @@
+package snapshotter
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/snapshot-group/snapshot-group/pkg/admit/policy"
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
+)
+
+// candidates are the groups of a Namespace by name, each judged by the rules of admission: the webhook may not have run.
+func (r *Reconciler) candidates(ctx context.Context, facts client.Reader, ns *corev1.Namespace, s group.Settings) (map[string]plan.Group, error) {
+	var list corev1.PersistentVolumeClaimList
+	if err := facts.List(ctx, &list, client.InNamespace(ns.Name), client.HasLabels{s.LabelKey}); err != nil {
+		return nil, fmt.Errorf("list claims: %w", err)
+	}
+	claims := map[string][]*corev1.PersistentVolumeClaim{}
+	for i := range list.Items {
+		if name := list.Items[i].Labels[s.LabelKey]; name != "" {
+			claims[name] = append(claims[name], &list.Items[i])
+		}
+	}
+	common, err := gatherClasses(ctx, facts)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]plan.Group{}
+	for name, of := range claims {
+		f := common.forGroup(s)
+		drivers, err := r.driversOf(ctx, of, common.storage)
+		if err != nil {
+			return nil, err
+		}
+		f.Members = policy.Members(of, func(c *corev1.PersistentVolumeClaim) group.Driver { return drivers[c.Name] })
+		out[name] = judge(policy.Request{Operation: policy.Audit, Namespace: ns.Name, Group: name}, f, of)
+	}
+	return out, nil
+}
+
+// judge says whether a group may be snapshotted and by which class.
+func judge(req policy.Request, f policy.Facts, claims []*corev1.PersistentVolumeClaim) plan.Group {
+	var g plan.Group
+	for _, m := range f.Members {
+		g.Claims = append(g.Claims, m.Name)
+	}
+	g.Refusal = refusal(policy.Evaluate(policy.Rules, req, f), claims)
+	if g.Refusal != "" {
+		return g
+	}
+	for _, m := range f.Members {
+		if m.Driver.Name != "" {
+			g.Class = f.ChooseGroupSnapshotClass(m.Driver.Name).Name
+			return g
+		}
+	}
+	g.Refusal = "every claim of it is being deleted"
+	if len(f.Members) > 0 {
+		g.Refusal = fmt.Sprintf("the driver of claim %q is unknown: %s", f.Members[0].Name, f.Members[0].Driver.Unknown)
+	}
+	return g
+}
+
+// refusal is every rule that denies, else the first claim that snapshot-controller would wait for without end.
+func refusal(d policy.Decision, claims []*corev1.PersistentVolumeClaim) string {
+	var reasons []string
+	for _, f := range d.Of(policy.Denies) {
+		reasons = append(reasons, f.String())
+	}
+	if len(reasons) > 0 {
+		return strings.Join(reasons, ". ")
+	}
+	sorted := slices.SortedFunc(slices.Values(claims), func(a, b *corev1.PersistentVolumeClaim) int { return cmp.Compare(a.Name, b.Name) })
+	for _, c := range sorted {
+		if c.Status.Phase != corev1.ClaimBound {
+			return fmt.Sprintf("claim %q is %s, not Bound; a group is snapshotted whole or not at all", c.Name, cmp.Or(string(c.Status.Phase), "not processed yet"))
+		}
+	}
+	return ""
+}
+
+// classes are those of the cluster.
+type classes struct {
+	storage        group.StorageClassList
+	snapshot       []group.Class
+	groupSnapshots []group.Class
+}
+
+func (c classes) forGroup(s group.Settings) policy.Facts {
+	return policy.Facts{
+		LabelKey: s.LabelKey, GroupSnapshotClass: s.GroupSnapshotClass,
+		SnapshotClasses: c.snapshot, GroupSnapshotClasses: c.groupSnapshots,
+	}
+}
+
+func gatherClasses(ctx context.Context, facts client.Reader) (classes, error) {
+	var out classes
+	var storage storagev1.StorageClassList
+	if err := facts.List(ctx, &storage); err != nil {
+		return out, fmt.Errorf("list StorageClasses: %w", err)
+	}
+	for i := range storage.Items {
+		out.storage = append(out.storage, &storage.Items[i])
+	}
+	var groups groupsnapshotv1.VolumeGroupSnapshotClassList
+	if err := facts.List(ctx, &groups); err != nil {
+		return out, fmt.Errorf("list VolumeGroupSnapshotClasses: %w", err)
+	}
+	for i := range groups.Items {
+		out.groupSnapshots = append(out.groupSnapshots, group.GroupSnapshotClassOf(&groups.Items[i]))
+	}
+	var err error
+	out.snapshot, err = snapshotClasses(ctx, facts)
+	return out, err
+}
+
+func snapshotClasses(ctx context.Context, facts client.Reader) ([]group.Class, error) {
+	var list snapshotv1.VolumeSnapshotClassList
+	if err := facts.List(ctx, &list); err != nil {
+		return nil, fmt.Errorf("list VolumeSnapshotClasses: %w", err)
+	}
+	out := make([]group.Class, 0, len(list.Items))
+	for i := range list.Items {
+		out = append(out, group.SnapshotClassOf(&list.Items[i]))
+	}
+	return out, nil
+}
+
+// driversOf finds the driver of each claim, by name. The volume of a bound claim does not change, so the cache will do,
+// unless it does not hold the volume yet.
+func (r *Reconciler) driversOf(ctx context.Context, claims []*corev1.PersistentVolumeClaim, classes group.StorageClasses) (map[string]group.Driver, error) {
+	out := map[string]group.Driver{}
+	for _, c := range claims {
+		volume, err := r.volumeOf(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		out[c.Name] = group.DriverOf(c, volume, classes)
+	}
+	return out, nil
+}
+
+func (r *Reconciler) volumeOf(ctx context.Context, c *corev1.PersistentVolumeClaim) (*corev1.PersistentVolume, error) {
+	if c.Spec.VolumeName == "" {
+		return nil, nil
+	}
+	key := types.NamespacedName{Name: c.Spec.VolumeName}
+	volume := &corev1.PersistentVolume{}
+	err := r.Client.Get(ctx, key, volume)
+	if apierrors.IsNotFound(err) {
+		err = r.Live.Get(ctx, key, volume)
+	}
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("read PersistentVolume %q: %w", c.Spec.VolumeName, err)
+	}
+	return volume, nil
+}

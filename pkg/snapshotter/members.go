@@ -1,0 +1,188 @@
+package snapshotter
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
+)
+
+// Finalizers that snapshot-controller keeps on a ready VolumeSnapshot, and puts back where they are missing
+// (external-snapshotter v8 pkg/utils.VolumeSnapshotAsSourceFinalizer, -BoundFinalizer).
+const (
+	asSourceFinalizer = "snapshot.storage.kubernetes.io/volumesnapshot-as-source-protection"
+	boundFinalizer    = "snapshot.storage.kubernetes.io/volumesnapshot-bound-protection"
+)
+
+// members are the VolumeSnapshots owned by the VolumeGroupSnapshot, and those whose content belongs to the same group on
+// storage: a released one is no longer owned.
+func (s *sight) members(ctx context.Context) ([]plan.Member, error) {
+	found, err := s.owned(ctx)
+	if err != nil {
+		return nil, err
+	}
+	contents, err := s.contentsOnStorage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range contents {
+		ref := c.Spec.VolumeSnapshotRef
+		o := &snapshotv1.VolumeSnapshot{}
+		err := s.cache.Get(ctx, types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name}, o)
+		if apierrors.IsNotFound(err) || err == nil && o.UID != ref.UID {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read VolumeSnapshot %q: %w", ref.Name, err)
+		}
+		found[o.Name] = o
+	}
+	if s.classes, err = snapshotClasses(ctx, s.cache); err != nil {
+		return nil, err
+	}
+	out := make([]plan.Member, 0, len(found))
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		m, err := s.member(ctx, found[name])
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}
+
+func (s *sight) owned(ctx context.Context) (map[string]*snapshotv1.VolumeSnapshot, error) {
+	var list snapshotv1.VolumeSnapshotList
+	uid := string(s.content.Spec.VolumeGroupSnapshotRef.UID)
+	if err := s.cache.List(ctx, &list, client.InNamespace(s.namespace), client.MatchingFields{byOwner: uid}); err != nil {
+		return nil, fmt.Errorf("list members: %w", err)
+	}
+	found := map[string]*snapshotv1.VolumeSnapshot{}
+	for i := range list.Items {
+		found[list.Items[i].Name] = &list.Items[i]
+	}
+	return found, nil
+}
+
+func (s *sight) contentsOnStorage(ctx context.Context) ([]snapshotv1.VolumeSnapshotContent, error) {
+	if s.content.Status == nil || s.content.Status.VolumeGroupSnapshotHandle == nil {
+		return nil, nil
+	}
+	key := groupHandleKey(s.content.Spec.Driver, *s.content.Status.VolumeGroupSnapshotHandle)
+	var list snapshotv1.VolumeSnapshotContentList
+	if err := s.cache.List(ctx, &list, client.MatchingFields{byGroupHandle: key}); err != nil {
+		return nil, fmt.Errorf("list contents of members: %w", err)
+	}
+	return slices.DeleteFunc(list.Items, func(c snapshotv1.VolumeSnapshotContent) bool {
+		return c.Spec.VolumeSnapshotRef.Namespace != s.namespace // a restore elsewhere from the same storage
+	}), nil
+}
+
+// member reads one VolumeSnapshot with its content and its claim, where those exist.
+func (s *sight) member(ctx context.Context, o *snapshotv1.VolumeSnapshot) (plan.Member, error) {
+	out := plan.Member{
+		Name: o.Name, UID: o.UID,
+		Claim:    ptr.Deref(o.Spec.Source.PersistentVolumeClaimName, ""),
+		Owned:    slices.Contains(ownerOf(o), string(s.content.Spec.VolumeGroupSnapshotRef.UID)),
+		Settled:  slices.Contains(o.Finalizers, asSourceFinalizer),
+		Deleting: o.DeletionTimestamp != nil,
+	}
+	if o.Status != nil {
+		out.Bound = ptr.Deref(o.Status.VolumeGroupSnapshotName, "") == s.content.Spec.VolumeGroupSnapshotRef.Name
+		out.Error = message(o.Status.Error)
+		if name := ptr.Deref(o.Status.BoundVolumeSnapshotContentName, ""); name != "" {
+			if err := s.addContent(ctx, name, o, &out); err != nil {
+				return out, err
+			}
+		}
+	}
+	claim, err := s.claim(ctx, out.Claim)
+	if err != nil {
+		return out, err
+	}
+	return out, s.addMissing(o, claim, &out)
+}
+
+// claim is nil where the claim, or its name, is gone.
+func (s *sight) claim(ctx context.Context, name string) (*corev1.PersistentVolumeClaim, error) {
+	if name == "" {
+		return nil, nil
+	}
+	claim := &corev1.PersistentVolumeClaim{}
+	err := s.cache.Get(ctx, types.NamespacedName{Namespace: s.namespace, Name: name}, claim)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("read claim %q: %w", name, err)
+	}
+	return claim, nil
+}
+
+func (s *sight) addContent(ctx context.Context, name string, o *snapshotv1.VolumeSnapshot, out *plan.Member) error {
+	c := &snapshotv1.VolumeSnapshotContent{}
+	err := s.cache.Get(ctx, types.NamespacedName{Name: name}, c)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read VolumeSnapshotContent %q: %w", name, err)
+	}
+	out.Handle, out.Cut = ptr.Deref(c.Spec.Source.VolumeHandle, ""), timeOfCut(c)
+	if c.Status == nil {
+		return nil
+	}
+	if out.Error == "" {
+		out.Error = message(c.Status.Error)
+	}
+	out.Complete = ptr.Deref(o.Status.ReadyToUse, false) && out.Bound && !out.Deleting &&
+		ptr.Deref(c.Status.SnapshotHandle, "") != "" && c.Spec.VolumeSnapshotRef.UID == o.UID
+	return nil
+}
+
+// addMissing says which marks and class the member lacks. What is there stays, whatever its value: somebody set it.
+func (s *sight) addMissing(o *snapshotv1.VolumeSnapshot, claim *corev1.PersistentVolumeClaim, out *plan.Member) error {
+	var spec *group.ClaimSpec
+	named := []group.Named{group.NamedByNamespace(group.SnapshotClassAnnotation, s.settings.SnapshotClass)}
+	if claim != nil {
+		spec = ptr.To(group.ClaimSpecOf(claim))
+		named = slices.Insert(named, 0, group.NamedByClaim(claim.Name, group.VeleroClaimSnapshotClassAnnotation, claim.Annotations))
+	}
+	labels := s.content.Labels
+	if s.snapshot != nil {
+		labels = s.snapshot.Labels
+	}
+	marks, err := group.MemberMarks(labels, s.settings.Labels, out.Claim, spec)
+	if err != nil {
+		return fmt.Errorf("mark member %q: %w", o.Name, err)
+	}
+	out.Missing = group.Marks{Labels: absent(marks.Labels, o.Labels), Annotations: absent(marks.Annotations, o.Annotations)}
+	if ptr.Deref(o.Spec.VolumeSnapshotClassName, "") == "" {
+		out.Class = group.ChooseSnapshotClass(s.content.Spec.Driver, named, s.classes).Name
+	}
+	return nil
+}
+
+// absent is what is wanted under keys that has does not hold; nil if nothing is.
+func absent(wanted, has map[string]string) map[string]string {
+	var out map[string]string
+	for k, v := range wanted {
+		if _, found := has[k]; !found {
+			if out == nil {
+				out = map[string]string{}
+			}
+			out[k] = v
+		}
+	}
+	return out
+}

@@ -1,0 +1,211 @@
+package snapshotter
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
+)
+
+// claimsAnnotation on a VolumeGroupSnapshot names the claims that the run meant it to cover, by comma: a claim that
+// leaves the group before snapshot-controller looks makes no member, and only this tells.
+const claimsAnnotation = "snapshot-group/claims"
+
+// observe gathers what plan.Next needs to know of a Namespace. facts reads claims and classes; snapshots and their
+// contents come from the cache always.
+func (r *Reconciler) observe(ctx context.Context, ns *corev1.Namespace, facts client.Reader) (plan.Observed, error) {
+	last, err := plan.ParseRun(ns.Annotations)
+	if err != nil {
+		return plan.Observed{}, reconcile.TerminalError(err) // somebody wrote it by hand, and must mend it
+	}
+	o := plan.Observed{Now: r.Clock.Now()}
+	o.Settings, o.Problems = group.ParseSettings(ns.Annotations, r.LabelKey)
+	o.Run, o.Begins = plan.Current(last, o.Settings, o.Now)
+	if o.Unfinished, err = r.unfinished(ctx, ns, o); err != nil {
+		return o, err
+	}
+	if o.Run.Outcome != group.Running || len(o.Problems) > 0 {
+		return o, nil
+	}
+	found, err := r.candidates(ctx, facts, ns, o.Settings)
+	if err != nil {
+		return o, err
+	}
+	if err := r.addMade(ctx, ns, o.Run, found); err != nil {
+		return o, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		g := found[name]
+		g.Name, g.Run, g.Trigger = name, o.Run.ID, o.Run.Trigger
+		g.SnapshotName = group.SnapshotName(ns.UID, name, o.Run.ID)
+		if err := r.fill(ctx, ns, o.Settings, &g); err != nil {
+			return o, fmt.Errorf("observe group %q: %w", name, err)
+		}
+		o.Groups = append(o.Groups, g)
+	}
+	return o, nil
+}
+
+// addMade adds the groups that the run has made something for or given up, though no claim is in them any more.
+func (r *Reconciler) addMade(ctx context.Context, ns *corev1.Namespace, run plan.Run, found map[string]plan.Group) error {
+	var made groupsnapshotv1.VolumeGroupSnapshotList
+	if err := r.Client.List(ctx, &made, client.InNamespace(ns.Name), client.MatchingFields{byRun: run.ID}); err != nil {
+		return fmt.Errorf("list VolumeGroupSnapshots of %s: %w", run, err)
+	}
+	names := slices.Collect(maps.Keys(run.Failed))
+	for i := range made.Items {
+		name := made.Items[i].Labels[group.GroupLabel]
+		if made.Items[i].Name == group.SnapshotName(ns.UID, name, run.ID) {
+			names = append(names, name)
+		}
+	}
+	for _, name := range names {
+		if _, known := found[name]; !known {
+			found[name] = plan.Group{Refusal: "no claim is in the group any more"}
+		}
+	}
+	return nil
+}
+
+// unfinished are the groups whose detach has begun in a run that does not go on, and whose snapshot still exists.
+func (r *Reconciler) unfinished(ctx context.Context, ns *corev1.Namespace, o plan.Observed) ([]plan.Group, error) {
+	var anchors groupsnapshotv1.VolumeGroupSnapshotContentList
+	if err := r.Client.List(ctx, &anchors, client.MatchingFields{byDetaching: ns.Name}); err != nil {
+		return nil, fmt.Errorf("list unfinished detaches: %w", err)
+	}
+	var out []plan.Group
+	for i := range anchors.Items {
+		labels, snapshot := anchors.Items[i].Labels, anchors.Items[i].Spec.VolumeGroupSnapshotRef.Name
+		g := plan.Group{
+			Name: labels[group.GroupLabel], Run: labels[group.RunLabel], Trigger: labels[group.TriggerLabel], SnapshotName: snapshot,
+		}
+		going := o.Run.Outcome == group.Running && g.Run == o.Run.ID
+		if going || snapshot != group.SnapshotName(ns.UID, g.Name, g.Run) {
+			continue // the run's own, or labelled by somebody else
+		}
+		if err := r.fill(ctx, ns, o.Settings, &g); err != nil {
+			return nil, fmt.Errorf("observe unfinished group %q: %w", g.Name, err)
+		}
+		if g.Snapshot != nil && g.Content != nil && g.Content.Anchored {
+			out = append(out, g)
+		}
+	}
+	slices.SortFunc(out, func(a, b plan.Group) int { return strings.Compare(a.SnapshotName, b.SnapshotName) })
+	return out, nil
+}
+
+// sight is one group being observed: its objects as they are, where plan.Group holds what they mean.
+type sight struct {
+	cache     client.Reader
+	namespace string
+	settings  group.Settings
+	snapshot  *groupsnapshotv1.VolumeGroupSnapshot        // nil if there is none
+	content   *groupsnapshotv1.VolumeGroupSnapshotContent // nil if there is none
+	classes   []group.Class
+}
+
+// fill adds to a group the objects that were made for it.
+func (r *Reconciler) fill(ctx context.Context, ns *corev1.Namespace, settings group.Settings, g *plan.Group) error {
+	s := &sight{cache: r.Client, namespace: ns.Name, settings: settings}
+	if err := s.find(ctx, g.SnapshotName); err != nil {
+		return err
+	}
+	if s.snapshot != nil {
+		g.Snapshot = snapshotOfGroup(s.snapshot, *g)
+	}
+	if s.content == nil {
+		return nil
+	}
+	g.Content = contentOfGroup(s.content, *g)
+	var err error
+	g.Members, err = s.members(ctx)
+	return err
+}
+
+// find looks for the VolumeGroupSnapshot and for the content made for it, which may outlive it.
+func (s *sight) find(ctx context.Context, name string) error {
+	snapshot := &groupsnapshotv1.VolumeGroupSnapshot{}
+	err := s.cache.Get(ctx, types.NamespacedName{Namespace: s.namespace, Name: name}, snapshot)
+	switch {
+	case err == nil:
+		s.snapshot = snapshot
+	case !apierrors.IsNotFound(err):
+		return fmt.Errorf("read VolumeGroupSnapshot %q: %w", name, err)
+	}
+	var list groupsnapshotv1.VolumeGroupSnapshotContentList
+	if err := s.cache.List(ctx, &list, client.MatchingFields{bySnapshot: snapshotKey(s.namespace, name)}); err != nil {
+		return fmt.Errorf("list contents of VolumeGroupSnapshot %q: %w", name, err)
+	}
+	for i := range list.Items {
+		if s.snapshot == nil || list.Items[i].Spec.VolumeGroupSnapshotRef.UID == s.snapshot.UID {
+			s.content = &list.Items[i]
+			return nil
+		}
+	}
+	return nil
+}
+
+func snapshotOfGroup(o *groupsnapshotv1.VolumeGroupSnapshot, g plan.Group) *plan.Snapshot {
+	s := &plan.Snapshot{
+		UID:      o.UID,
+		Created:  o.CreationTimestamp.Time,
+		Foreign:  !isOfRun(o, g),
+		Deleting: o.DeletionTimestamp != nil,
+	}
+	if claims := o.Annotations[claimsAnnotation]; claims != "" {
+		s.Claims = strings.Split(claims, ",")
+	}
+	if o.Status != nil {
+		s.Ready, s.Error = ptr.Deref(o.Status.ReadyToUse, false), message(o.Status.Error)
+	}
+	return s
+}
+
+// isOfRun tells what the run made for the group from what somebody else gave the same name.
+func isOfRun(o client.Object, g plan.Group) bool {
+	labels := o.GetLabels()
+	return labels[group.GroupLabel] == group.LabelValue(g.Name) && labels[group.RunLabel] == g.Run
+}
+
+func contentOfGroup(o *groupsnapshotv1.VolumeGroupSnapshotContent, g plan.Group) *plan.Content {
+	c := &plan.Content{
+		Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion,
+		Handles:  o.Spec.Source.VolumeHandles,
+		Anchored: isAnchor(o) && isOfRun(o, g),
+		Freeable: o.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentDelete && o.Annotations[beingDeletedAnnotation] != "",
+		Deleting: o.DeletionTimestamp != nil,
+	}
+	if o.Status != nil {
+		c.Error = message(o.Status.Error)
+	}
+	return c
+}
+
+func message(e *snapshotv1.VolumeSnapshotError) string {
+	if e == nil {
+		return ""
+	}
+	return ptr.Deref(e.Message, "")
+}
+
+// timeOfCut reads a CSI time in nanoseconds; zero where storage told none.
+func timeOfCut(o *snapshotv1.VolumeSnapshotContent) time.Time {
+	if o.Status == nil || o.Status.CreationTime == nil || *o.Status.CreationTime == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, *o.Status.CreationTime)
+}

@@ -1,0 +1,165 @@
+package snapshotter
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
+)
+
+// Every patch carries the resourceVersion of the object that its step was planned for, so an object that has changed,
+// or changed hands, is looked at again before anything is done to it.
+
+func (p *pass) repair(ctx context.Context, s plan.Repair) error {
+	o, err := p.member(ctx, s.Member, s.UID)
+	if err != nil {
+		return fmt.Errorf("repair member %q: %w", s.Member, err)
+	}
+	before := o.DeepCopy()
+	mark(o, s.Marks, s.Class)
+	if err := p.patch(ctx, o, before); err != nil {
+		return fmt.Errorf("repair member %q: %w", s.Member, err)
+	}
+	return nil
+}
+
+func (p *pass) unbind(ctx context.Context, s plan.Unbind) error {
+	o, err := p.member(ctx, s.Member, s.UID)
+	if err != nil {
+		return fmt.Errorf("unbind member %q: %w", s.Member, err)
+	}
+	if o.Status == nil {
+		return fmt.Errorf("unbind member %q: it has no status: %w", s.Member, ErrStale)
+	}
+	before := o.DeepCopy()
+	o.Status.VolumeGroupSnapshotName = nil
+	if err := p.Client.Status().Patch(ctx, o, locked(before)); err != nil {
+		return fmt.Errorf("unbind member %q: %w", s.Member, stale(err))
+	}
+	p.wroteMember(o)
+	return nil
+}
+
+func (p *pass) release(ctx context.Context, s plan.Release) error {
+	o, err := p.member(ctx, s.Member, s.UID)
+	if err != nil {
+		return fmt.Errorf("release member %q: %w", s.Member, err)
+	}
+	before := o.DeepCopy()
+	mark(o, s.Marks, s.Class)
+	o.OwnerReferences = slices.DeleteFunc(o.OwnerReferences, func(ref metav1.OwnerReference) bool {
+		return group.OwnerGroupSnapshot([]metav1.OwnerReference{ref}) != nil
+	})
+	o.Finalizers = slices.DeleteFunc(o.Finalizers, func(f string) bool {
+		return f == group.InGroupFinalizer || f == asSourceFinalizer || f == boundFinalizer
+	})
+	if err := p.patch(ctx, o, before); err != nil {
+		return fmt.Errorf("release member %q: %w", s.Member, err)
+	}
+	return nil
+}
+
+// mark adds labels, annotations and, where it has none, the class.
+func mark(o *snapshotv1.VolumeSnapshot, marks group.Marks, class string) {
+	o.Labels = added(o.Labels, marks.Labels)
+	o.Annotations = added(o.Annotations, marks.Annotations)
+	if class != "" && o.Spec.VolumeSnapshotClassName == nil {
+		o.Spec.VolumeSnapshotClassName = &class
+	}
+}
+
+func added(has, more map[string]string) map[string]string {
+	if has == nil {
+		return maps.Clone(more)
+	}
+	maps.Copy(has, more)
+	return has
+}
+
+// anchor keeps the content, which holds all members on storage, and makes it findable.
+func (p *pass) anchor(ctx context.Context, s plan.Anchor) error {
+	o, err := p.content(ctx, s.Content, s.UID)
+	if err != nil {
+		return fmt.Errorf("keep content %q: %w", s.Content, err)
+	}
+	if o.ResourceVersion != s.ResourceVersion {
+		return fmt.Errorf("keep content %q: %w", s.Content, ErrStale)
+	}
+	before := o.DeepCopy()
+	o.Spec.DeletionPolicy = snapshotv1.VolumeSnapshotContentRetain
+	o.Labels = added(o.Labels, s.Labels)
+	if err := p.patch(ctx, o, before); err != nil {
+		return fmt.Errorf("keep content %q: %w", s.Content, err)
+	}
+	return nil
+}
+
+func (p *pass) freeContent(ctx context.Context, s plan.FreeContent) error {
+	o, err := p.content(ctx, s.Name, s.UID)
+	if err != nil {
+		return fmt.Errorf("let content %q be freed: %w", s.Name, err)
+	}
+	before := o.DeepCopy()
+	o.Spec.DeletionPolicy = snapshotv1.VolumeSnapshotContentDelete
+	o.Annotations = added(o.Annotations, map[string]string{beingDeletedAnnotation: "yes"})
+	if err := p.patch(ctx, o, before); err != nil {
+		return fmt.Errorf("let content %q be freed: %w", s.Name, err)
+	}
+	return nil
+}
+
+// patch writes what changed since before, and fails if the API server holds another version than before.
+func (p *pass) patch(ctx context.Context, o, before client.Object) error {
+	if err := p.Client.Patch(ctx, o, locked(before)); err != nil {
+		return stale(err)
+	}
+	if member, ok := o.(*snapshotv1.VolumeSnapshot); ok {
+		p.wroteMember(member)
+		return nil
+	}
+	p.settling.wrote(p.ns.Name, o)
+	return nil
+}
+
+func locked(before client.Object) client.Patch {
+	return client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+}
+
+func (p *pass) wroteMember(o *snapshotv1.VolumeSnapshot) {
+	p.members[o.UID] = o
+	p.settling.wrote(p.ns.Name, o)
+}
+
+// member is a VolumeSnapshot as this pass last wrote it, else as the cache holds it.
+func (p *pass) member(ctx context.Context, name string, uid types.UID) (*snapshotv1.VolumeSnapshot, error) {
+	if o, written := p.members[uid]; written {
+		return o.DeepCopy(), nil
+	}
+	o := &snapshotv1.VolumeSnapshot{}
+	return o, p.planned(ctx, types.NamespacedName{Namespace: p.ns.Name, Name: name}, uid, o)
+}
+
+func (p *pass) content(ctx context.Context, name string, uid types.UID) (*groupsnapshotv1.VolumeGroupSnapshotContent, error) {
+	o := &groupsnapshotv1.VolumeGroupSnapshotContent{}
+	return o, p.planned(ctx, types.NamespacedName{Name: name}, uid, o)
+}
+
+// planned reads the object that a step was planned for into o.
+func (p *pass) planned(ctx context.Context, key types.NamespacedName, uid types.UID, o client.Object) error {
+	if err := p.Client.Get(ctx, key, o); err != nil {
+		return err
+	}
+	if o.GetUID() != uid {
+		return fmt.Errorf("UID is %q, want %q: %w", o.GetUID(), uid, ErrStale)
+	}
+	return nil
+}
