@@ -61,6 +61,9 @@ func (g *Gate) count(rpc string) {
 func (g *Gate) hold(ctx context.Context, rpc string) error {
 	began := time.Now()
 	for {
+		if err := ctx.Err(); err != nil {
+			return status.FromContextError(err).Err()
+		}
 		faults, changed := g.Current()
 		var over <-chan time.Time // nil for ever: the call hangs
 		if !slices.Contains(faults.Hang, rpc) {
@@ -78,8 +81,7 @@ func (g *Gate) hold(ctx context.Context, rpc string) error {
 		case <-changed:
 		case <-g.closing:
 			return status.Error(codes.Unavailable, "the driver is stopping")
-		case <-ctx.Done():
-			return status.FromContextError(ctx.Err()).Err()
+		case <-ctx.Done(): // seen to above, so that it comes before any change
 		}
 	}
 }
