@@ -11,6 +11,7 @@ import (
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -22,12 +23,13 @@ import (
 
 // kinds are those that the chart may hold; another kind fails every test here until it is added.
 var kinds = map[string]func() runtime.Object{
-	"v1/Namespace":                  func() runtime.Object { return &corev1.Namespace{} },
-	"v1/Secret":                     func() runtime.Object { return &corev1.Secret{} },
-	"v1/Service":                    func() runtime.Object { return &corev1.Service{} },
-	"v1/ServiceAccount":             func() runtime.Object { return &corev1.ServiceAccount{} },
-	"apps/v1/Deployment":            func() runtime.Object { return &appsv1.Deployment{} },
-	"policy/v1/PodDisruptionBudget": func() runtime.Object { return &policyv1.PodDisruptionBudget{} },
+	"v1/Namespace":                                    func() runtime.Object { return &corev1.Namespace{} },
+	"v1/Secret":                                       func() runtime.Object { return &corev1.Secret{} },
+	"v1/Service":                                      func() runtime.Object { return &corev1.Service{} },
+	"v1/ServiceAccount":                               func() runtime.Object { return &corev1.ServiceAccount{} },
+	"apps/v1/Deployment":                              func() runtime.Object { return &appsv1.Deployment{} },
+	"coordination.k8s.io/v1/Lease":                    func() runtime.Object { return &coordinationv1.Lease{} },
+	"policy/v1/PodDisruptionBudget":                   func() runtime.Object { return &policyv1.PodDisruptionBudget{} },
 	"rbac.authorization.k8s.io/v1/ClusterRole":        func() runtime.Object { return &rbacv1.ClusterRole{} },
 	"rbac.authorization.k8s.io/v1/ClusterRoleBinding": func() runtime.Object { return &rbacv1.ClusterRoleBinding{} },
 	"rbac.authorization.k8s.io/v1/Role":               func() runtime.Object { return &rbacv1.Role{} },

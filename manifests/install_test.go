@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -30,6 +31,7 @@ func TestTheInstallationIsTheseObjects(t *testing.T) {
 		"ClusterRoleBinding snapshot-group-webhook",
 		"ClusterRoleBinding snapshot-group-webhook-ca",
 		"Deployment snapshot-group",
+		"Lease snapshot-group-snapshotter",
 		"MutatingWebhookConfiguration snapshot-group",
 		"Namespace snapshot-group",
 		"PodDisruptionBudget snapshot-group",
@@ -210,10 +212,14 @@ func TestMembersAreLabelledWhenTheyAreMade(t *testing.T) {
 	}
 }
 
-func TestTheCASecretIsTheChartsAndEmpty(t *testing.T) {
+func TestWhatIsFilledAtRunTimeIsTheChartsAndEmpty(t *testing.T) {
 	secret := find[*corev1.Secret](t, "Secret snapshot-group-webhook-ca")
 	if len(secret.Data)+len(secret.StringData) != 0 || secret.Type != corev1.SecretTypeOpaque {
 		t.Errorf("Secret of type %q with data: an upgrade would reset the CA", secret.Type)
+	}
+	lease := find[*coordinationv1.Lease](t, "Lease snapshot-group-snapshotter")
+	if diff := cmp.Diff(coordinationv1.LeaseSpec{}, lease.Spec); diff != "" {
+		t.Errorf("spec of the Lease, where an upgrade would depose the leader (-want +got):\n%s", diff)
 	}
 }
 

@@ -29,11 +29,10 @@ func TestRightsAreTheseAndNoMore(t *testing.T) {
 			"secrets/snapshot-group-webhook-ca: get list update watch",
 		},
 		"ClusterRole snapshot-group-snapshotter": {
-			"events: create patch",
 			"namespaces: get list patch watch",
 			"persistentvolumeclaims: get list watch",
 			"persistentvolumes: get list watch",
-			"events.events.k8s.io: create patch",
+			"events.events.k8s.io: create",
 			"volumegroupsnapshotclasses.groupsnapshot.storage.k8s.io: get list watch",
 			"volumegroupsnapshotcontents.groupsnapshot.storage.k8s.io: delete get list patch watch",
 			"volumegroupsnapshots.groupsnapshot.storage.k8s.io: create delete get list watch",
@@ -44,7 +43,8 @@ func TestRightsAreTheseAndNoMore(t *testing.T) {
 			"storageclasses.storage.k8s.io: get list watch",
 		},
 		"Role snapshot-group-snapshotter": {
-			"leases.coordination.k8s.io: create get update",
+			"events: create patch",
+			"leases.coordination.k8s.io/snapshot-group-snapshotter: get update",
 		},
 	} {
 		t.Run(role, func(t *testing.T) {
