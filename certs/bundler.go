@@ -115,7 +115,7 @@ func (b *Bundler) keep(ctx context.Context, configuration client.Object, ca []by
 	if err != nil {
 		return fmt.Errorf("patch %s %q: %w", kindOf(configuration), b.names.Configuration, err)
 	}
-	log.FromContext(ctx).Info("wrote the authority into a webhook configuration", "kind", kindOf(configuration), "name", b.names.Configuration)
+	log.FromContext(ctx).Info("wrote the authority into a webhook configuration", "kind", kindOf(configuration))
 	return nil
 }
 

@@ -65,8 +65,8 @@ func run(ctx context.Context, o options) error {
 	if err := mgr.Add(server); err != nil {
 		return fmt.Errorf("set up the server: %w", err)
 	}
-	ready := readiness{store: store, certificate: certificate, bundler: bundler, log: log}
-	if err := addProbes(mgr, ready, server.StartedChecker()); err != nil {
+	ready := readiness{store: store, certificate: certificate, bundler: bundler, started: server.StartedChecker(), log: log}
+	if err := errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ready", ready.check)); err != nil {
 		return fmt.Errorf("set up probes: %w", err)
 	}
 	log.Info("starting", "version", version)
@@ -84,11 +84,13 @@ func newLogger(level string) (logr.Logger, error) {
 	config := zap.NewProductionConfig()
 	config.Level = zap.NewAtomicLevelAt(parsed)
 	config.Sampling = nil // a refusal that is not logged cannot be explained
+	config.DisableCaller, config.DisableStacktrace = true, true
 	config.EncoderConfig.EncodeTime = zapcore.RFC3339NanoTimeEncoder
 	built, err := config.Build()
 	if err != nil {
 		return logr.Logger{}, fmt.Errorf("set up logging: %w", err)
 	}
+	zap.RedirectStdLog(built) // net/http logs failed TLS handshakes there
 	return zapr.NewLogger(built), nil
 }
 
@@ -140,27 +142,20 @@ type readiness struct {
 	store       *admit.Store
 	certificate *certs.SelfSigned
 	bundler     *certs.Bundler
+	started     healthz.Checker
 	log         logr.Logger
-}
-
-func addProbes(mgr ctrl.Manager, r readiness, started healthz.Checker) error {
-	return errors.Join(
-		mgr.AddHealthzCheck("ping", healthz.Ping),
-		mgr.AddReadyzCheck("ready", r.check),
-		mgr.AddReadyzCheck("serving", started),
-	)
 }
 
 // check logs why it fails: the probe's answer does not say.
 func (r readiness) check(req *http.Request) error {
-	err := r.missing(req.Context())
+	err := r.missing(req)
 	if err != nil {
 		r.log.Info("not ready", "reason", err.Error())
 	}
 	return err
 }
 
-func (r readiness) missing(ctx context.Context) error {
+func (r readiness) missing(req *http.Request) error {
 	if !r.store.Synced() {
 		return admit.ErrNotSynced
 	}
@@ -168,5 +163,8 @@ func (r readiness) missing(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return r.bundler.Trusts(ctx, leaf)
+	if err := r.bundler.Trusts(req.Context(), leaf); err != nil {
+		return err
+	}
+	return r.started(req)
 }

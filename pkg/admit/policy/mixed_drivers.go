@@ -44,14 +44,13 @@ func unmix(req Request, f Facts, drivers []onDriver) string {
 		return fmt.Sprintf("take out those that are not on %q: %s", common, ungroup(req, f, others))
 	}
 	asked := f.asked(req)
-	if len(asked) == 0 || asked[0].Driver.Name == "" {
+	if req.stands() || len(asked) == 0 || asked[0].Driver.Name == "" {
 		return keepOut(req, f, []string{req.Claim})
 	}
 	own := asked[0].Driver
-	common := mostCommon(drivers, own.Name)
 	if req.Operation == Create {
 		return fmt.Sprintf("create claim %q with a StorageClass of driver %q (it has %q by %s) or %s",
-			req.Claim, common, own.Name, own.From, keepOut(req, f, nil))
+			req.Claim, mostCommon(drivers, own.Name), own.Name, own.From, keepOut(req, f, nil))
 	}
 	return fmt.Sprintf("leave claim %q out, since it has %q by %s, or %s", req.Claim, own.Name, own.From, keepOut(req, f, nil))
 }

@@ -8,6 +8,8 @@ import (
 
 func TestMixedDrivers(t *testing.T) {
 	const two = `its claims are on 2 drivers and one group snapshot is taken by one driver: "a" (claims "data-0", "data-1"), "b" (claim "logs")`
+	restored := joins(Create, "logs")
+	restored.Exempt = `restore "r1" makes it`
 	mixed := good(on("a", "data-0"), on("a", "data-1"), on("b", "logs"))
 	testRule(t, mixedDrivers, map[string]ruleTest{
 		"the first claim of a group chooses its driver": {joins(Create, "logs"), good(on("b", "logs")), Pass},
@@ -18,6 +20,8 @@ func TestMixedDrivers(t *testing.T) {
 			Refuse(two, `leave claim "logs" out, since it has "b" by StorageClass "b-fast", or give it a label velero.io/volume-group of another value`)},
 		"a mixed group is sorted out by its most common driver": {audit(), mixed,
 			Refuse(two, `take out those that are not on "a": kubectl label persistentvolumeclaim logs --namespace shop velero.io/volume-group-`)},
+		"a restored claim will be there, so the remedy is for afterwards": {restored, mixed,
+			Refuse(two, `take it out of the group: kubectl label persistentvolumeclaim logs --namespace shop velero.io/volume-group-`)},
 		"a claim of unknown driver does not join a group that is mixed already": {joins(Create, "new"),
 			good(on("a", "data-0"), on("a", "data-1"), on("b", "logs"), Member{Name: "new", Driver: group.Driver{Unknown: "?"}}),
 			Refuse(two, "leave out its label velero.io/volume-group=db")},

@@ -26,7 +26,7 @@ var notCSI = Rule{
 			reason += fmt.Sprintf(" (and so %d more)", rest)
 		}
 		remedy := keepOut(req, f, namesOf(bad))
-		if req.Operation == Create {
+		if req.Operation == Create && !req.stands() {
 			remedy = "create it with a StorageClass of a CSI driver or " + remedy
 		}
 		return Refuse(reason, remedy)

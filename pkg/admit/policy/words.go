@@ -44,15 +44,18 @@ func ungroup(req Request, f Facts, names []string) string {
 
 // keepOut is how to keep claims out of the group: there is no command for a claim that is only being created.
 func keepOut(req Request, f Facts, names []string) string {
-	switch req.Operation {
-	case Create:
-		return fmt.Sprintf("leave out its label %s=%s", f.LabelKey, req.Group)
-	case Relabel:
-		return fmt.Sprintf("give it a label %s of another value", f.LabelKey)
-	default:
+	switch {
+	case req.stands():
 		return "take it out of the group: " + ungroup(req, f, names)
+	case req.Operation == Create:
+		return fmt.Sprintf("leave out its label %s=%s", f.LabelKey, req.Group)
+	default:
+		return fmt.Sprintf("give it a label %s of another value", f.LabelKey)
 	}
 }
+
+// stands is whether the claims will be in the group whatever the rules say, so that the remedy is for afterwards.
+func (r Request) stands() bool { return r.Operation == Audit || r.Exempt != "" }
 
 // cut shortens a warning to what the API server passes on, at a space.
 func cut(s string) string {
