@@ -42,7 +42,9 @@ func TestACallerThatGivesUpASlowCutLeavesNothing(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	_, err := d.CreateVolumeGroupSnapshot(ctx, &csi.CreateVolumeGroupSnapshotRequest{Name: "g", SourceVolumeIds: []string{a}})
-	refused(t, err, codes.DeadlineExceeded, "context deadline exceeded")
+	if got := status.Code(err); got != codes.DeadlineExceeded { // the text is gRPC's, and depends on which end is first
+		t.Errorf("the call ended with %v, want %v", err, codes.DeadlineExceeded)
+	}
 	d.faults(t, csidriver.Faults{})
 	if held := d.inventory(t); len(held.Groups) != 0 || len(held.Snapshots) != 0 {
 		t.Errorf("storage holds %+v, want no snapshot", held)
