@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -35,7 +36,7 @@ func Dial(controlSocket string) *Control {
 // Inventory returns what the driver's storage holds. An answer also means that the driver serves its CSI endpoint.
 func (c *Control) Inventory(ctx context.Context) (Inventory, error) {
 	var inventory Inventory
-	if err := c.call(ctx, http.MethodGet, "/inventory", nil, &inventory); err != nil {
+	if err := c.read(ctx, "/inventory", &inventory); err != nil {
 		return Inventory{}, fmt.Errorf("read inventory: %w", err)
 	}
 	return inventory, nil
@@ -45,7 +46,7 @@ func (c *Control) Inventory(ctx context.Context) (Inventory, error) {
 // once there are none.
 func (c *Control) Faults(ctx context.Context) (Faults, error) {
 	var faults Faults
-	if err := c.call(ctx, http.MethodGet, "/faults", nil, &faults); err != nil {
+	if err := c.read(ctx, "/faults", &faults); err != nil {
 		return Faults{}, fmt.Errorf("read faults: %w", err)
 	}
 	return faults, nil
@@ -56,7 +57,7 @@ func (c *Control) Faults(ctx context.Context) (Faults, error) {
 func (c *Control) SetFaults(ctx context.Context, faults Faults) error {
 	body, err := json.Marshal(faults)
 	if err == nil {
-		err = c.call(ctx, http.MethodPut, "/faults", body, &Faults{})
+		_, err = c.ask(ctx, http.MethodPut, "/faults", body)
 	}
 	if err != nil {
 		return fmt.Errorf("set faults: %w", err)
@@ -64,23 +65,31 @@ func (c *Control) SetFaults(ctx context.Context, faults Faults) error {
 	return nil
 }
 
-func (c *Control) call(ctx context.Context, method, path string, body []byte, into any) error {
-	// The host is never resolved: the connection is the socket's. http.Request wants one all the same.
+// ask sends one request. The host is never resolved: the connection is the socket's.
+func (c *Control) ask(ctx context.Context, method, path string, body []byte) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, method, "http://csi-driver"+path, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	response, err := c.client.Do(request)
 	if err != nil {
-		return fmt.Errorf("ask %s: %w", c.socket, err)
+		return nil, fmt.Errorf("ask %s: %w", c.socket, err)
 	}
-	defer response.Body.Close()
 	reply, err := io.ReadAll(io.LimitReader(response.Body, maxReply))
-	if err != nil {
-		return fmt.Errorf("read the reply of %s: %w", c.socket, err)
+	if err := errors.Join(err, response.Body.Close()); err != nil {
+		return nil, fmt.Errorf("read the reply of %s: %w", c.socket, err)
 	}
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", response.Status, bytes.TrimSpace(reply))
+		return nil, fmt.Errorf("%s: %s", response.Status, bytes.TrimSpace(reply))
+	}
+	return reply, nil
+}
+
+// read asks for what is at the path and understands the reply.
+func (c *Control) read(ctx context.Context, path string, into any) error {
+	reply, err := c.ask(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return err
 	}
 	if err := json.Unmarshal(reply, into); err != nil {
 		return fmt.Errorf("understand the reply of %s: %w", c.socket, err)

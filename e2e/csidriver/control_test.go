@@ -23,7 +23,9 @@ func TestTheInventoryListsAndCounts(t *testing.T) {
 	a, b := d.volume(t, "a", ""), d.volume(t, "b", "")
 	group, alone := d.group(t, "g", a, b), d.snapshot(t, "s", a)
 	restored := d.restored(t, "restored", alone.GetSnapshotId())
-	d.DeleteSnapshot(t.Context(), &csi.DeleteSnapshotRequest{}) // a call that is refused counts too
+	if _, err := d.DeleteSnapshot(t.Context(), &csi.DeleteSnapshotRequest{}); err == nil { // a call that is refused counts too
+		t.Error("deleting a snapshot without an ID was not refused")
+	}
 
 	got, err := d.control.Inventory(t.Context())
 	if err != nil {

@@ -1,8 +1,6 @@
 package csidriver_test
 
 import (
-	"context"
-	"fmt"
 	"log"
 	"os"
 	"os/exec"
@@ -12,20 +10,13 @@ import (
 	"time"
 
 	"github.com/container-storage-interface/spec/lib/go/csi"
-	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/status"
 
 	"github.com/snapshot-group/snapshot-group/e2e/csidriver"
 )
 
-const (
-	// patience is how long a test waits for a driver to do what it does at once.
-	patience = 20 * time.Second
-	gib      = 1 << 30
-)
+const gib = 1 << 30
 
 // binary is the driver, built once for all tests of the package.
 var binary string
@@ -59,17 +50,17 @@ type driver struct {
 	exited  chan error
 }
 
-// start runs a driver on a new, empty storage until the test ends. The flags are added to those that it cannot do without.
-func start(t *testing.T, flags ...string) *driver {
+// start runs a driver on a new, empty storage until the test ends.
+func start(t *testing.T) *driver {
 	t.Helper()
 	d := newDriver(t)
-	d.run(t, nil, flags...)
+	d.run(t)
 	return d
 }
 
 func newDriver(t *testing.T) *driver {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "csi-") // not t.TempDir: the path of a socket must be short
+	dir, err := os.MkdirTemp("", "csi-") //nolint:usetesting // the path of a socket must be short
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +77,7 @@ func newDriver(t *testing.T) *driver {
 	return d
 }
 
-// command is the driver's command line.
+// command is the driver's command line: the flags that it cannot do without, and more, the last of which counts where they repeat.
 func (d *driver) command(flags ...string) *exec.Cmd {
 	return exec.Command(binary, append([]string{
 		"--name", "csi-a.test", "--endpoint", d.path("csi.sock"), "--control", d.path("control.sock"), "--state", d.path("state"),
@@ -94,11 +85,16 @@ func (d *driver) command(flags ...string) *exec.Cmd {
 }
 
 // run starts the process, again if it has died, and returns once it answers.
-func (d *driver) run(t *testing.T, attributes *syscall.SysProcAttr, flags ...string) {
+func (d *driver) run(t *testing.T, flags ...string) {
 	t.Helper()
-	if err := d.launch(t, attributes, flags...); err != nil {
+	if err := d.launch(t, nil, flags...); err != nil {
 		t.Fatal(err)
 	}
+	d.answers(t)
+}
+
+func (d *driver) answers(t *testing.T) {
+	t.Helper()
 	eventually(t, "the driver to answer", func() error {
 		_, err := d.control.Inventory(t.Context())
 		return err
@@ -257,70 +253,5 @@ func mountable(mode csi.VolumeCapability_AccessMode_Mode) *csi.VolumeCapability 
 	return &csi.VolumeCapability{
 		AccessType: &csi.VolumeCapability_Mount{Mount: &csi.VolumeCapability_MountVolume{}},
 		AccessMode: &csi.VolumeCapability_AccessMode{Mode: mode},
-	}
-}
-
-// eventually waits until check returns nil, and ends the test with its last error if it never does.
-func eventually(t *testing.T, what string, check func() error) {
-	t.Helper()
-	if err := within(t.Context(), patience, check); err != nil {
-		t.Fatalf("waited %s for %s: %v", patience, what, err)
-	}
-}
-
-func within(ctx context.Context, limit time.Duration, check func() error) error {
-	over := time.After(limit)
-	again := time.NewTicker(10 * time.Millisecond)
-	defer again.Stop()
-	for {
-		err := check()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-again.C:
-		case <-over:
-			return err
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// refusal checks that err is the status, message and all; it returns what is wrong, or "".
-func refusal(err error, code codes.Code, message string) string {
-	type answer struct {
-		Code    codes.Code
-		Message string
-	}
-	got := status.Convert(err)
-	return cmp.Diff(answer{code, message}, answer{got.Code(), got.Message()})
-}
-
-func refused(t *testing.T, err error, code codes.Code, message string) {
-	t.Helper()
-	if diff := refusal(err, code, message); diff != "" {
-		t.Errorf("answer (-want +got):\n%s", diff)
-	}
-}
-
-func TestTheHelpersOfTheseTestsSeeFailure(t *testing.T) {
-	no := status.Error(codes.NotFound, "no")
-	for name, diff := range map[string]string{
-		"a call that was not refused":      refusal(nil, codes.NotFound, "no"),
-		"a refusal with another code":      refusal(no, codes.Aborted, "no"),
-		"a refusal with a longer message":  refusal(no, codes.NotFound, "no, never"),
-		"a refusal with a shorter message": refusal(no, codes.NotFound, "n"),
-	} {
-		if diff == "" {
-			t.Errorf("%s is taken for the one that was wanted", name)
-		}
-	}
-	if diff := refusal(no, codes.NotFound, "no"); diff != "" {
-		t.Errorf("the refusal that was wanted is not recognised:\n%s", diff)
-	}
-	never := fmt.Errorf("never")
-	if err := within(t.Context(), time.Millisecond, func() error { return never }); err != never {
-		t.Errorf("waiting for what never comes ended with %v, want its own error", err)
 	}
 }

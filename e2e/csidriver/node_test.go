@@ -21,7 +21,7 @@ import (
 
 // startNode runs a driver with a node service in a mount namespace of its own, which takes its mounts away with it. Root
 // needs nothing more; any other user needs a user namespace, and where the kernel refuses that, the test cannot run.
-func startNode(t *testing.T, flags ...string) *driver {
+func startNode(t *testing.T) *driver {
 	t.Helper()
 	d := newDriver(t)
 	attributes := &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
@@ -30,17 +30,14 @@ func startNode(t *testing.T, flags ...string) *driver {
 		attributes.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
 		attributes.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
 	}
-	err := d.launch(t, attributes, append([]string{"--node", "node-1"}, flags...)...)
+	err := d.launch(t, attributes, "--node", "node-1")
 	if os.Geteuid() != 0 && errors.Is(err, os.ErrPermission) {
 		t.Skipf("mounting takes root or user namespaces, and this machine grants neither: %v", err)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the driver to answer", func() error {
-		_, err := d.control.Inventory(t.Context())
-		return err
-	})
+	d.answers(t)
 	return d
 }
 
@@ -166,7 +163,7 @@ func TestStatisticsTellWhatIsWritten(t *testing.T) {
 
 func TestAKubeletFindsTheDriver(t *testing.T) {
 	d := newDriver(t)
-	d.run(t, nil, "--node", "node-1", "--registration", d.path("registration.sock"))
+	d.run(t, "--node", "node-1", "--registration", d.path("registration.sock"))
 	conn, err := grpc.NewClient("unix:"+d.path("registration.sock"), grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
 	if err != nil {

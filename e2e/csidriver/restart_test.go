@@ -30,12 +30,14 @@ func TestWhatStorageHoldsSurvivesSIGKILL(t *testing.T) {
 	d.faults(t, csidriver.Faults{MemberShort: true})
 	before := d.inventory(t)
 
-	d.signal(t, syscall.SIGKILL)
+	if err := d.signal(t, syscall.SIGKILL); err == nil {
+		t.Fatal("the driver ended with status 0, want that it was killed")
+	}
 	// What a process that dies in the middle of a cut leaves: no object, and files in tmp.
 	if err := os.MkdirAll(d.path("state/tmp/group-0123456789abcdef/members/snap-0123456789abcdef/data"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	d.run(t, nil)
+	d.run(t)
 
 	if diff := cmp.Diff(before, d.inventory(t)); diff != "" {
 		t.Errorf("storage (-before +after):\n%s", diff)
@@ -86,13 +88,17 @@ func TestWhatKeepsADriverFromStartingIsOneClearLine(t *testing.T) {
 		"another process serves the socket": {func(*driver) []string { return []string{"--endpoint", running.path("csi.sock")} },
 			"create socket " + running.path("csi.sock") + ": another process serves it"},
 		"a file is where the socket should be": {func(d *driver) []string {
-			os.WriteFile(d.path("file"), nil, 0o600)
+			if err := os.WriteFile(d.path("file"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
 			return []string{"--control", d.path("file")}
 		}, "create socket DIR/file: something that is no socket is in the way"},
 		"the socket's folder does not exist": {func(d *driver) []string { return []string{"--endpoint", d.path("no/csi.sock")} },
 			"create socket: listen unix DIR/no/csi.sock: bind: no such file or directory"},
 		"the storage is damaged": {func(d *driver) []string {
-			os.MkdirAll(d.path("state/volumes/vol-1"), 0o755)
+			if err := os.MkdirAll(d.path("state/volumes/vol-1"), 0o755); err != nil {
+				t.Fatal(err)
+			}
 			return nil
 		}, "read storage in DIR/state: open DIR/state/volumes/vol-1/volume.json: no such file or directory"},
 	} {

@@ -31,13 +31,18 @@ func main() {
 		fmt.Fprintf(os.Stderr, "csi-driver: %v\n", err)
 		os.Exit(exitUsage)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	defer stop()
-	log := slog.New(slog.NewTextHandler(os.Stderr, nil)).With("driver", config.Name)
-	if err := server.Run(ctx, config, log); err != nil {
+	if err := run(config); err != nil {
 		fmt.Fprintf(os.Stderr, "csi-driver: %v\n", err)
 		os.Exit(exitFailed)
 	}
+}
+
+// run serves until the process is told to end; told a second time, it ends at once.
+func run(config server.Config) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	return server.Run(ctx, config, slog.New(slog.NewTextHandler(os.Stderr, nil)).With("driver", config.Name))
 }
 
 // parse reads the flags, or writes help and returns flag.ErrHelp. Any other error is one line for the person who wrote them.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -73,9 +74,7 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 // arguments is a command line that works, with changes.
 func arguments(change map[string]string) []string {
 	values := map[string]string{"name": "csi-a.test", "endpoint": "csi.sock", "control": "control.sock", "state": "state"}
-	for name, value := range change {
-		values[name] = value
-	}
+	maps.Copy(values, change)
 	var args []string
 	for name, value := range values {
 		if value != "" {

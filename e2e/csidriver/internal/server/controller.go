@@ -183,10 +183,11 @@ func (c *controller) ControllerGetVolume(_ context.Context, req *csi.ControllerG
 }
 
 func (c *controller) GetCapacity(_ context.Context, req *csi.GetCapacityRequest) (*csi.GetCapacityResponse, error) {
-	if unsupported(req.GetVolumeCapabilities()) != "" || checkParameters(req.GetParameters()) != nil {
-		return &csi.GetCapacityResponse{}, nil // no volume of that sort can be made
+	available := c.store.Available()
+	if unsupported(req.GetVolumeCapabilities()) != "" {
+		available = 0 // for volumes of that sort
 	}
-	return &csi.GetCapacityResponse{AvailableCapacity: c.store.Available()}, nil
+	return &csi.GetCapacityResponse{AvailableCapacity: available}, nil
 }
 
 func (c *controller) ControllerExpandVolume(_ context.Context, req *csi.ControllerExpandVolumeRequest) (

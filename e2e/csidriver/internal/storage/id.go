@@ -28,6 +28,6 @@ func (k Kind) Has(id string) bool {
 // newID returns an ID that no other object has or will have.
 func (k Kind) newID() string {
 	var random [8]byte
-	rand.Read(random[:]) //nolint:errcheck // it is documented never to fail
+	rand.Read(random[:]) // never fails
 	return string(k) + "-" + hex.EncodeToString(random[:])
 }

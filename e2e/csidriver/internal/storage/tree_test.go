@@ -74,8 +74,10 @@ func TestACopyOfAFolderInWhichFilesComeAndGoIsWhole(t *testing.T) {
 			case <-stop:
 				return
 			case <-time.After(time.Millisecond):
-				os.WriteFile(filepath.Join(from, "state.new"), []byte("state"), 0o600)
-				os.Rename(filepath.Join(from, "state.new"), filepath.Join(from, "state"))
+				err := os.WriteFile(filepath.Join(from, "state.new"), []byte("state"), 0o600)
+				if err := errors.Join(err, os.Rename(filepath.Join(from, "state.new"), filepath.Join(from, "state"))); err != nil {
+					t.Error(err)
+				}
 			}
 		}
 	}()
@@ -124,7 +126,7 @@ func describe(t *testing.T, dir string) map[string]any {
 	t.Helper()
 	type file struct {
 		Mode, Owner, Group uint32
-		Names              uint64
+		Names              int
 		Changed            time.Time
 		Content            string
 	}
@@ -142,7 +144,7 @@ func describe(t *testing.T, dir string) map[string]any {
 		switch info.Mode().Type() {
 		case 0:
 			content, readErr := os.ReadFile(path)
-			f.Names, f.Content, err = uint64(stat.Nlink), string(content), readErr
+			f.Names, f.Content, err = int(stat.Nlink), string(content), readErr
 		case fs.ModeSymlink:
 			f.Content, err = os.Readlink(path)
 		}

@@ -50,7 +50,7 @@ func (r Range) Holds(capacity int64) bool {
 	return capacity >= r.Required && (r.Limit == 0 || capacity <= r.Limit)
 }
 
-// capacity chooses the smallest capacity in the range that is at least least bytes.
+// capacity chooses the smallest capacity in the range that is no less than least, in bytes.
 func (r Range) capacity(least int64) (int64, error) {
 	chosen := r.Required
 	if chosen == 0 {
