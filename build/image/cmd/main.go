@@ -107,7 +107,8 @@ func compile(ctx context.Context, o options, binaries string, out io.Writer) err
 }
 
 func describe(o options, img v1.Image, out io.Writer) error {
-	digest, err := img.Digest()
+	// The image's ID: unlike the digest of the manifest, which a tarball does not hold, it is the same wherever the image is loaded.
+	id, err := img.ConfigName()
 	if err != nil {
 		return fmt.Errorf("describe image: %w", err)
 	}
@@ -115,6 +116,6 @@ func describe(o options, img v1.Image, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("describe image: %w", err)
 	}
-	_, err = fmt.Fprintf(out, "%s: %s for linux/%s, %s, %.1f MB\n", o.output, o.ref, o.arch, digest, float64(info.Size())/1e6)
+	_, err = fmt.Fprintf(out, "%s: %s for linux/%s, ID %s, %.1f MB\n", o.output, o.ref, o.arch, id, float64(info.Size())/1e6)
 	return err
 }
