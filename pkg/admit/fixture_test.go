@@ -1,0 +1,184 @@
+package admit
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr/funcr"
+	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	"github.com/prometheus/client_golang/prometheus"
+	admissionv1 "k8s.io/api/admission/v1"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	toolscache "k8s.io/client-go/tools/cache"
+	clocktesting "k8s.io/utils/clock/testing"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/snapshot-group/snapshot-group/pkg/admit/policy"
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+)
+
+var noon = time.Date(2026, 8, 22, 12, 0, 0, 0, time.UTC)
+
+// fixture is a webhook with everything around it: what its cache has, what only the API server has, and what it said.
+type fixture struct {
+	store    *Store
+	facts    *Gatherer
+	respond  *Responder
+	registry *prometheus.Registry
+	log      []string
+}
+
+// newFixture has the objects in its cache, trimmed as the manager trims them, and live ones at the API server besides.
+func newFixture(t *testing.T, cached []client.Object, live ...client.Object) *fixture {
+	t.Helper()
+	f := &fixture{store: newStore(t, cached...), registry: prometheus.NewRegistry()}
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, snapshotv1.AddToScheme, groupsnapshotv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.facts = NewGatherer(f.store, fake.NewClientBuilder().WithScheme(scheme).WithObjects(live...).Build())
+	log := funcr.NewJSON(func(line string) { f.log = append(f.log, line) }, funcr.Options{Verbosity: 1})
+	f.respond = NewResponder(log, NewMetrics(f.registry, "v0", policy.Rules), clocktesting.NewFakePassiveClock(noon))
+	return f
+}
+
+func newStore(t testing.TB, objects ...client.Object) *Store {
+	t.Helper()
+	indexer := func(more toolscache.Indexers) toolscache.Indexer {
+		i := toolscache.NewIndexer(toolscache.MetaNamespaceKeyFunc, toolscache.Indexers{toolscache.NamespaceIndex: toolscache.MetaNamespaceIndexFunc})
+		if err := i.AddIndexers(more); err != nil {
+			t.Fatal(err)
+		}
+		return i
+	}
+	s := &Store{
+		labelKey:   group.DefaultLabelKey,
+		synced:     []toolscache.InformerSynced{func() bool { return true }},
+		namespaces: indexer(nil), claims: indexer(toolscache.Indexers{byGroup: indexByGroup(group.DefaultLabelKey)}),
+		volumes: indexer(nil), storageClasses: indexer(nil),
+		snapshotClasses: indexer(nil), groupSnapshotClasses: indexer(nil), groupSnapshots: indexer(nil),
+	}
+	for _, o := range objects {
+		if err := s.indexerOf(t, o).Add(cachedAs(t, o)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+func (s *Store) indexerOf(t testing.TB, o client.Object) toolscache.Indexer {
+	t.Helper()
+	switch o.(type) {
+	case *corev1.Namespace:
+		return s.namespaces
+	case *corev1.PersistentVolumeClaim:
+		return s.claims
+	case *corev1.PersistentVolume:
+		return s.volumes
+	case *storagev1.StorageClass:
+		return s.storageClasses
+	case *snapshotv1.VolumeSnapshotClass:
+		return s.snapshotClasses
+	case *groupsnapshotv1.VolumeGroupSnapshotClass:
+		return s.groupSnapshotClasses
+	case *groupsnapshotv1.VolumeGroupSnapshot:
+		return s.groupSnapshots
+	}
+	t.Fatalf("%T is not cached", o)
+	return nil
+}
+
+// cachedAs is an object as the manager's cache would keep it.
+func cachedAs(t testing.TB, o client.Object) any {
+	t.Helper()
+	for kind, by := range CachedObjects() {
+		if reflect.TypeOf(kind) == reflect.TypeOf(o) {
+			trimmed, err := by.Transform(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return trimmed
+		}
+	}
+	t.Fatalf("%T is not cached", o)
+	return nil
+}
+
+func namespaceObject(annotations map[string]string) *corev1.Namespace {
+	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Annotations: annotations,
+		Labels: map[string]string{group.OptInLabel: group.OptInValue}}}
+}
+
+func storageClassObject(name, driver string) *storagev1.StorageClass {
+	return &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Provisioner: driver}
+}
+
+func claimObject(name, storageClass string, labels map[string]string) *corev1.PersistentVolumeClaim {
+	return &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, Labels: labels},
+		Spec: corev1.PersistentVolumeClaimSpec{StorageClassName: ptr.To(storageClass)}}
+}
+
+// inGroup is the group label that the reviews in testdata carry.
+var inGroup = map[string]string{group.DefaultLabelKey: "db"}
+
+// cluster is a cluster in which the claim of testdata/claim-create.json, on StorageClass "fast", is welcome.
+func cluster(more ...client.Object) []client.Object {
+	return append([]client.Object{
+		namespaceObject(nil), storageClassObject("fast", "a.csi"), storageClassObject("slow", "b.csi"),
+		&snapshotv1.VolumeSnapshotClass{Driver: "a.csi", ObjectMeta: metav1.ObjectMeta{Name: "a-snap",
+			Annotations: map[string]string{group.DefaultSnapshotClassAnnotation: "true"}}},
+		&groupsnapshotv1.VolumeGroupSnapshotClass{Driver: "a.csi", ObjectMeta: metav1.ObjectMeta{Name: "a-groups"}},
+	}, more...)
+}
+
+// review is a review as an API server sent it, changed where change says so.
+func review(t testing.TB, file string, change func(*admissionv1.AdmissionRequest)) []byte {
+	t.Helper()
+	body, err := os.ReadFile(filepath.Join("testdata", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if change == nil {
+		return body
+	}
+	var r admissionv1.AdmissionReview
+	if err := json.Unmarshal(body, &r); err != nil {
+		t.Fatal(err)
+	}
+	change(r.Request)
+	if body, err = json.Marshal(r); err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// post sends a review to a webhook over HTTP, as the API server does.
+func post(t testing.TB, handler admission.Handler, body []byte) *admissionv1.AdmissionResponse {
+	t.Helper()
+	request := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body)).WithContext(t.Context())
+	request.Header.Set("Content-Type", "application/json")
+	recorder := httptest.NewRecorder()
+	(&admission.Webhook{Handler: handler}).ServeHTTP(recorder, request)
+	var got admissionv1.AdmissionReview
+	if err := json.Unmarshal(recorder.Body.Bytes(), &got); err != nil {
+		t.Fatalf("response %s: %v", recorder.Body, err)
+	}
+	return got.Response
+}
