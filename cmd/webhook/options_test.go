@@ -1,0 +1,87 @@
+package main
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
+
+	"github.com/snapshot-group/snapshot-group/certs"
+)
+
+var required = []string{"--namespace=sg", "--service-name=svc", "--ca-secret-name=ca", "--webhook-configuration-name=conf"}
+
+func TestParse(t *testing.T) {
+	defaults := options{
+		names:     certs.Names{Namespace: "sg", Service: "svc", Secret: "ca", Configuration: "conf"},
+		lifetimes: certs.Lifetimes{CA: 87600 * time.Hour, Leaf: 2160 * time.Hour},
+		port:      9443, metricsAddr: ":8080", probeAddr: ":8081", labelKey: "velero.io/volume-group", logLevel: "info",
+	}
+	all := defaults
+	all.lifetimes = certs.Lifetimes{CA: 10 * time.Hour, Leaf: time.Hour}
+	all.host, all.port, all.metricsAddr, all.probeAddr = "127.0.0.1", 1, "0", ":0"
+	all.labelKey, all.exemptUsers, all.logLevel, all.kubeconfig = "team", []string{"a", "b", "c"}, "debug", "k"
+	for name, tc := range map[string]struct {
+		args []string
+		want options
+	}{
+		"the names are enough": {nil, defaults},
+		"every flag is read": {[]string{"--ca-duration=10h", "--certificate-duration=1h", "--webhook-host=127.0.0.1", "--webhook-port=1",
+			"--metrics-bind-address=0", "--health-probe-bind-address=:0", "--group-label-key=team", "--exempt-users=a,b", "--exempt-users=c",
+			"--log-level=debug", "--kubeconfig=k"}, all},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := parse(append(required[:len(required):len(required)], tc.args...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, got, cmp.AllowUnexported(options{})); diff != "" {
+				t.Errorf("options (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	for name, tc := range map[string]struct {
+		args []string
+		want string
+	}{
+		"an unknown flag":                {[]string{"--colour"}, "unknown flag: --colour"},
+		"an argument":                    {[]string{"now"}, `unexpected argument "now"`},
+		"a port that is no number":       {[]string{"--webhook-port=x"}, `invalid argument "x" for "--webhook-port" flag: strconv.ParseInt: parsing "x": invalid syntax`},
+		"a port out of range":            {[]string{"--webhook-port=65536"}, "--webhook-port: 65536 is no port"},
+		"an address without a port":      {[]string{"--metrics-bind-address=localhost"}, "--metrics-bind-address: address localhost: missing port in address"},
+		"an address with an empty port":  {[]string{"--health-probe-bind-address=:"}, "--health-probe-bind-address: port is missing"},
+		"a level that does not exist":    {[]string{"--log-level=loud"}, `--log-level: unrecognized level: "loud"`},
+		"an authority that is too short": {[]string{"--ca-duration=1h"}, "--ca-duration, --certificate-duration: authority's lifetime 1h0m0s is shorter than 3 times the serving certificate's, 2160h0m0s"},
+		"a key that no label can have": {[]string{"--group-label-key=a/b/c"},
+			`--group-label-key: "a/b/c" is not a label key: a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := parse(append(required[:len(required):len(required)], tc.args...))
+			if err == nil || err.Error() != tc.want {
+				t.Errorf("error = %v, want %s", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestParseNeedsTheNames(t *testing.T) {
+	for i, want := range []string{"--namespace is required", "--service-name is required", "--ca-secret-name is required", "--webhook-configuration-name is required"} {
+		if _, err := parse(required[:i]); err == nil || err.Error() != want {
+			t.Errorf("error = %v, want %s", err, want)
+		}
+	}
+}
+
+func TestHelpAndVersionNeedNothing(t *testing.T) {
+	if _, err := parse([]string{"--help"}); !errors.Is(err, pflag.ErrHelp) {
+		t.Errorf("error of --help = %v, want ErrHelp", err)
+	}
+	if o, err := parse([]string{"--version"}); err != nil || !o.version {
+		t.Errorf("--version = %t, %v", o.version, err)
+	}
+}
