@@ -19,6 +19,7 @@ func TestBundle(t *testing.T) {
 		"a bundle that is right stays as it is":                 {current, slices.Concat(current, previous), slices.Concat(current, previous)},
 		"the authority before stays behind the new one":         {current, previous, slices.Concat(current, previous)},
 		"only the latest of those before stays":                 {current, slices.Concat(before, previous), slices.Concat(current, previous)},
+		"in whatever order they were":                           {current, slices.Concat(previous, before), slices.Concat(current, previous)},
 		"one that has expired goes":                             {current, slices.Concat(current, expired), current},
 		"what is no certificate goes":                           {current, []byte("\n"), current},
 		"what cannot be read goes, and what follows it is kept": {current, slices.Concat([]byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), previous), slices.Concat(current, previous)},

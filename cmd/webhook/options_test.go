@@ -52,6 +52,7 @@ func TestParseRefuses(t *testing.T) {
 		"an unknown flag":                {[]string{"--colour"}, "unknown flag: --colour"},
 		"an argument":                    {[]string{"now"}, `unexpected argument "now"`},
 		"a port that is no number":       {[]string{"--webhook-port=x"}, `invalid argument "x" for "--webhook-port" flag: strconv.ParseInt: parsing "x": invalid syntax`},
+		"the port that means any":        {[]string{"--webhook-port=0"}, "--webhook-port: 0 is no port"},
 		"a port out of range":            {[]string{"--webhook-port=65536"}, "--webhook-port: 65536 is no port"},
 		"an address without a port":      {[]string{"--metrics-bind-address=localhost"}, "--metrics-bind-address: address localhost: missing port in address"},
 		"an address with an empty port":  {[]string{"--health-probe-bind-address=:"}, "--health-probe-bind-address: port is missing"},

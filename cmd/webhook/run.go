@@ -14,6 +14,7 @@ import (
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -46,6 +47,9 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	mgr, err := newManager(config, o)
+	if apimeta.IsNoMatchError(err) {
+		return fmt.Errorf("set up: install the CustomResourceDefinitions of external-snapshotter 8.6 or later first: %w", err)
+	}
 	if err != nil {
 		return fmt.Errorf("set up: %w", err)
 	}

@@ -59,6 +59,14 @@ func TestClaims(t *testing.T) {
 			code: 403, message: mixed, series: `outcome="denied",rule="mixed-drivers"`},
 		"a claim that is being deleted holds up nobody": {file: "claim-create.json", cached: cluster(terminating),
 			allowed: true, code: 200, series: `outcome="allowed",rule="none"`},
+		"an earlier claim of the same name counts no longer": {file: "claim-create.json", cached: cluster(claimObject("data-0", "slow", inGroup)),
+			allowed: true, code: 200, series: `outcome="allowed",rule="none"`},
+		"a claim that is being deleted may be labelled": {file: "claim-update.json",
+			cached: cluster(claimObject("logs", "slow", map[string]string{group.DefaultLabelKey: "db2"}), claimObject("data-1", "fast", map[string]string{group.DefaultLabelKey: "db2"})),
+			change: changedClaim(func(c *corev1.PersistentVolumeClaim) {
+				c.DeletionTimestamp, c.Spec.StorageClassName = &metav1.Time{Time: noon}, new("local")
+			}),
+			allowed: true, code: 200, series: `outcome="allowed",rule="none"`},
 		"an ungrouped claim is admitted": {file: "claim-create.json", cached: cluster(logs),
 			change:  changedClaim(func(c *corev1.PersistentVolumeClaim) { c.Labels = nil }),
 			allowed: true, code: 200, series: `outcome="allowed",rule="none"`},

@@ -81,7 +81,7 @@ func TestTheNewestDefaultStorageClassWins(t *testing.T) {
 	noon := time.Date(2026, 8, 22, 12, 0, 0, 0, time.UTC)
 	list := StorageClassList{
 		storageClass("newest-but-not-default", "a.csi"),
-		defaultStorageClass("old", "a.csi", noon.Add(-time.Hour)),
+		defaultStorageClass("an-old-one", "a.csi", noon.Add(-time.Hour)),
 		defaultStorageClass("new-b", "a.csi", noon),
 		defaultStorageClass("new-a", "a.csi", noon),
 	}
