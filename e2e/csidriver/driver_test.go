@@ -1,19 +1,20 @@
 package csidriver_test
 
 import (
+	"context"
 	"log"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/container-storage-interface/spec/lib/go/csi"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/snapshot-group/snapshot-group/e2e/csidriver"
+	_ "github.com/snapshot-group/snapshot-group/e2e/csidriver/internal/server" // what the driver is made of: go test runs again when it changes
 )
 
 const gib = 1 << 30
@@ -78,8 +79,8 @@ func newDriver(t *testing.T) *driver {
 }
 
 // command is the driver's command line: the flags that it cannot do without, and more, the last of which counts where they repeat.
-func (d *driver) command(flags ...string) *exec.Cmd {
-	return exec.Command(binary, append([]string{
+func (d *driver) command(ctx context.Context, flags ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, binary, append([]string{
 		"--name", "csi-a.test", "--endpoint", d.path("csi.sock"), "--control", d.path("control.sock"), "--state", d.path("state"),
 	}, flags...)...)
 }
@@ -87,7 +88,7 @@ func (d *driver) command(flags ...string) *exec.Cmd {
 // run starts the process, again if it has died, and returns once it answers.
 func (d *driver) run(t *testing.T, flags ...string) {
 	t.Helper()
-	if err := d.launch(t, nil, flags...); err != nil {
+	if err := d.launch(t, &syscall.SysProcAttr{}, flags...); err != nil {
 		t.Fatal(err)
 	}
 	d.answers(t)
@@ -108,7 +109,8 @@ func (d *driver) launch(t *testing.T, attributes *syscall.SysProcAttr, flags ...
 		return err
 	}
 	defer logs.Close()
-	d.process, d.exited = d.command(flags...), make(chan error, 1)
+	d.process, d.exited = d.command(t.Context(), flags...), make(chan error, 1)
+	attributes.Pdeathsig = syscall.SIGKILL // a test that times out runs no clean-up
 	d.process.Stderr, d.process.SysProcAttr = logs, attributes
 	if err := d.process.Start(); err != nil {
 		return err
@@ -133,13 +135,7 @@ func (d *driver) signal(t *testing.T, signal os.Signal) error {
 	if err := d.process.Process.Signal(signal); err != nil {
 		t.Fatal(err)
 	}
-	select {
-	case err := <-d.exited:
-		return err
-	case <-time.After(patience):
-		t.Fatalf("the driver still runs %s after signal %s", patience, signal)
-		return nil
-	}
+	return received(t, "the driver to end", d.exited)
 }
 
 func (d *driver) path(name string) string { return filepath.Join(d.dir, name) }

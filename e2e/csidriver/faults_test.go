@@ -67,7 +67,7 @@ func TestACallThatHangsGoesOnOnceItIsLetGo(t *testing.T) {
 		t.Fatalf("storage holds the groups %+v while the call hangs, want none", held.Groups)
 	}
 	d.faults(t, csidriver.Faults{})
-	if err := <-done; err != nil {
+	if err := received(t, "the call to go on", done); err != nil {
 		t.Error(err)
 	}
 	if held := d.inventory(t); len(held.Groups) != 1 {

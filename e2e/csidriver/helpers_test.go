@@ -41,6 +41,18 @@ func within(ctx context.Context, limit time.Duration, check func() error) error 
 	}
 }
 
+// received waits for what a call in the background ends with.
+func received(t *testing.T, what string, result <-chan error) error {
+	t.Helper()
+	select {
+	case err := <-result:
+		return err
+	case <-time.After(patience):
+		t.Fatalf("waited %s for %s", patience, what)
+		return nil
+	}
+}
+
 // refusal checks that err is the status, message and all; it returns what is wrong, or "".
 func refusal(err error, code codes.Code, message string) string {
 	type answer struct {

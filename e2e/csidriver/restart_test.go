@@ -1,6 +1,7 @@
 package csidriver_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -69,7 +70,7 @@ func TestSIGTERMStopsTheDriverEvenWhileACallHangs(t *testing.T) {
 	if err := d.signal(t, syscall.SIGTERM); err != nil {
 		t.Errorf("the driver ended with %v, want status 0", err)
 	}
-	refused(t, <-done, codes.Unavailable, "the driver is stopping")
+	refused(t, received(t, "the call to end", done), codes.Unavailable, "the driver is stopping")
 	for _, socket := range []string{"csi.sock", "control.sock"} {
 		if _, err := os.Stat(d.path(socket)); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("looking for %s gave %v, want that it is gone", socket, err)
@@ -104,7 +105,9 @@ func TestWhatKeepsADriverFromStartingIsOneClearLine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDriver(t)
-			output, err := d.command(tc.prepare(d)...).CombinedOutput()
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			output, err := d.command(ctx, tc.prepare(d)...).CombinedOutput()
 			var exit *exec.ExitError
 			if !errors.As(err, &exit) || exit.ExitCode() != 1 {
 				t.Fatalf("the driver ended with %v, want status 1", err)
