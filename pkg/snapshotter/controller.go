@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/go-logr/logr"
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -139,6 +140,7 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager) error {
 		Watches(&snapshotv1.VolumeSnapshotContent{}, toNamespace(namespaceOfContent), changed).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: parallelNamespaces,
+			LogConstructor:          logFor(mgr.GetLogger()),
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
 		}).
 		Complete(r)
@@ -146,6 +148,16 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager) error {
 		return fmt.Errorf("set up the loop: %w", err)
 	}
 	return nil
+}
+
+// logFor gives the log lines of a reconcile the Namespace and nothing else.
+func logFor(base logr.Logger) func(*reconcile.Request) logr.Logger {
+	return func(req *reconcile.Request) logr.Logger {
+		if req == nil {
+			return base
+		}
+		return base.WithValues("namespace", req.Name)
+	}
 }
 
 func toNamespace(of func(client.Object) string) handler.EventHandler {

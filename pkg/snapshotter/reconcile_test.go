@@ -1,0 +1,337 @@
+package snapshotter
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
+)
+
+func asks(workflow group.Workflow) map[string]string {
+	return map[string]string{group.RunNowAnnotation: "1", group.WorkflowAnnotation: string(workflow), group.LabelsAnnotation: "team=a"}
+}
+
+func (c *cluster) run() plan.Run {
+	c.t.Helper()
+	ns := &corev1.Namespace{}
+	c.must(c.api.Get(c.t.Context(), types.NamespacedName{Name: "db"}, ns))
+	run, err := plan.ParseRun(ns.Annotations)
+	c.must(err)
+	return run
+}
+
+// events are reason and note of the Events in the Namespace.
+func (c *cluster) events() []string {
+	c.t.Helper()
+	var list eventsv1.EventList
+	c.must(c.api.List(c.t.Context(), &list, client.InNamespace("db")))
+	out := []string{}
+	for _, e := range list.Items {
+		out = append(out, fmt.Sprintf("%s %s: %s", e.Type, e.Reason, e.Note))
+	}
+	return out
+}
+
+
+func wantRun(outcome group.Outcome, message string) plan.Run {
+	return plan.Run{LastRun: group.LastRun{
+		ID: "20261122t120000z", Trigger: "manual", Request: "1", Time: noon, Outcome: outcome, Message: message,
+	}}
+}
+
+func TestAKeptGroupTakesFourWritesAndItsRepairs(t *testing.T) {
+	c := newCluster(t, asks(group.Keep))
+	c.untilRest()
+	if diff := cmp.Diff(wantRun(group.Succeeded, `snapshotted "pg"`), c.run()); diff != "" {
+		t.Errorf("run (-want +got):\n%s", diff)
+	}
+	want := []string{
+		"apply Namespace", "create VolumeGroupSnapshot", "patch VolumeSnapshot", "patch VolumeSnapshot", "create Event", "apply Namespace",
+	}
+	if diff := cmp.Diff(want, c.writes); diff != "" {
+		t.Errorf("writes (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{`Normal RunSucceeded: manual run 20261122t120000z succeeded: snapshotted "pg"`}, c.events()); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+	labels := map[string]string{
+		group.GroupLabel: "pg", group.RunLabel: "20261122t120000z", group.TriggerLabel: "manual", "team": "a", group.DefaultLabelKey: "pg",
+	}
+	s := c.snapshots()[0]
+	if diff := cmp.Diff(labels, s.Labels); diff != "" {
+		t.Errorf("labels of the VolumeGroupSnapshot (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]string{group.DefaultLabelKey: "pg"}, s.Spec.Source.Selector.MatchLabels); diff != "" {
+		t.Errorf("selector (-want +got):\n%s", diff)
+	}
+	labels[group.ClaimLabel] = "data"
+	m := c.members()[0]
+	if diff := cmp.Diff(labels, m.Labels); diff != "" {
+		t.Errorf("labels of a member (-want +got):\n%s", diff)
+	}
+	if ptr.Deref(m.Spec.VolumeSnapshotClassName, "") != "snap" || m.Annotations[group.ClaimSpecAnnotation] == "" {
+		t.Errorf("member has class %q and annotations %v, want class snap and the claim's spec", ptr.Deref(m.Spec.VolumeSnapshotClassName, ""), m.Annotations)
+	}
+}
+
+func TestADetachOfTwoMembersTakesTenWrites(t *testing.T) {
+	c := newCluster(t, asks(group.Detach))
+	c.untilRest()
+	if diff := cmp.Diff(wantRun(group.Succeeded, `snapshotted "pg"`), c.run()); diff != "" {
+		t.Errorf("run (-want +got):\n%s", diff)
+	}
+	want := []string{
+		"apply Namespace", "create VolumeGroupSnapshot", "patch VolumeGroupSnapshotContent",
+		"patch VolumeSnapshot/status", "patch VolumeSnapshot", "patch VolumeSnapshot/status", "patch VolumeSnapshot",
+		"delete VolumeGroupSnapshot", "create Event", "apply Namespace",
+	}
+	if diff := cmp.Diff(want, c.writes); diff != "" {
+		t.Errorf("writes (-want +got):\n%s", diff)
+	}
+	c.checkDetached()
+}
+
+// checkDetached: the snapshot is gone, the anchor and two free members with labels and class are there.
+func (c *cluster) checkDetached() {
+	c.t.Helper()
+	if n := len(c.snapshots()); n != 0 {
+		c.t.Errorf("%d VolumeGroupSnapshots, want none", n)
+	}
+	anchors := c.anchors()
+	if len(anchors) != 1 || anchors[0].Spec.DeletionPolicy != "Retain" || anchors[0].Labels[group.RunLabel] != "20261122t120000z" {
+		c.t.Errorf("contents %+v, want one anchor of the run", anchors)
+	}
+	members := c.members()
+	if len(members) != 2 {
+		c.t.Errorf("%d members, want 2", len(members))
+	}
+	for _, m := range members {
+		free := len(m.OwnerReferences) == 0 && m.Status.VolumeGroupSnapshotName == nil
+		marked := m.Labels[group.RunLabel] != "" && ptr.Deref(m.Spec.VolumeSnapshotClassName, "") == "snap"
+		if !free || !marked {
+			c.t.Errorf("member %+v, want it free, with labels and class", m)
+		}
+	}
+}
+
+func TestALoopKilledAtAnyWriteEndsAsOneThatWasNot(t *testing.T) {
+	for _, workflow := range []group.Workflow{group.Keep, group.Detach} {
+		for _, answered := range []bool{false, true} {
+			for n := 1; n <= 10; n++ {
+				t.Run(fmt.Sprintf("%s, write %d, done %v", workflow, n, answered), func(t *testing.T) {
+					c := newCluster(t, asks(workflow))
+					c.killAt, c.answered = n, answered
+					c.untilRest()
+					if diff := cmp.Diff(wantRun(group.Succeeded, `snapshotted "pg"`), c.run()); diff != "" {
+						t.Errorf("run (-want +got):\n%s", diff)
+					}
+					if len(c.events()) != 1 {
+						t.Errorf("events %v, want one", c.events())
+					}
+					if len(c.anchors()) != 1 || len(c.members()) != 2 {
+						t.Errorf("%d contents and %d members, want 1 and 2", len(c.anchors()), len(c.members()))
+					}
+					if workflow == group.Detach {
+						c.checkDetached()
+					} else if len(c.snapshots()) != 1 {
+						t.Errorf("%d VolumeGroupSnapshots, want 1", len(c.snapshots()))
+					}
+				})
+			}
+		}
+	}
+}
+
+func TestARefusedGroupFailsWithTheRulesOwnWords(t *testing.T) {
+	other := volume("log")
+	other.Spec.CSI.Driver = "other.test"
+	c := newCluster(t, asks(group.Keep), claim("log", "pg"), other)
+	c.untilRest()
+	reason := "[mixed-drivers] its claims are on 2 drivers and one group snapshot is taken by one driver: " +
+		`"csi.test" (claims "data", "wal"), "other.test" (claim "log"); to mend it, take out those that are not on "csi.test": ` +
+		"kubectl label persistentvolumeclaim log --namespace db velero.io/volume-group-"
+	got := c.run()
+	if !strings.HasPrefix(got.Failed["pg"], reason) || got.Outcome != group.Failed || len(c.snapshots()) != 0 {
+		t.Errorf("run %+v and %d snapshots, want it failed and none; reason %q first", got, len(c.snapshots()), reason)
+	}
+	if len(c.events()) != 2 {
+		t.Errorf("events %v, want one of the run and one of the group", c.events())
+	}
+}
+
+func TestAGroupFailsAloneAndPendingOnesAreNamed(t *testing.T) {
+	pending := claim("new", "queue")
+	pending.Spec.VolumeName, pending.Status.Phase = "", corev1.ClaimPending
+	c := newCluster(t, asks(group.Keep), pending)
+	c.untilRest()
+	want := wantRun(group.Failed, `group "queue": claim "new" is Pending, not Bound; a group is snapshotted whole or not at all`)
+	want.Failed = map[string]string{"queue": `claim "new" is Pending, not Bound; a group is snapshotted whole or not at all`}
+	if diff := cmp.Diff(want, c.run()); diff != "" {
+		t.Errorf("run (-want +got):\n%s", diff)
+	}
+	if len(c.snapshots()) != 1 {
+		t.Errorf("%d snapshots, want that of the other group", len(c.snapshots()))
+	}
+}
+
+func TestADriverThatFailsIsGivenUpAtTheDeadlineAndCleaned(t *testing.T) {
+	c := newCluster(t, asks(group.Keep))
+	c.once()
+	s := c.snapshots()[0]
+	s.Finalizers = []string{groupFinalizer}
+	c.must(c.api.Update(t.Context(), &s))
+	s.Status = &groupsnapshotv1.VolumeGroupSnapshotStatus{Error: &snapshotv1.VolumeSnapshotError{Message: ptr.To("disk on fire")}}
+	c.must(c.api.Status().Update(t.Context(), &s))
+	content := &groupsnapshotv1.VolumeGroupSnapshotContent{
+		ObjectMeta: metav1.ObjectMeta{Name: "groupsnapcontent-" + string(s.UID), UID: c.uid(), Finalizers: []string{"sidecar/holds"}},
+		Spec: groupsnapshotv1.VolumeGroupSnapshotContentSpec{
+			VolumeGroupSnapshotRef: corev1.ObjectReference{Namespace: "db", Name: s.Name, UID: s.UID}, DeletionPolicy: "Retain", Driver: driver,
+			Source: groupsnapshotv1.VolumeGroupSnapshotContentSource{VolumeHandles: []string{"vol-data", "vol-wal"}},
+		},
+	}
+	c.must(c.api.Create(t.Context(), content))
+
+	if got := c.once().RequeueAfter; got != group.DefaultTimeout {
+		t.Errorf("wakes after %s, want the deadline in %s", got, group.DefaultTimeout)
+	}
+	c.clock.SetTime(noon.Add(group.DefaultTimeout))
+	c.untilRest()
+
+	reason := "not complete after 10m0s: 0 of 2 members exist: disk on fire"
+	want := wantRun(group.Failed, `group "pg": `+reason)
+	want.Failed = map[string]string{"pg": reason}
+	if diff := cmp.Diff(want, c.run()); diff != "" {
+		t.Errorf("run (-want +got):\n%s", diff)
+	}
+	if len(c.snapshots()) != 0 {
+		t.Errorf("%d snapshots, want none", len(c.snapshots()))
+	}
+	left := c.anchors()[0]
+	if left.DeletionTimestamp == nil || left.Spec.DeletionPolicy != "Delete" || left.Annotations[beingDeletedAnnotation] != "yes" {
+		t.Errorf("content %+v, want it deleted, policy Delete, marked for the sidecar", left)
+	}
+	wantEvents := []string{
+		`Warning RunFailed: manual run 20261122t120000z failed: group "pg": ` + reason,
+		`Warning GroupFailed: group "pg" has no restore point of manual run 20261122t120000z: ` + reason,
+	}
+	if diff := cmp.Diff(wantEvents, c.events()); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
+func TestAnObjectOfSomebodyElseFailsTheGroupAndStays(t *testing.T) {
+	foreign := &groupsnapshotv1.VolumeGroupSnapshot{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "db", Name: group.SnapshotName("ns", "pg", "20261122t120000z"), UID: "theirs"},
+		Status:     &groupsnapshotv1.VolumeGroupSnapshotStatus{},
+	}
+	c := newCluster(t, asks(group.Keep), foreign)
+	c.untilRest()
+	if got := c.run().Failed["pg"]; got != fmt.Sprintf("VolumeGroupSnapshot %q exists and is not of this run", foreign.Name) {
+		t.Errorf("reason %q", got)
+	}
+	if s := c.snapshots(); len(s) != 1 || s[0].UID != "theirs" || s[0].DeletionTimestamp != nil {
+		t.Errorf("snapshots %+v, want theirs alone", s)
+	}
+}
+
+func TestAMemberThatIsOwnedAgainStopsTheDeletion(t *testing.T) {
+	c := newCluster(t, asks(group.Detach))
+	c.once()
+	c.controllers()
+	c.once() // released
+	c.settleMembers()
+	for _, m := range c.members() {
+		m.Status.VolumeGroupSnapshotName = ptr.To(c.snapshots()[0].Name)
+		c.must(c.api.Status().Update(t.Context(), &m))
+	}
+	ns := &corev1.Namespace{}
+	c.must(c.api.Get(t.Context(), types.NamespacedName{Name: "db"}, ns))
+	s := c.snapshots()[0]
+	_, err := c.loop.execute(t.Context(), ns, []plan.Step{
+		plan.DeleteSnapshot{Group: "pg", Name: s.Name, UID: s.UID, Spared: []string{c.members()[0].Name}},
+	})
+	want := fmt.Sprintf("delete VolumeGroupSnapshot %q: member %q is not free: changed since it was looked at", s.Name, c.members()[0].Name)
+	if !errors.Is(err, ErrStale) || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+	if c.snapshots()[0].DeletionTimestamp != nil {
+		t.Error("the snapshot is being deleted")
+	}
+}
+
+func TestAnOldViewWritesNothing(t *testing.T) {
+	c := newCluster(t, asks(group.Keep))
+	ns := &corev1.Namespace{}
+	c.must(c.api.Get(t.Context(), types.NamespacedName{Name: "db"}, ns))
+	c.untilRest()
+	_, err := c.loop.execute(t.Context(), ns, []plan.Step{plan.Begin{Run: plan.Run{LastRun: group.LastRun{ID: "x"}}}})
+	if !errors.Is(err, ErrStale) {
+		t.Errorf("error %v, want it to say that the namespace changed", err)
+	}
+	if got := c.run().ID; got != "20261122t120000z" {
+		t.Errorf("last run %q, want it left alone", got)
+	}
+}
+
+func TestANamespaceThatAsksNothingCostsNoWrite(t *testing.T) {
+	c := newCluster(t, nil)
+	c.untilRest()
+	if len(c.writes) != 0 {
+		t.Errorf("writes %v, want none", c.writes)
+	}
+}
+
+func TestALastRunWrittenByHandIsForAPersonToMend(t *testing.T) {
+	c := newCluster(t, map[string]string{group.LastRunAnnotation: "mine", group.RunNowAnnotation: "1"})
+	_, err := c.loop.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: "db"}})
+	want := `observe namespace "db": terminal error: parse annotation "snapshot-group/last-run": invalid character 'm' looking for beginning of value`
+	if !errors.Is(err, reconcile.TerminalError(nil)) || err.Error() != want {
+		t.Errorf("error %v, want terminal: %s", err, want)
+	}
+}
+
+func TestMetricsCountTheRunAndTheRestorePoint(t *testing.T) {
+	c := newCluster(t, asks(group.Keep))
+	NewPoints(c.reg, c.api)
+	c.clock.SetTime(noon.Add(500 * time.Millisecond))
+	c.untilRest()
+	want := `
+# HELP snapshot_group_last_success_timestamp_seconds When the run of the newest complete restore point of a group began, in seconds since 1970.
+# TYPE snapshot_group_last_success_timestamp_seconds gauge
+snapshot_group_last_success_timestamp_seconds{group="pg",namespace="db"} 1.7953488e+09
+# HELP snapshot_group_restore_points Restore points of a group. A group snapshot that is not ready, or is being deleted, is incomplete.
+# TYPE snapshot_group_restore_points gauge
+snapshot_group_restore_points{group="pg",namespace="db",state="complete"} 1
+snapshot_group_restore_points{group="pg",namespace="db",state="incomplete"} 0
+# HELP snapshot_group_runs_total Runs that ended, by what triggered them and how they ended.
+# TYPE snapshot_group_runs_total counter
+snapshot_group_runs_total{outcome="failed",trigger="manual"} 0
+snapshot_group_runs_total{outcome="failed",trigger="schedule"} 0
+snapshot_group_runs_total{outcome="succeeded",trigger="manual"} 1
+snapshot_group_runs_total{outcome="succeeded",trigger="schedule"} 0
+`
+	err := testutil.GatherAndCompare(c.reg, strings.NewReader(want), "snapshot_group_last_success_timestamp_seconds",
+		"snapshot_group_restore_points", "snapshot_group_runs_total")
+	if err != nil {
+		t.Error(err)
+	}
+	if n := testutil.CollectAndCount(c.loop.Metrics.skew); n != 1 {
+		t.Errorf("%d skew series, want 1", n)
+	}
+}
