@@ -126,9 +126,9 @@ func statusCommand() *cobra.Command {
 				return err
 			}
 			table := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 3, ' ', 0)
-			fmt.Fprintln(table, "COMPONENT\tSTATE\tENDED\tLOG")
+			fmt.Fprintln(table, "COMPONENT\tSTATE\tENDED\tRESTARTS\tLOG")
 			for _, p := range all {
-				fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", p.Name, p.State, p.Status, p.Log)
+				fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\n", p.Name, p.State, p.Status, p.Restarts, p.Log)
 			}
 			return table.Flush()
 		},

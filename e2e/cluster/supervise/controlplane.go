@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -50,7 +51,7 @@ func (s *supervisor) startControlPlane(ctx context.Context, outside net.Listener
 		return fmt.Errorf("install the snapshot CRDs: %w", err)
 	}
 	controller := &process{name: "snapshot-controller", args: s.snapshotFlags()}
-	return s.launch(ctx, controller, nil)
+	return s.launch(ctx, controller, controller.logged("Starting snapshot controller"))
 }
 
 // ports are etcd's and the API server's. In a network namespace of our own all are free.
@@ -167,6 +168,21 @@ func socketOpen(path string) func(context.Context) error {
 			return fmt.Errorf("connect: %w", err)
 		}
 		return conn.Close()
+	}
+}
+
+// logged succeeds once the component has logged the words by which it says that it works. It is for those that offer
+// nothing to ask; their versions are pinned, and with them the words.
+func (p *process) logged(words string) func(context.Context) error {
+	return func(context.Context) error {
+		data, err := os.ReadFile(p.logPath)
+		if err != nil {
+			return fmt.Errorf("read its log: %w", err)
+		}
+		if !bytes.Contains(data, []byte(words)) {
+			return fmt.Errorf("its log lacks %q", words)
+		}
+		return nil
 	}
 }
 

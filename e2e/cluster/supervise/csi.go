@@ -59,7 +59,7 @@ func (s *supervisor) startDriver(ctx context.Context, d Driver) error {
 		name: d.ClassName() + "-snapshotter", path: s.cfg.Bin["csi-snapshotter"],
 		args: append(s.snapshotFlags(), "--csi-address="+d.Endpoint),
 	}
-	if err := s.launch(ctx, snapshotter, nil); err != nil {
+	if err := s.launch(ctx, snapshotter, snapshotter.logged("Starting CSI snapshotter")); err != nil {
 		return err
 	}
 	provisioner := &process{name: d.ClassName() + "-provisioner", path: s.cfg.Bin["csi-provisioner"], args: []string{
@@ -67,7 +67,7 @@ func (s *supervisor) startDriver(ctx context.Context, d Driver) error {
 		"--kube-api-qps=50", "--kube-api-burst=100", "--retry-interval-start=200ms", "--retry-interval-max=5s",
 		"--extra-create-metadata", "--v=4",
 	}}
-	return s.launch(ctx, provisioner, nil)
+	return s.launch(ctx, provisioner, provisioner.logged("Started provisioner controller"))
 }
 
 // checkExternal asks a driver from outside what it is: a sidecar with a wrong socket waits for ever and says so only in

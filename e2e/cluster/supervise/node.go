@@ -59,7 +59,7 @@ func (s *supervisor) startNode(ctx context.Context) error {
 		return err
 	}
 	scheduler := &process{name: "kube-scheduler", args: []string{
-		"--kubeconfig=" + s.cfg.Path(internalKubeconfig), "--leader-elect=false", "--secure-port=0",
+		"--kubeconfig=" + s.cfg.Path(internalKubeconfig), "--leader-elect=false", "--secure-port=0", "--v=2",
 	}}
 	return s.launch(ctx, scheduler, nil)
 }

@@ -33,11 +33,15 @@ type process struct {
 	args, env  []string
 	logPath    string
 
-	mu     sync.Mutex
-	state  State
-	cmd    *exec.Cmd
-	exited chan struct{} // closed when the current cmd has ended
-	status string        // how it ended
+	mu sync.Mutex
+	// respawn starts the component again when it ends by itself, as kubelet does with the containers of a Pod: a sidecar
+	// ends by design when it loses its driver, and a controller that starts while the API server is away.
+	respawn  bool
+	restarts int
+	state    State
+	cmd      *exec.Cmd
+	exited   chan struct{} // closed when the current cmd has ended
+	status   string        // how it ended
 }
 
 func (p *process) start() error {
@@ -75,6 +79,29 @@ func (p *process) wait(cmd *exec.Cmd, exited chan struct{}) {
 		p.status = err.Error()
 	}
 	close(exited)
+	if p.state == Died && p.respawn {
+		p.restarts++
+		time.AfterFunc(respawnDelay, p.startAgain)
+	}
+}
+
+// startAgain starts the component unless a test has stopped or started it since it ended.
+func (p *process) startAgain() {
+	p.mu.Lock()
+	died := p.state == Died
+	p.mu.Unlock()
+	if died {
+		_ = p.start() // a program that can no longer be started shows as died
+	}
+}
+
+// respawnDelay keeps a component that ends at once from keeping a processor busy.
+const respawnDelay = 500 * time.Millisecond
+
+func (p *process) setRespawn(respawn bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.respawn = respawn
 }
 
 // stopGrace is how long a component may take to end after SIGTERM before it is killed.
@@ -83,6 +110,11 @@ const stopGrace = 10 * time.Second
 // end stops the component with sig and waits until it is gone.
 func (p *process) end(sig syscall.Signal) error {
 	p.mu.Lock()
+	if p.state == Died && p.respawn { // between its end and its next start
+		defer p.mu.Unlock()
+		p.state = Stopped
+		return nil
+	}
 	if p.state != Running && p.state != Paused {
 		defer p.mu.Unlock()
 		return fmt.Errorf("stop %s: %w: it is %s", p.name, ErrState, p.state)
@@ -123,12 +155,13 @@ type Component struct {
 	State     State
 	PID       int    // within the cluster's process namespace
 	Status    string // how it ended
+	Restarts  int    // how often it ended by itself and was started again
 }
 
 func (p *process) describe() Component {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c := Component{Name: p.name, Log: p.logPath, State: p.state, Status: p.status}
+	c := Component{Name: p.name, Log: p.logPath, State: p.state, Status: p.status, Restarts: p.restarts}
 	if p.cmd != nil && (p.state == Running || p.state == Paused) {
 		c.PID = p.cmd.Process.Pid
 	}
@@ -138,18 +171,20 @@ func (p *process) describe() Component {
 // died is an error that says how the component ended and shows the end of its log.
 func (p *process) died() error {
 	c := p.describe()
-	return fmt.Errorf("%s ended (%s); the last lines of its log %s:\n%s", c.Name, c.Status, c.Log, tail(c.Log, 8))
+	return fmt.Errorf("%s ended (%s); its log %s:\n%s", c.Name, c.Status, c.Log, excerpt(c.Log))
 }
 
-// tail is the last n lines of a file, empty where it cannot be read.
-func tail(path string, n int) string {
+// excerpt is the begin and the end of a log: a program names a bad flag before it prints its usage, and anything else that
+// ends it in its last words. Empty where it cannot be read.
+func excerpt(path string) string {
+	const first, last = 2, 6
 	data, err := os.ReadFile(filepath.Clean(path))
 	if err != nil {
 		return ""
 	}
 	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
-	if len(lines) > n {
-		lines = lines[len(lines)-n:]
+	if len(lines) > first+last {
+		lines = append(append(lines[:first:first], "…"), lines[len(lines)-last:]...)
 	}
 	return "  " + strings.Join(lines, "\n  ")
 }

@@ -89,7 +89,8 @@ func (s *supervisor) start(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.checkAlive()
+	s.settle()
+	return nil
 }
 
 // launch starts a component. ready is asked until it returns nil; nil means that starting is enough.
@@ -130,22 +131,20 @@ func await(ctx context.Context, p *process, ready func(context.Context) error) e
 		case <-p.exited:
 			return p.died()
 		case <-ctx.Done():
-			return fmt.Errorf("%s did not get ready: %w; the last lines of its log %s:\n%s", p.name, err, p.logPath, tail(p.logPath, 8))
+			return fmt.Errorf("%s did not get ready: %w;"+
+				" its log %s:\n%s", p.name, err, p.logPath, excerpt(p.logPath))
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
 
-// checkAlive fails if a component without a readiness check of its own has ended meanwhile.
-func (s *supervisor) checkAlive() error {
+// settle ends the start: from now on a component that ends by itself is started again.
+func (s *supervisor) settle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.processes {
-		if p.describe().State == Died {
-			return p.died()
-		}
+		p.setRespawn(true)
 	}
-	return nil
 }
 
 func (s *supervisor) find(name string) *process {
@@ -174,6 +173,7 @@ func (s *supervisor) killAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := len(s.processes) - 1; i >= 0; i-- {
+		s.processes[i].setRespawn(false)
 		_ = s.processes[i].end(syscall.SIGKILL) // ErrState: it ended already
 	}
 }
