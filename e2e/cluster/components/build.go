@@ -39,7 +39,7 @@ var ErrUnknown = errors.New("unknown component")
 // may build into one cache at once: each module version is built under a file lock. A first build of all takes some 15
 // minutes on two cores; a cached one milliseconds.
 func Build(ctx context.Context, o Options, names ...string) (Binaries, error) {
-	root, err := repositoryRoot(ctx)
+	root, err := RepositoryRoot(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func Build(ctx context.Context, o Options, names ...string) (Binaries, error) {
 
 // BuildOwn builds programs of this repository that a cluster runs into dir: "cluster", "csi-driver", "pause".
 func BuildOwn(ctx context.Context, dir string, names ...string) (Binaries, error) {
-	root, err := repositoryRoot(ctx)
+	root, err := RepositoryRoot(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -165,8 +165,8 @@ func versionKey(module string, c Component) (string, error) {
 	return hex.EncodeToString(h.Sum(nil))[:12], nil
 }
 
-// repositoryRoot is the folder of the go.mod of this repository: components are built from its sources.
-func repositoryRoot(ctx context.Context) (string, error) {
+// RepositoryRoot is the folder of the go.mod of this repository: components are built from its sources.
+func RepositoryRoot(ctx context.Context) (string, error) {
 	out, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
 	if err != nil {
 		return "", fmt.Errorf("find the repository (is go on PATH?): %w", err)

@@ -10,7 +10,7 @@ import (
 
 // ModuleDir is the folder of a module that the product requires, downloaded first where it is missing.
 func ModuleDir(ctx context.Context, module string) (string, error) {
-	root, err := repositoryRoot(ctx)
+	root, err := RepositoryRoot(ctx)
 	if err != nil {
 		return "", err
 	}
