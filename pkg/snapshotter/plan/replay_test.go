@@ -281,8 +281,11 @@ func TestARunCutOffAgainAndAgainEndsAsOneThatWasNot(t *testing.T) {
 
 func TestADetachThatHangsIsFinishedAfterItsRun(t *testing.T) {
 	w := newWorld(group.Detach, false)
-	for w.observe().Run.Outcome == group.Running {
+	for range 100 {
 		o := w.observe()
+		if o.Run.Outcome != group.Running {
+			break
+		}
 		for _, s := range Next(o) {
 			w.do(t, s)
 		}

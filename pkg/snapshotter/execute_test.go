@@ -1,0 +1,171 @@
+package snapshotter
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	testingclock "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
+)
+
+// do executes one step in Namespace db, whatever the plan would be.
+func (c *cluster) do(step plan.Step) error {
+	c.t.Helper()
+	ns := &corev1.Namespace{}
+	c.must(c.api.Get(c.t.Context(), types.NamespacedName{Name: "db"}, ns))
+	_, err := c.loop.execute(c.t.Context(), ns, []plan.Step{step})
+	return err
+}
+
+func createStep() plan.Create {
+	return plan.Create{
+		Group: "pg", Run: "r1", Name: "pg-r1", Class: "vgsc", LabelKey: group.DefaultLabelKey,
+		Labels: map[string]string{group.GroupLabel: "pg", group.RunLabel: "r1"},
+	}
+}
+
+func TestCreateTakesItsOwnLostReplyForSuccess(t *testing.T) {
+	c := newCluster(t, nil)
+	c.must(c.do(createStep()))
+	c.restart()
+	c.must(c.do(createStep()))
+	if n := len(c.snapshots()); n != 1 {
+		t.Errorf("%d snapshots, want 1", n)
+	}
+}
+
+func TestCreateDoesNotTakeASomebodyElsesObjectForItsOwn(t *testing.T) {
+	c := newCluster(t, nil, &groupsnapshotv1.VolumeGroupSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: "db", Name: "pg-r1", UID: "theirs"}})
+	err := c.do(createStep())
+	want := `create VolumeGroupSnapshot "pg-r1" of group "pg": held by an object that is not of this run`
+	if !errors.Is(err, ErrForeign) || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+}
+
+func TestCreateMakesNoSecondSnapshotBesideAnAnchor(t *testing.T) {
+	c := newCluster(t, nil, &groupsnapshotv1.VolumeGroupSnapshotContent{
+		ObjectMeta: metav1.ObjectMeta{Name: "anchor", Labels: createStep().Labels},
+		Spec: groupsnapshotv1.VolumeGroupSnapshotContentSpec{
+			VolumeGroupSnapshotRef: corev1.ObjectReference{Namespace: "db", Name: "pg-r1"}, DeletionPolicy: "Retain",
+		},
+	})
+	err := c.do(createStep())
+	want := `create VolumeGroupSnapshot "pg-r1": its anchor "anchor" exists: changed since it was looked at`
+	if !errors.Is(err, ErrStale) || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+	if len(c.writes) != 0 {
+		t.Errorf("writes %v, want none", c.writes)
+	}
+}
+
+func TestTheSnapshotWaitsForTheControllerToSeeTheRelease(t *testing.T) {
+	c := newCluster(t, asks(group.Detach))
+	c.once()
+	c.controllers()
+	c.once()
+	for _, m := range c.members() {
+		if len(m.Finalizers) != 0 {
+			t.Errorf("member %q keeps finalizers %v, want none: the controller puts its own back", m.Name, m.Finalizers)
+		}
+	}
+	c.once()
+	if c.snapshots()[0].DeletionTimestamp != nil {
+		t.Error("the snapshot is deleted before the controller has seen the release")
+	}
+	c.settleMembers()
+	c.once()
+	if c.snapshots()[0].DeletionTimestamp == nil {
+		t.Error("the snapshot is not deleted after the controller has seen the release")
+	}
+}
+
+func TestAStuckGroupHoldsUpNoOther(t *testing.T) {
+	c := newCluster(t, nil)
+	ns := &corev1.Namespace{}
+	c.must(c.api.Get(t.Context(), types.NamespacedName{Name: "db"}, ns))
+	lost := plan.Unbind{Group: "a", Member: "gone", UID: "x"}
+	done, err := c.loop.execute(t.Context(), ns, []plan.Step{lost, plan.Wait{Group: "a"}, plan.Wait{Group: "b"}})
+	if diff := cmp.Diff([]plan.Step{plan.Wait{Group: "b"}}, done); diff != "" {
+		t.Errorf("done (-want +got):\n%s", diff)
+	}
+	if want := `unbind member "gone": volumesnapshots.snapshot.storage.k8s.io "gone" not found`; err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+}
+
+func TestSettlingWaitsForTheCacheAndNotForEver(t *testing.T) {
+	c := newCluster(t, nil)
+	clock := testingclock.NewFakePassiveClock(noon)
+	at := func(version string) *corev1.Namespace {
+		return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "db", UID: "ns", ResourceVersion: version}}
+	}
+	absent := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "new", UID: "new", ResourceVersion: "7"}}
+	for name, tc := range map[string]struct {
+		note func(*settling)
+		wait time.Duration
+	}{
+		"nothing written, nothing to wait for":            {func(*settling) {}, 0},
+		"a write that shows is not waited for":            {func(s *settling) { s.wrote("db", at("1")) }, 0},
+		"a write that does not show is waited for":        {func(s *settling) { s.wrote("db", at("1000000")) }, settleTimeout},
+		"a creation that does not show is waited for":     {func(s *settling) { s.wrote("db", absent) }, settleTimeout},
+		"a deletion that does not show is waited for":     {func(s *settling) { s.deleted("db", at("1")) }, settleTimeout},
+		"a deletion that shows is not waited for":         {func(s *settling) { s.deleted("db", absent) }, 0},
+		"a write for another namespace is not waited for": {func(s *settling) { s.wrote("other", at("1000000")) }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock.SetTime(noon)
+			s := newSettling(c.api, clock)
+			tc.note(s)
+			left, err := s.left(t.Context(), "db")
+			if err != nil || left != tc.wait {
+				t.Errorf("left %s, error %v, want %s", left, err, tc.wait)
+			}
+			clock.SetTime(noon.Add(settleTimeout))
+			if left, err := s.left(t.Context(), "db"); err != nil || left != 0 {
+				t.Errorf("after the timeout left %s, error %v, want 0", left, err)
+			}
+		})
+	}
+}
+
+func TestAReconcileWaitsUntilItsOwnWritesShow(t *testing.T) {
+	c := newCluster(t, asks(group.Keep))
+	c.loop.settling.wrote("db", &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "db", UID: "ns", ResourceVersion: "1000000"}})
+	if got := c.once(); got.RequeueAfter != settleTimeout || len(c.writes) != 0 {
+		t.Errorf("result %+v after writes %v, want to wait %s and write nothing", got, c.writes, settleTimeout)
+	}
+}
+
+func TestTransformsKeepWhatIsUsed(t *testing.T) {
+	c := newCluster(t, asks(group.Keep))
+	c.untilRest()
+	m := c.members()[0]
+	out, err := trimSnapshot(m.DeepCopy())
+	if err != nil {
+		t.Fatal(err)
+	}
+	trimmed, _ := out.(client.Object)
+	if trimmed.GetAnnotations()[group.ClaimSpecAnnotation] != "" || len(trimmed.GetAnnotations()) != 1 {
+		t.Errorf("annotations %v, want the claim's spec present and empty", trimmed.GetAnnotations())
+	}
+	for _, trim := range []func(any) (any, error){trimClaim, trimVolume, trimSnapshot, trimContent, trimGroupContent} {
+		if got, err := trim("a tombstone"); err != nil || got != "a tombstone" {
+			t.Errorf("transform of what is not its kind: %v, %v", got, err)
+		}
+	}
+	if got := fmt.Sprint(kept(map[string]string{"a": "1", "b": "2"}, "b", "c")); got != "map[b:2]" {
+		t.Errorf("kept %s, want map[b:2]", got)
+	}
+}
