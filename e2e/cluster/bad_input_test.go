@@ -64,7 +64,7 @@ func TestBadOptionsAreRefusedInOneLine(t *testing.T) {
 func TestAComponentThatDiesWhileStartingIsShownWithItsLogAndNothingStaysRunning(t *testing.T) {
 	for _, component := range []string{"etcd", "kube-apiserver", "csi-a-snapshotter"} {
 		t.Run(component, func(t *testing.T) {
-			dir, err := os.MkdirTemp("", "dies-")
+			dir, err := os.MkdirTemp("", "dies-") //nolint:usetesting // t.TempDir is too long for a socket
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -96,7 +96,7 @@ func TestAComponentThatDiesWhileStartingIsShownWithItsLogAndNothingStaysRunning(
 }
 
 func TestASecondClusterInAFolderIsRefused(t *testing.T) {
-	dir, err := os.MkdirTemp("", "twice-")
+	dir, err := os.MkdirTemp("", "twice-") //nolint:usetesting // t.TempDir is too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func TestAnUnknownComponentIsRefusedWithTheListOfThoseThereAre(t *testing.T) {
 // command builds the command that users call and returns a function that runs it as the given user.
 func command(t *testing.T) func(uid uint32, args ...string) (string, error) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "command-")
+	dir, err := os.MkdirTemp("", "command-") //nolint:usetesting // t.TempDir is too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}

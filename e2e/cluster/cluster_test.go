@@ -205,7 +205,7 @@ func TestADriverFromOutsideMustBeWhatItIsSaidToBe(t *testing.T) {
 // startDriver starts our CSI driver as a vendor would theirs and returns its socket.
 func startDriver(t *testing.T, name string) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "vendor-") // t.TempDir's path is too long for a socket
+	dir, err := os.MkdirTemp("", "vendor-") //nolint:usetesting // t.TempDir is too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	fmt.Println(c.Dir())
+	fmt.Fprintln(os.Stdout, c.Dir())
 	select {}
 }
 
@@ -119,7 +119,7 @@ func TestTheDeathOfTheSupervisorEndsItsCluster(t *testing.T) {
 	for _, tier := range tiers() {
 		t.Run(string(tier), func(t *testing.T) {
 			starter, dir := startElsewhere(t, tier)
-			defer starter.Process.Kill() //nolint:errcheck // ended or not, it must not stay
+			defer starter.Process.Kill() // ended or not, it must not stay
 			seen := observe(t, dir)
 			pid, err := os.ReadFile(filepath.Join(dir, supervise.PIDFile))
 			if err != nil {

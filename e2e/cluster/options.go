@@ -101,7 +101,7 @@ func (o *Options) completeDir() error {
 	if Running(dir) {
 		return fmt.Errorf("a cluster runs in %q already: stop it first, or choose another folder", dir)
 	}
-	return clear(dir)
+	return empty(dir)
 }
 
 func checkLength(dir string) error {
@@ -112,8 +112,8 @@ func checkLength(dir string) error {
 	return nil
 }
 
-// clear empties the folder of an earlier cluster; a folder that holds anything else is refused.
-func clear(dir string) error {
+// empty clears the folder of an earlier cluster; a folder that holds anything else is refused.
+func empty(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return fmt.Errorf("read the cluster's folder: %w", err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -84,9 +85,7 @@ func prepare(ctx context.Context, o Options) (supervise.Config, error) {
 	if err != nil {
 		return supervise.Config{}, err
 	}
-	for name, path := range ours {
-		bin[name] = path
-	}
+	maps.Copy(bin, ours)
 	crds, err := components.ModuleDir(ctx, "github.com/kubernetes-csi/external-snapshotter/client/v8")
 	if err != nil {
 		return supervise.Config{}, err

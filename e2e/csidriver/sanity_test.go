@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/snapshot-group/snapshot-group/e2e/cluster/components"
 )
 
 // notRun are the specs of csi-sanity 5.6.0 that a driver with our capabilities has no use for, by the reason. Every other
@@ -198,20 +200,14 @@ func TestJudgeSeesWhatIsWrongWithAReport(t *testing.T) {
 	}
 }
 
-// sanityBinary returns csi-sanity: the one in the folder of prebuilt binaries if it is there, else built from its module.
+// sanityBinary returns csi-sanity at its pinned version, prebuilt or built.
 func sanityBinary(t *testing.T) string {
 	t.Helper()
-	if prebuilt := filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "csi-sanity"); filepath.IsAbs(prebuilt) {
-		if _, err := os.Stat(prebuilt); err == nil {
-			return prebuilt
-		}
+	bin, err := components.Build(t.Context(), components.Options{
+		BinDirs: filepath.SplitList(os.Getenv("KUBEBUILDER_ASSETS")), Progress: t.Output(),
+	}, "csi-sanity")
+	if err != nil {
+		t.Fatal(err)
 	}
-	binary := filepath.Join(t.TempDir(), "csi-sanity")
-	build := exec.Command("go", "build", "-C", "../cluster/components/controlplane", "-trimpath", "-ldflags", "-s -w",
-		"-o", binary, "github.com/kubernetes-csi/csi-test/v5/cmd/csi-sanity")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build csi-sanity: %v\n%s", err, output)
-	}
-	return binary
+	return bin["csi-sanity"]
 }

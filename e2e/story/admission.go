@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	admissionv1 "k8s.io/api/admissionregistration/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -28,7 +28,7 @@ func (t *teller) install(ctx context.Context) error {
 	if err != nil || out != "1" {
 		return fmt.Errorf("CA bundle: %q, %w", out, err)
 	}
-	var mutating admissionv1.MutatingWebhookConfiguration
+	var mutating admissionregistrationv1.MutatingWebhookConfiguration
 	if err := t.client.Get(ctx, client.ObjectKey{Name: "snapshot-group"}, &mutating); err != nil {
 		return fmt.Errorf("get the mutating webhook: %w", err)
 	}
@@ -110,8 +110,12 @@ func (t *teller) mixedDrivers(ctx context.Context) error {
 		return err
 	}
 	t.say("The third claim is on another driver. Kubernetes would find out when the snapshot fails.")
+	index := claim("db", "db-index-pvc", "csi-b")
+	if err := t.untilRefused(ctx, index); err != nil {
+		return err
+	}
 	if err := t.refused(
-		ctx, claim("db", "db-index-pvc", "csi-b"),
+		ctx, index,
 		`"db-cluster-1"`, `"db-data-pvc"`, `"db-logs-pvc"`, `"db-index-pvc"`, `"csi-a.test"`, `"csi-b.test"`,
 	); err != nil {
 		return err
@@ -126,11 +130,15 @@ func (t *teller) noDefaultClass(ctx context.Context) error {
 	if _, err := t.run(ctx, "kubectl annotate volumesnapshotclass csi-b "+key+"-"); err != nil {
 		return err
 	}
-	remedy := "kubectl annotate volumesnapshotclass"
-	if err := t.eventually(ctx, "the refusal", func(ctx context.Context) error {
-		return t.refused(ctx, strings.Replace(claim("db", "audit-pvc", "csi-b"), "db-cluster-1", "audit", 1),
-			`"csi-b.test"`, "default", remedy)
-	}); err != nil {
+	audit := strings.Replace(claim("db", "audit-pvc", "csi-b"), "db-cluster-1", "audit", 1)
+	if err := t.untilRefused(ctx, audit); err != nil {
+		return err
+	}
+	if err := t.refused(
+		ctx, audit,
+		`"audit-pvc"`, `no VolumeSnapshotClass of driver "csi-b.test" is marked default`,
+		"kubectl annotate volumesnapshotclass csi-b "+key+"=true",
+	); err != nil {
 		return err
 	}
 	_, err := t.run(ctx, "kubectl annotate volumesnapshotclass csi-b "+key+"=true")

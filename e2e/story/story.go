@@ -137,8 +137,7 @@ func (t *teller) try(ctx context.Context, command string) (string, int, error) {
 	if out != "" {
 		fmt.Fprintf(t.out, "    %s\n", strings.ReplaceAll(out, "\n", "\n    "))
 	}
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && ctx.Err() == nil {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && ctx.Err() == nil {
 		return out, exit.ExitCode(), nil
 	}
 	if err != nil {
@@ -162,6 +161,16 @@ func (t *teller) refused(ctx context.Context, command string, words ...string) e
 		}
 	}
 	return nil
+}
+
+// untilRefused waits, without showing it, until a dry run of an apply is refused: the webhooks see an object that was just
+// written a few milliseconds later.
+func (t *teller) untilRefused(ctx context.Context, apply string) error {
+	dry := *t
+	dry.out = io.Discard
+	return t.eventually(ctx, "the refusal", func(ctx context.Context) error {
+		return dry.refused(ctx, strings.Replace(apply, "kubectl apply", "kubectl apply --dry-run=server", 1), "denied the request")
+	})
 }
 
 // say explains what comes next.

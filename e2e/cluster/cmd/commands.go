@@ -219,7 +219,7 @@ func superviseCommand() *cobra.Command {
 			if cfg.Tier == supervise.Node && os.Getpid() == 1 {
 				status, err := host.Init(cfg, os.Args[1:])
 				if err == nil && status != 0 {
-					return exitStatus(status)
+					return statusError(status)
 				}
 				return err
 			}

@@ -14,24 +14,28 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
+	err := command().ExecuteContext(ctx)
+	stop()
+	if status, ok := errors.AsType[statusError](err); ok {
+		os.Exit(int(status))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "cluster:", err)
+		os.Exit(1)
+	}
+}
+
+func command() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "cluster",
 		Short:         "Whole Kubernetes clusters on this machine, from Go modules alone",
 		SilenceErrors: true, SilenceUsage: true,
 	}
 	root.AddCommand(upCommand(), downCommand(), statusCommand(), componentCommand(), buildCommand(), depsCommand(), superviseCommand())
-	if err := root.ExecuteContext(ctx); err != nil {
-		var exit exitStatus
-		if errors.As(err, &exit) {
-			os.Exit(int(exit))
-		}
-		fmt.Fprintln(os.Stderr, "cluster:", err)
-		os.Exit(1)
-	}
+	return root
 }
 
-// exitStatus ends the command with that status and no further word.
-type exitStatus int
+// statusError ends the command with that status and no further word.
+type statusError int
 
-func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+func (e statusError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }

@@ -191,10 +191,9 @@ func lock(path string) (unlock func(), err error) {
 		}
 	}
 	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock %q: %w", path, err)
+		return nil, errors.Join(fmt.Errorf("lock %q: %w", path, err), f.Close())
 	}
-	return func() { f.Close() }, nil
+	return func() { _ = f.Close() }, nil // closing is what unlocks, error or not
 }
 
 // neededMiB is what the programs take when all are built, with room for the linker's output in between.

@@ -19,8 +19,7 @@ func ModuleDir(ctx context.Context, module string) (string, error) {
 		cmd.Dir = root
 		out, err := cmd.Output()
 		if err != nil {
-			var exit *exec.ExitError
-			if errors.As(err, &exit) {
+			if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 				err = fmt.Errorf("%w: %s", err, exit.Stderr)
 			}
 			return "", fmt.Errorf("go %s: %w", strings.Join(args, " "), err)

@@ -79,7 +79,7 @@ func delegate(parent, child string) error {
 		return fmt.Errorf("read cgroup.controllers: %w", err)
 	}
 	for _, dir := range []string{parent, child} {
-		for _, controller := range strings.Fields(string(value)) {
+		for controller := range strings.FieldsSeq(string(value)) {
 			err := os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+controller), 0o644)
 			if err != nil {
 				return fmt.Errorf("enable controller %q in cgroup %q: %w", controller, dir, err)

@@ -59,14 +59,17 @@ func (s *supervisor) ports() (etcd, apiserver int, err error) {
 	if s.cfg.Tier == Node {
 		return 2379, 6443, nil
 	}
-	var listeners [2]net.Listener
-	for i := range listeners {
-		if listeners[i], err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-			return 0, 0, fmt.Errorf("find a free port: %w", err)
-		}
-		defer listeners[i].Close() //nolint:errcheck // only held so that the two differ
+	one, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, 0, fmt.Errorf("find a free port: %w", err)
 	}
-	return listeners[0].Addr().(*net.TCPAddr).Port, listeners[1].Addr().(*net.TCPAddr).Port, nil
+	defer one.Close() //nolint:errcheck // held only so that the two differ
+	two, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, 0, fmt.Errorf("find a free port: %w", err)
+	}
+	defer two.Close() //nolint:errcheck // as above
+	return one.Addr().(*net.TCPAddr).Port, two.Addr().(*net.TCPAddr).Port, nil
 }
 
 func (s *supervisor) etcd(port int) *process {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -172,8 +173,8 @@ func (s *supervisor) components() []Component {
 func (s *supervisor) killAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := len(s.processes) - 1; i >= 0; i-- {
-		s.processes[i].setRespawn(false)
-		_ = s.processes[i].end(syscall.SIGKILL) // ErrState: it ended already
+	for _, p := range slices.Backward(s.processes) {
+		p.setRespawn(false)
+		_ = p.end(syscall.SIGKILL) // ErrState: it ended already
 	}
 }
