@@ -119,8 +119,8 @@ func requeueUnless(err error, after time.Duration) (reconcile.Result, error) {
 	return reconcile.Result{RequeueAfter: after}, nil
 }
 
-// Setup starts the loop with mgr. No claim or class is watched: a run looks at them when it decides, and nothing that
-// waits waits for them.
+// Setup starts the loop with mgr. No claim or class is watched: a run looks at them when it decides, and what waits
+// does not wait for them.
 func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager) error {
 	for _, obj := range []client.Object{
 		&corev1.PersistentVolumeClaim{}, &corev1.PersistentVolume{}, &storagev1.StorageClass{},

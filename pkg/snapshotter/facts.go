@@ -84,7 +84,8 @@ func refusal(d policy.Decision, claims []*corev1.PersistentVolumeClaim) string {
 	sorted := slices.SortedFunc(slices.Values(claims), func(a, b *corev1.PersistentVolumeClaim) int { return cmp.Compare(a.Name, b.Name) })
 	for _, c := range sorted {
 		if c.Status.Phase != corev1.ClaimBound {
-			return fmt.Sprintf("claim %q is %s, not Bound; a group is snapshotted whole or not at all", c.Name, cmp.Or(string(c.Status.Phase), "not processed yet"))
+			phase := cmp.Or(c.Status.Phase, corev1.ClaimPending)
+			return fmt.Sprintf("claim %q is %s, not Bound; a group is snapshotted whole or not at all", c.Name, phase)
 		}
 	}
 	return ""

@@ -110,7 +110,8 @@ func (s *sight) member(ctx context.Context, o *snapshotv1.VolumeSnapshot) (plan.
 	if err != nil {
 		return out, err
 	}
-	return out, s.addMissing(o, claim, &out)
+	err = s.addMissing(o, claim, &out)
+	return out, err
 }
 
 // claim is nil where the claim, or its name, is gone.

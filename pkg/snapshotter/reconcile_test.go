@@ -8,12 +8,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
-	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -47,7 +44,6 @@ func (c *cluster) events() []string {
 	}
 	return out
 }
-
 
 func wantRun(outcome group.Outcome, message string) plan.Run {
 	return plan.Run{LastRun: group.LastRun{
@@ -155,98 +151,6 @@ func TestALoopKilledAtAnyWriteEndsAsOneThatWasNot(t *testing.T) {
 				})
 			}
 		}
-	}
-}
-
-func TestARefusedGroupFailsWithTheRulesOwnWords(t *testing.T) {
-	other := volume("log")
-	other.Spec.CSI.Driver = "other.test"
-	c := newCluster(t, asks(group.Keep), claim("log", "pg"), other)
-	c.untilRest()
-	reason := "[mixed-drivers] its claims are on 2 drivers and one group snapshot is taken by one driver: " +
-		`"csi.test" (claims "data", "wal"), "other.test" (claim "log"); to mend it, take out those that are not on "csi.test": ` +
-		"kubectl label persistentvolumeclaim log --namespace db velero.io/volume-group-"
-	got := c.run()
-	if !strings.HasPrefix(got.Failed["pg"], reason) || got.Outcome != group.Failed || len(c.snapshots()) != 0 {
-		t.Errorf("run %+v and %d snapshots, want it failed and none; reason %q first", got, len(c.snapshots()), reason)
-	}
-	if len(c.events()) != 2 {
-		t.Errorf("events %v, want one of the run and one of the group", c.events())
-	}
-}
-
-func TestAGroupFailsAloneAndPendingOnesAreNamed(t *testing.T) {
-	pending := claim("new", "queue")
-	pending.Spec.VolumeName, pending.Status.Phase = "", corev1.ClaimPending
-	c := newCluster(t, asks(group.Keep), pending)
-	c.untilRest()
-	want := wantRun(group.Failed, `group "queue": claim "new" is Pending, not Bound; a group is snapshotted whole or not at all`)
-	want.Failed = map[string]string{"queue": `claim "new" is Pending, not Bound; a group is snapshotted whole or not at all`}
-	if diff := cmp.Diff(want, c.run()); diff != "" {
-		t.Errorf("run (-want +got):\n%s", diff)
-	}
-	if len(c.snapshots()) != 1 {
-		t.Errorf("%d snapshots, want that of the other group", len(c.snapshots()))
-	}
-}
-
-func TestADriverThatFailsIsGivenUpAtTheDeadlineAndCleaned(t *testing.T) {
-	c := newCluster(t, asks(group.Keep))
-	c.once()
-	s := c.snapshots()[0]
-	s.Finalizers = []string{groupFinalizer}
-	c.must(c.api.Update(t.Context(), &s))
-	s.Status = &groupsnapshotv1.VolumeGroupSnapshotStatus{Error: &snapshotv1.VolumeSnapshotError{Message: ptr.To("disk on fire")}}
-	c.must(c.api.Status().Update(t.Context(), &s))
-	content := &groupsnapshotv1.VolumeGroupSnapshotContent{
-		ObjectMeta: metav1.ObjectMeta{Name: "groupsnapcontent-" + string(s.UID), UID: c.uid(), Finalizers: []string{"sidecar/holds"}},
-		Spec: groupsnapshotv1.VolumeGroupSnapshotContentSpec{
-			VolumeGroupSnapshotRef: corev1.ObjectReference{Namespace: "db", Name: s.Name, UID: s.UID}, DeletionPolicy: "Retain", Driver: driver,
-			Source: groupsnapshotv1.VolumeGroupSnapshotContentSource{VolumeHandles: []string{"vol-data", "vol-wal"}},
-		},
-	}
-	c.must(c.api.Create(t.Context(), content))
-
-	if got := c.once().RequeueAfter; got != group.DefaultTimeout {
-		t.Errorf("wakes after %s, want the deadline in %s", got, group.DefaultTimeout)
-	}
-	c.clock.SetTime(noon.Add(group.DefaultTimeout))
-	c.untilRest()
-
-	reason := "not complete after 10m0s: 0 of 2 members exist: disk on fire"
-	want := wantRun(group.Failed, `group "pg": `+reason)
-	want.Failed = map[string]string{"pg": reason}
-	if diff := cmp.Diff(want, c.run()); diff != "" {
-		t.Errorf("run (-want +got):\n%s", diff)
-	}
-	if len(c.snapshots()) != 0 {
-		t.Errorf("%d snapshots, want none", len(c.snapshots()))
-	}
-	left := c.anchors()[0]
-	if left.DeletionTimestamp == nil || left.Spec.DeletionPolicy != "Delete" || left.Annotations[beingDeletedAnnotation] != "yes" {
-		t.Errorf("content %+v, want it deleted, policy Delete, marked for the sidecar", left)
-	}
-	wantEvents := []string{
-		`Warning RunFailed: manual run 20261122t120000z failed: group "pg": ` + reason,
-		`Warning GroupFailed: group "pg" has no restore point of manual run 20261122t120000z: ` + reason,
-	}
-	if diff := cmp.Diff(wantEvents, c.events()); diff != "" {
-		t.Errorf("events (-want +got):\n%s", diff)
-	}
-}
-
-func TestAnObjectOfSomebodyElseFailsTheGroupAndStays(t *testing.T) {
-	foreign := &groupsnapshotv1.VolumeGroupSnapshot{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "db", Name: group.SnapshotName("ns", "pg", "20261122t120000z"), UID: "theirs"},
-		Status:     &groupsnapshotv1.VolumeGroupSnapshotStatus{},
-	}
-	c := newCluster(t, asks(group.Keep), foreign)
-	c.untilRest()
-	if got := c.run().Failed["pg"]; got != fmt.Sprintf("VolumeGroupSnapshot %q exists and is not of this run", foreign.Name) {
-		t.Errorf("reason %q", got)
-	}
-	if s := c.snapshots(); len(s) != 1 || s[0].UID != "theirs" || s[0].DeletionTimestamp != nil {
-		t.Errorf("snapshots %+v, want theirs alone", s)
 	}
 }
 

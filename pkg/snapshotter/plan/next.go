@@ -149,7 +149,7 @@ func bounded(s string) string {
 	return strings.ToValidUTF8(s[:maxMessageBytes-len(ellipsis)], "") + ellipsis
 }
 
-// RestsOnClaims: the steps were decided by claims and classes, and cannot be taken back. A caller that has seen those in
+// RestsOnClaims tells whether the steps were decided by claims and classes, and cannot be taken back. A caller that has seen those in
 // a cache looks at them live, and asks Next again.
 func RestsOnClaims(steps []Step) bool {
 	return slices.ContainsFunc(steps, func(s Step) bool {
