@@ -141,7 +141,12 @@ func TestPrebuiltComponentsAreUsedAsTheyAre(t *testing.T) {
 	}
 	bin, err := components.Build(t.Context(), components.Options{CacheDir: t.TempDir(), BinDirs: []string{"", dir}}, "etcd")
 	if err != nil || bin["etcd"] != path {
-		t.Errorf("got %q, %v, want %q", bin["etcd"], err, path)
+		t.Errorf("with --bin-dir: %q, %v, want %q", bin["etcd"], err, path)
+	}
+	t.Setenv("KUBEBUILDER_ASSETS", dir)
+	bin, err = components.Build(t.Context(), components.Options{CacheDir: t.TempDir()}, "etcd")
+	if err != nil || bin["etcd"] != path {
+		t.Errorf("with KUBEBUILDER_ASSETS: %q, %v, want %q", bin["etcd"], err, path)
 	}
 }
 

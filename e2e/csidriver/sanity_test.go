@@ -203,9 +203,7 @@ func TestJudgeSeesWhatIsWrongWithAReport(t *testing.T) {
 // sanityBinary returns csi-sanity at its pinned version, prebuilt or built.
 func sanityBinary(t *testing.T) string {
 	t.Helper()
-	bin, err := components.Build(t.Context(), components.Options{
-		BinDirs: filepath.SplitList(os.Getenv("KUBEBUILDER_ASSETS")), Progress: t.Output(),
-	}, "csi-sanity")
+	bin, err := components.Build(t.Context(), components.Options{Progress: t.Output()}, "csi-sanity")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ func run(ctx context.Context, keep bool) error {
 	if err := cluster.InstallPackages(ctx, os.Stdout); err != nil {
 		return err
 	}
-	o := cluster.Options{Tier: supervise.Node, Drivers: 2, Progress: os.Stdout, BinDirs: filepath.SplitList(os.Getenv("KUBEBUILDER_ASSETS"))}
+	o := cluster.Options{Tier: supervise.Node, Drivers: 2, Progress: os.Stdout}
 	if keep {
 		o.Dir, o.Outlive = dir, true
 	}

@@ -25,8 +25,7 @@ func dirFlag(c *cobra.Command, dir *string) {
 
 func sourceFlags(c *cobra.Command, cacheDir *string, binDirs *[]string) {
 	c.Flags().StringVar(cacheDir, "cache-dir", "", "where built components are kept (default: snapshot-group below the user's cache folder)")
-	c.Flags().StringSliceVar(binDirs, "bin-dir", filepath.SplitList(os.Getenv("KUBEBUILDER_ASSETS")),
-		"folders with prebuilt components to use instead (default: KUBEBUILDER_ASSETS)")
+	c.Flags().StringSliceVar(binDirs, "bin-dir", nil, "folders with prebuilt components to use; KUBEBUILDER_ASSETS comes after them")
 }
 
 func upCommand() *cobra.Command {

@@ -23,7 +23,8 @@ import (
 type Options struct {
 	// CacheDir keeps what was built, one folder per module version. Empty: snapshot-group below the user's cache folder.
 	CacheDir string
-	// BinDirs hold prebuilt programs, which are used as they are, first found first.
+	// BinDirs hold prebuilt programs, which are used as they are, first found first. Those of the environment variable
+	// KUBEBUILDER_ASSETS, which envtest reads too, come after them.
 	BinDirs []string
 	// Progress tells what is being built; nothing where nothing is.
 	Progress io.Writer
@@ -46,9 +47,10 @@ func Build(ctx context.Context, o Options, names ...string) (Binaries, error) {
 	if o.CacheDir, err = cacheDir(o.CacheDir); err != nil {
 		return nil, err
 	}
+	dirs := append(slices.Clone(o.BinDirs), filepath.SplitList(os.Getenv("KUBEBUILDER_ASSETS"))...)
 	found := Binaries{}
 	for _, name := range names {
-		if path, ok := prebuilt(o.BinDirs, name); ok {
+		if path, ok := prebuilt(dirs, name); ok {
 			found[name] = path
 		}
 	}
