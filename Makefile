@@ -8,7 +8,8 @@ SHELL := bash
 VERSION ?= $(shell awk '/^appVersion:/ {print $$2}' charts/snapshot-group/Chart.yaml)
 # The architecture of the image, as Go names it.
 ARCH ?= $(shell go env GOARCH)
-# Flags of `make up` and `make down`, such as --tier node; see go run ./e2e/cluster/cmd --help.
+# The folder of the cluster of `make up`, and further flags, such as --tier node; see go run ./e2e/cluster/cmd up --help.
+CLUSTER_DIR ?= .cluster
 CLUSTER_FLAGS ?=
 
 CHART := charts/snapshot-group
@@ -23,11 +24,11 @@ demo: ## The main job on a cluster of its own, step by step. KEEP=1 leaves the c
 
 .PHONY: up
 up: ## Starts a cluster in .cluster; CLUSTER_FLAGS='--tier node' for one that runs Pods.
-	go run ./e2e/cluster/cmd up $(CLUSTER_FLAGS)
+	go run ./e2e/cluster/cmd up --dir $(CLUSTER_DIR) $(CLUSTER_FLAGS)
 
 .PHONY: down
 down: ## Stops the cluster of make up and removes what it left.
-	go run ./e2e/cluster/cmd down $(CLUSTER_FLAGS)
+	go run ./e2e/cluster/cmd down --dir $(CLUSTER_DIR)
 
 ##@ Build
 .PHONY: build
