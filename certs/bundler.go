@@ -6,7 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 
-	admissionv1 "k8s.io/api/admissionregistration/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/fields"
@@ -39,8 +39,8 @@ func NewBundler(client client.Client, names Names, clock clock.PassiveClock) *Bu
 func CachedObjects(names Names) map[client.Object]cache.ByObject {
 	configuration := cache.ByObject{Field: fields.OneTermEqualSelector("metadata.name", names.Configuration)}
 	return map[client.Object]cache.ByObject{
-		&admissionv1.ValidatingWebhookConfiguration{}: configuration,
-		&admissionv1.MutatingWebhookConfiguration{}:   configuration,
+		&admissionregistrationv1.ValidatingWebhookConfiguration{}: configuration,
+		&admissionregistrationv1.MutatingWebhookConfiguration{}:   configuration,
 		&corev1.Secret{}: {
 			Namespaces: map[string]cache.Config{names.Namespace: {}},
 			Field:      fields.OneTermEqualSelector("metadata.name", names.Secret),
@@ -56,8 +56,8 @@ func (b *Bundler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("ca-bundle").
 		Watches(&corev1.Secret{}, all).
-		Watches(&admissionv1.ValidatingWebhookConfiguration{}, all).
-		Watches(&admissionv1.MutatingWebhookConfiguration{}, all).
+		Watches(&admissionregistrationv1.ValidatingWebhookConfiguration{}, all).
+		Watches(&admissionregistrationv1.MutatingWebhookConfiguration{}, all).
 		WithOptions(controller.Options{NeedLeaderElection: ptr.To(false)}).
 		Complete(b)
 }
@@ -138,25 +138,25 @@ func (b *Bundler) Trusts(ctx context.Context, serving *x509.Certificate) error {
 }
 
 func configurations() []client.Object {
-	return []client.Object{&admissionv1.ValidatingWebhookConfiguration{}, &admissionv1.MutatingWebhookConfiguration{}}
+	return []client.Object{&admissionregistrationv1.ValidatingWebhookConfiguration{}, &admissionregistrationv1.MutatingWebhookConfiguration{}}
 }
 
 func kindOf(configuration client.Object) string {
-	if _, validating := configuration.(*admissionv1.ValidatingWebhookConfiguration); validating {
+	if _, validating := configuration.(*admissionregistrationv1.ValidatingWebhookConfiguration); validating {
 		return "ValidatingWebhookConfiguration"
 	}
 	return "MutatingWebhookConfiguration"
 }
 
 // clientConfigs are those of the webhooks of a configuration, to be changed in place.
-func clientConfigs(configuration client.Object) []*admissionv1.WebhookClientConfig {
-	var out []*admissionv1.WebhookClientConfig
+func clientConfigs(configuration client.Object) []*admissionregistrationv1.WebhookClientConfig {
+	var out []*admissionregistrationv1.WebhookClientConfig
 	switch c := configuration.(type) {
-	case *admissionv1.ValidatingWebhookConfiguration:
+	case *admissionregistrationv1.ValidatingWebhookConfiguration:
 		for i := range c.Webhooks {
 			out = append(out, &c.Webhooks[i].ClientConfig)
 		}
-	case *admissionv1.MutatingWebhookConfiguration:
+	case *admissionregistrationv1.MutatingWebhookConfiguration:
 		for i := range c.Webhooks {
 			out = append(out, &c.Webhooks[i].ClientConfig)
 		}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	admissionv1 "k8s.io/api/admissionregistration/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -27,17 +27,17 @@ func secret(ca []byte) *corev1.Secret {
 	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "sg", Name: "ca"}, Data: map[string][]byte{corev1.TLSCertKey: ca}}
 }
 
-func validating(bundles ...[]byte) *admissionv1.ValidatingWebhookConfiguration {
-	c := &admissionv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: "snapshot-group"}}
+func validating(bundles ...[]byte) *admissionregistrationv1.ValidatingWebhookConfiguration {
+	c := &admissionregistrationv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: "snapshot-group"}}
 	for i, b := range bundles {
-		c.Webhooks = append(c.Webhooks, admissionv1.ValidatingWebhook{Name: string(rune('a' + i)), ClientConfig: admissionv1.WebhookClientConfig{CABundle: b}})
+		c.Webhooks = append(c.Webhooks, admissionregistrationv1.ValidatingWebhook{Name: string(rune('a' + i)), ClientConfig: admissionregistrationv1.WebhookClientConfig{CABundle: b}})
 	}
 	return c
 }
 
-func mutating(bundle []byte) *admissionv1.MutatingWebhookConfiguration {
-	return &admissionv1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: "snapshot-group"},
-		Webhooks: []admissionv1.MutatingWebhook{{Name: "m", ClientConfig: admissionv1.WebhookClientConfig{CABundle: bundle}}}}
+func mutating(bundle []byte) *admissionregistrationv1.MutatingWebhookConfiguration {
+	return &admissionregistrationv1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: "snapshot-group"},
+		Webhooks: []admissionregistrationv1.MutatingWebhook{{Name: "m", ClientConfig: admissionregistrationv1.WebhookClientConfig{CABundle: bundle}}}}
 }
 
 // bundler is a Bundler on a cluster with the objects; patches counts what it wrote, and patchErr is what writing returns.
@@ -83,7 +83,8 @@ func TestReconcile(t *testing.T) {
 			}
 			var got [][]byte
 			for _, configuration := range configurations() {
-				if err := b.client.Get(t.Context(), client.ObjectKey{Name: "snapshot-group"}, configuration); client.IgnoreNotFound(err) != nil {
+				err := client.IgnoreNotFound(b.client.Get(t.Context(), client.ObjectKey{Name: "snapshot-group"}, configuration))
+				if err != nil {
 					t.Fatal(err)
 				}
 				for _, c := range clientConfigs(configuration) {

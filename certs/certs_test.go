@@ -32,16 +32,16 @@ func newCA(t *testing.T, begins time.Time) testCA {
 	return testCA{cert: sign(t, template, template, key, &key.PublicKey), key: key}
 }
 
-func (ca testCA) pem() []byte { return encode(ca.cert) }
+func (c testCA) pem() []byte { return encode(c.cert) }
 
 // leaf is a serving certificate of the authority, valid as long as it.
-func (ca testCA) leaf(t *testing.T) *x509.Certificate {
+func (c testCA) leaf(t *testing.T) *x509.Certificate {
 	t.Helper()
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{"webhook"}, NotBefore: ca.cert.NotBefore, NotAfter: ca.cert.NotAfter,
+		SerialNumber: big.NewInt(1), DNSNames: []string{"webhook"}, NotBefore: c.cert.NotBefore, NotAfter: c.cert.NotAfter,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
-	return sign(t, template, ca.cert, ca.key, &ca.key.PublicKey)
+	return sign(t, template, c.cert, c.key, &c.key.PublicKey)
 }
 
 func sign(t *testing.T, template, parent *x509.Certificate, key *ecdsa.PrivateKey, public *ecdsa.PublicKey) *x509.Certificate {

@@ -52,6 +52,12 @@ func (l Lifetimes) Validate() error {
 	return nil
 }
 
+// Certificate is what a SelfSigned is to make.
+type Certificate struct {
+	Names     Names
+	Lifetimes Lifetimes
+}
+
 // SelfSigned is a serving certificate, signed by the authority in the Secret and renewed in time. It is a
 // controller-runtime Runnable that every replica runs.
 type SelfSigned struct {
@@ -64,21 +70,21 @@ type Trust interface {
 	Trusts(ctx context.Context, serving *x509.Certificate) error
 }
 
-// NewSelfSigned makes a certificate for the Service of names. It is first served when trust says that it would be believed.
-func NewSelfSigned(config *rest.Config, names Names, lifetimes Lifetimes, trust Trust, log logr.Logger) *SelfSigned {
+// NewSelfSigned makes a certificate for the Service of its names. It is first served when trust says that it would be believed.
+func NewSelfSigned(config *rest.Config, certificate Certificate, trust Trust, log logr.Logger) *SelfSigned {
 	return &SelfSigned{
 		log: log,
 		source: &servertls.DynamicSource{
-			DNSNames:      names.DNSNames(),
+			DNSNames:      certificate.Names.DNSNames(),
 			RetryInterval: retryInterval,
 			Authority: &trustedAuthority{
 				Authority: &authority.DynamicAuthority{
-					SecretNamespace: names.Namespace,
-					SecretName:      names.Secret,
+					SecretNamespace: certificate.Names.Namespace,
+					SecretName:      certificate.Names.Secret,
 					RESTConfig:      config,
-					CommonName:      names.Service + "-ca",
-					CADuration:      lifetimes.CA,
-					LeafDuration:    lifetimes.Leaf,
+					CommonName:      certificate.Names.Service + "-ca",
+					CADuration:      certificate.Lifetimes.CA,
+					LeafDuration:    certificate.Lifetimes.Leaf,
 				},
 				trust: trust,
 			},

@@ -56,7 +56,7 @@ func TestOnlyWhatIsTrustedIsSigned(t *testing.T) {
 }
 
 func TestThereIsNoCertificateBeforeItIsSigned(t *testing.T) {
-	s := NewSelfSigned(&rest.Config{}, names, Lifetimes{CA: time.Hour, Leaf: time.Minute}, trust{}, logr.Discard())
+	s := NewSelfSigned(&rest.Config{}, Certificate{names, Lifetimes{CA: time.Hour, Leaf: time.Minute}}, trust{}, logr.Discard())
 	if leaf, err := s.Leaf(); leaf != nil || !errors.Is(err, ErrNoCertificate) {
 		t.Errorf("leaf = %v, %v; want ErrNoCertificate", leaf, err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -33,7 +34,7 @@ func TestParse(t *testing.T) {
 			"--log-level=debug", "--kubeconfig=k"}, all},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := parse(append(required[:len(required):len(required)], tc.args...))
+			got, err := parse(append(slices.Clip(required), tc.args...))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -62,7 +63,7 @@ func TestParseRefuses(t *testing.T) {
 			`--group-label-key: "a/b/c" is not a label key: a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := parse(append(required[:len(required):len(required)], tc.args...))
+			_, err := parse(append(slices.Clip(required), tc.args...))
 			if err == nil || err.Error() != tc.want {
 				t.Errorf("error = %v, want %s", err, tc.want)
 			}

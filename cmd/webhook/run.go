@@ -57,7 +57,7 @@ func run(ctx context.Context, o options) error {
 	if err := bundler.SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("set up the CA bundle: %w", err)
 	}
-	certificate := certs.NewSelfSigned(config, o.names, o.lifetimes, bundler, log.WithName("certificate"))
+	certificate := certs.NewSelfSigned(config, certs.Certificate{Names: o.names, Lifetimes: o.lifetimes}, bundler, log.WithName("certificate"))
 	if err := mgr.Add(certificate); err != nil {
 		return fmt.Errorf("set up the serving certificate: %w", err)
 	}

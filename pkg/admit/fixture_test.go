@@ -59,12 +59,12 @@ func newFixture(t *testing.T, cached []client.Object, live ...client.Object) *fi
 	return f
 }
 
-func newStore(t testing.TB, objects ...client.Object) *Store {
-	t.Helper()
+func newStore(tb testing.TB, objects ...client.Object) *Store {
+	tb.Helper()
 	indexer := func(more toolscache.Indexers) toolscache.Indexer {
 		i := toolscache.NewIndexer(toolscache.MetaNamespaceKeyFunc, toolscache.Indexers{toolscache.NamespaceIndex: toolscache.MetaNamespaceIndexFunc})
 		if err := i.AddIndexers(more); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		return i
 	}
@@ -76,15 +76,15 @@ func newStore(t testing.TB, objects ...client.Object) *Store {
 		snapshotClasses: indexer(nil), groupSnapshotClasses: indexer(nil), groupSnapshots: indexer(nil),
 	}
 	for _, o := range objects {
-		if err := s.indexerOf(t, o).Add(cachedAs(t, o)); err != nil {
-			t.Fatal(err)
+		if err := s.indexerOf(tb, o).Add(cachedAs(tb, o)); err != nil {
+			tb.Fatal(err)
 		}
 	}
 	return s
 }
 
-func (s *Store) indexerOf(t testing.TB, o client.Object) toolscache.Indexer {
-	t.Helper()
+func (s *Store) indexerOf(tb testing.TB, o client.Object) toolscache.Indexer {
+	tb.Helper()
 	switch o.(type) {
 	case *corev1.Namespace:
 		return s.namespaces
@@ -101,23 +101,23 @@ func (s *Store) indexerOf(t testing.TB, o client.Object) toolscache.Indexer {
 	case *groupsnapshotv1.VolumeGroupSnapshot:
 		return s.groupSnapshots
 	}
-	t.Fatalf("%T is not cached", o)
+	tb.Fatalf("%T is not cached", o)
 	return nil
 }
 
 // cachedAs is an object as the manager's cache would keep it.
-func cachedAs(t testing.TB, o client.Object) any {
-	t.Helper()
+func cachedAs(tb testing.TB, o client.Object) any {
+	tb.Helper()
 	for kind, by := range CachedObjects() {
 		if reflect.TypeOf(kind) == reflect.TypeOf(o) {
 			trimmed, err := by.Transform(o)
 			if err != nil {
-				t.Fatal(err)
+				tb.Fatal(err)
 			}
 			return trimmed
 		}
 	}
-	t.Fatalf("%T is not cached", o)
+	tb.Fatalf("%T is not cached", o)
 	return nil
 }
 
@@ -149,36 +149,36 @@ func cluster(more ...client.Object) []client.Object {
 }
 
 // review is a review as an API server sent it, changed where change says so.
-func review(t testing.TB, file string, change func(*admissionv1.AdmissionRequest)) []byte {
-	t.Helper()
+func review(tb testing.TB, file string, change func(*admissionv1.AdmissionRequest)) []byte {
+	tb.Helper()
 	body, err := os.ReadFile(filepath.Join("testdata", file))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if change == nil {
 		return body
 	}
 	var r admissionv1.AdmissionReview
 	if err := json.Unmarshal(body, &r); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	change(r.Request)
 	if body, err = json.Marshal(r); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return body
 }
 
 // post sends a review to a webhook over HTTP, as the API server does.
-func post(t testing.TB, handler admission.Handler, body []byte) *admissionv1.AdmissionResponse {
-	t.Helper()
-	request := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body)).WithContext(t.Context())
+func post(tb testing.TB, handler admission.Handler, body []byte) *admissionv1.AdmissionResponse {
+	tb.Helper()
+	request := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body)).WithContext(tb.Context())
 	request.Header.Set("Content-Type", "application/json")
 	recorder := httptest.NewRecorder()
 	(&admission.Webhook{Handler: handler}).ServeHTTP(recorder, request)
 	var got admissionv1.AdmissionReview
 	if err := json.Unmarshal(recorder.Body.Bytes(), &got); err != nil {
-		t.Fatalf("response %s: %v", recorder.Body, err)
+		tb.Fatalf("response %s: %v", recorder.Body, err)
 	}
 	return got.Response
 }

@@ -3,6 +3,7 @@ package admit
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 
@@ -64,9 +65,7 @@ func TestAStoreNeedsEveryKindToBeServed(t *testing.T) {
 func TestTheCacheKeepsOnlyWhatIsUsed(t *testing.T) {
 	full := func(annotations map[string]string) metav1.ObjectMeta {
 		all := map[string]string{"example.com/other": "x"}
-		for k, v := range annotations {
-			all[k] = v
-		}
+		maps.Copy(all, annotations)
 		return metav1.ObjectMeta{Name: "n", Namespace: "shop", UID: "u", ResourceVersion: "7", Generation: 3, Finalizers: []string{"f"},
 			CreationTimestamp: metav1.NewTime(noon), DeletionTimestamp: &metav1.Time{Time: noon}, Labels: map[string]string{"l": "v"}, Annotations: all,
 			OwnerReferences: []metav1.OwnerReference{{Name: "o"}}, ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "m"}}}

@@ -1,6 +1,7 @@
 package group
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -30,7 +31,7 @@ func TestDriverOf(t *testing.T) {
 	classes := StorageClassList{
 		storageClass("fast", "a.csi"), storageClass("ebs", "kubernetes.io/aws-ebs"), storageClass("local", "kubernetes.io/no-provisioner"),
 	}
-	withDefault := append(classes, defaultStorageClass("standard", "b.csi", time.Time{}))
+	withDefault := append(slices.Clone(classes), defaultStorageClass("standard", "b.csi", time.Time{}))
 	csi := volume(corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: "c.csi"}})
 	for name, tc := range map[string]struct {
 		class, volumeName, betaClass *string
