@@ -58,5 +58,8 @@ func imageFiles(dir string) map[string]string {
 
 // LoadImage imports an image tarball into the node's container runtime.
 func (c *Cluster) LoadImage(ctx context.Context, tarball string) error {
+	if c.cfg.Tier != supervise.Node {
+		return fmt.Errorf("load image %q: only a cluster of tier %s has a container runtime", tarball, supervise.Node)
+	}
 	return supervise.ImportImage(ctx, c.cfg, tarball)
 }

@@ -166,6 +166,24 @@ func componentCommand() *cobra.Command {
 	return c
 }
 
+func loadCommand() *cobra.Command {
+	var dir string
+	c := &cobra.Command{
+		Use:   "load TARBALL",
+		Short: "Import an image into the node: there is no registry to pull from",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			up, err := running(dir)
+			if err != nil {
+				return err
+			}
+			return up.LoadImage(c.Context(), args[0])
+		},
+	}
+	dirFlag(c, &dir)
+	return c
+}
+
 func buildCommand() *cobra.Command {
 	var o components.Options
 	c := &cobra.Command{

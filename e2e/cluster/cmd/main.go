@@ -31,7 +31,7 @@ func command() *cobra.Command {
 		Short:         "Whole Kubernetes clusters on this machine, from Go modules alone",
 		SilenceErrors: true, SilenceUsage: true,
 	}
-	root.AddCommand(upCommand(), downCommand(), statusCommand(), componentCommand(), buildCommand(), depsCommand(), superviseCommand())
+	root.AddCommand(upCommand(), downCommand(), statusCommand(), componentCommand(), loadCommand(), buildCommand(), depsCommand(), superviseCommand())
 	return root
 }
 

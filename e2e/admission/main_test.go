@@ -1,0 +1,56 @@
+// Package admission_test holds what admission promises to users, on a real API server: each test is one promise.
+//
+// All share one cluster and run one after the other. Each works in a namespace of its own, and those that are about
+// classes with drivers of their own too, which nobody serves: none has to put back what it found.
+package admission_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"testing"
+
+	"github.com/snapshot-group/snapshot-group/e2e/admission/outside"
+	"github.com/snapshot-group/snapshot-group/e2e/cluster"
+)
+
+// velero is a user whom the installation exempts.
+const velero = "system:serviceaccount:velero:velero"
+
+// The cluster of all tests, the webhook on it, and the replica that serves unless a test ends it.
+var (
+	shared  *cluster.Cluster
+	webhook *outside.Webhook
+	replica *outside.Replica
+)
+
+func TestMain(m *testing.M) {
+	status, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
+	}
+	os.Exit(status)
+}
+
+func run(m *testing.M) (status int, err error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if shared, err = cluster.Start(ctx, cluster.Options{Drivers: 2, Progress: os.Stderr}); err != nil {
+		return 0, err
+	}
+	defer func() {
+		if closing := shared.Close(); err == nil {
+			err = closing
+		}
+	}()
+	if webhook, err = outside.Install(ctx, shared, "webhook.exemptUsers={"+velero+"}"); err != nil {
+		return 0, err
+	}
+	defer webhook.Close() //nolint:errcheck // only a port that the end of the process closes
+	if replica, err = webhook.Start(ctx); err != nil {
+		return 0, err
+	}
+	return m.Run(), nil
+}

@@ -1,0 +1,232 @@
+// Package outside installs the chart on a cluster that runs no Pods, and runs its webhook as processes of the machine:
+// under the chart's own ServiceAccount, with the flags of its Deployment, behind one port that stands in for its Service.
+package outside
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	appsv1 "k8s.io/api/apps/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/snapshot-group/snapshot-group/e2e/cluster"
+	"github.com/snapshot-group/snapshot-group/e2e/cluster/components"
+)
+
+// Namespace and Name are those of the release; Name is also that of the ServiceAccount and of the webhook configurations.
+const (
+	Namespace = "snapshot-group"
+	Name      = "snapshot-group"
+)
+
+// Webhook is the chart's webhook, installed on a cluster.
+type Webhook struct {
+	dir     string // program, kubeconfig and logs
+	args    []string
+	service *service
+
+	mu       sync.Mutex
+	replicas []*Replica
+}
+
+// Install renders the chart with values (helm's --set), makes its objects, all but the Pods and what only concerns them, and
+// builds the webhook. No replica runs yet, so until Start the webhooks fail as their failurePolicy says.
+func Install(ctx context.Context, c *cluster.Cluster, values ...string) (*Webhook, error) {
+	root, err := components.RepositoryRoot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := &Webhook{dir: filepath.Join(c.Dir(), "webhook")}
+	if err := os.MkdirAll(w.dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make the webhook's folder: %w", err)
+	}
+	objects, err := render(ctx, root, values)
+	if err != nil {
+		return nil, err
+	}
+	if w.service, err = listen(); err != nil {
+		return nil, err
+	}
+	if err := w.apply(ctx, c, objects); err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	if err := w.writeKubeconfig(ctx, c); err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(w.dir, "webhook"), "./cmd/webhook")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		return nil, errors.Join(fmt.Errorf("build the webhook: %w\n%s", err, out), w.Close())
+	}
+	return w, nil
+}
+
+// render is what `helm install` would make.
+func render(ctx context.Context, root string, values []string) ([]*unstructured.Unstructured, error) {
+	bin, err := components.Build(ctx, components.Options{}, "helm")
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"template", Name, filepath.Join(root, "charts", "snapshot-group"), "--namespace", Namespace, "--set", "createNamespace=true"}
+	for _, v := range values {
+		args = append(args, "--set", v)
+	}
+	var out, said bytes.Buffer
+	helm := exec.CommandContext(ctx, bin["helm"], args...)
+	helm.Stdout, helm.Stderr = &out, &said
+	if err := helm.Run(); err != nil {
+		return nil, fmt.Errorf("render the chart: %w: %s", err, said.String())
+	}
+	var objects []*unstructured.Unstructured
+	decoder := yaml.NewYAMLOrJSONDecoder(&out, 4096)
+	for {
+		object := &unstructured.Unstructured{}
+		err := decoder.Decode(&object.Object)
+		switch {
+		case errors.Is(err, io.EOF):
+			return objects, nil
+		case err != nil:
+			return nil, fmt.Errorf("read the rendered chart: %w", err)
+		case len(object.Object) > 0:
+			objects = append(objects, object)
+		}
+	}
+}
+
+// apply makes the objects; of the Deployment it takes the webhook's flags alone.
+func (w *Webhook) apply(ctx context.Context, c *cluster.Cluster, objects []*unstructured.Unstructured) error {
+	config, err := c.RESTConfig()
+	if err != nil {
+		return err
+	}
+	api, err := client.New(config, client.Options{})
+	if err != nil {
+		return fmt.Errorf("make a client: %w", err)
+	}
+	for _, o := range objects {
+		switch o.GetKind() {
+		case "PodDisruptionBudget":
+			continue
+		case "Service":
+			external(o)
+		case "Deployment":
+			if w.args, err = flagsOf(o); err != nil {
+				return err
+			}
+			continue
+		case "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration":
+			if err := w.redirect(o); err != nil {
+				return err
+			}
+		}
+		if err := api.Create(ctx, o); err != nil {
+			return fmt.Errorf("create %s %q of the chart: %w", o.GetKind(), o.GetName(), err)
+		}
+	}
+	if w.args == nil {
+		return errors.New("the chart has no Deployment")
+	}
+	return nil
+}
+
+// flagsOf are the arguments of the webhook's container.
+func flagsOf(object *unstructured.Unstructured) ([]string, error) {
+	var deployment appsv1.Deployment
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &deployment); err != nil {
+		return nil, fmt.Errorf("read the chart's Deployment: %w", err)
+	}
+	for _, container := range deployment.Spec.Template.Spec.Containers {
+		if container.Name != "webhook" {
+			continue
+		}
+		args := make([]string, 0, len(container.Args))
+		for _, arg := range container.Args {
+			args = append(args, strings.ReplaceAll(arg, "$(POD_NAMESPACE)", Namespace))
+		}
+		return args, nil
+	}
+	return nil, errors.New("the chart's Deployment has no container named webhook")
+}
+
+// redirect makes webhooks call their Service on the port at which it is served here.
+func (w *Webhook) redirect(configuration *unstructured.Unstructured) error {
+	webhooks, _, err := unstructured.NestedSlice(configuration.Object, "webhooks")
+	if err != nil {
+		return fmt.Errorf("read %s: %w", configuration.GetKind(), err)
+	}
+	for _, one := range webhooks {
+		hook, ok := one.(map[string]any)
+		if !ok {
+			return fmt.Errorf("read %s: a webhook is no object", configuration.GetKind())
+		}
+		if err := unstructured.SetNestedField(hook, int64(w.service.port()), "clientConfig", "service", "port"); err != nil {
+			return fmt.Errorf("redirect a webhook: %w", err)
+		}
+	}
+	return unstructured.SetNestedSlice(configuration.Object, webhooks, "webhooks")
+}
+
+// external makes a Service lead to this machine: cluster IPs lead nowhere without kube-proxy, and the API server follows
+// an external name with the port of the webhook's configuration.
+func external(service *unstructured.Unstructured) {
+	service.Object["spec"] = map[string]any{"type": "ExternalName", "externalName": "localhost"}
+}
+
+// writeKubeconfig writes one with a token of the chart's ServiceAccount.
+func (w *Webhook) writeKubeconfig(ctx context.Context, c *cluster.Cluster) error {
+	config, err := c.RESTConfig()
+	if err != nil {
+		return err
+	}
+	clients, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("make a client: %w", err)
+	}
+	token, err := clients.CoreV1().ServiceAccounts(Namespace).CreateToken(ctx, Name, &authenticationv1.TokenRequest{
+		Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: ptr.To[int64](24 * 60 * 60)},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		return fmt.Errorf("ask for a token of ServiceAccount %q: %w", Name, err)
+	}
+	kubeconfig, err := clientcmd.LoadFromFile(c.Kubeconfig())
+	if err != nil {
+		return fmt.Errorf("read the cluster's kubeconfig: %w", err)
+	}
+	for user := range kubeconfig.AuthInfos {
+		kubeconfig.AuthInfos[user] = &clientcmdapi.AuthInfo{Token: token.Status.Token}
+	}
+	if err := clientcmd.WriteToFile(*kubeconfig, w.kubeconfig()); err != nil {
+		return fmt.Errorf("write the webhook's kubeconfig: %w", err)
+	}
+	return nil
+}
+
+func (w *Webhook) kubeconfig() string { return filepath.Join(w.dir, "kubeconfig") }
+
+// Close kills every replica and closes the port.
+func (w *Webhook) Close() error {
+	w.mu.Lock()
+	replicas := w.replicas
+	w.mu.Unlock()
+	for _, r := range replicas {
+		r.Kill()
+	}
+	return w.service.close()
+}
