@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/json"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
@@ -19,6 +20,8 @@ type claimReview struct {
 	// claim is as it would become; old is as it was, nil for a CREATE.
 	claim, old *corev1.PersistentVolumeClaim
 	user       string
+	// dryRun: nothing may be written for it.
+	dryRun bool
 }
 
 // decodeClaim reads a review that the claims webhook was sent. The error names what cannot be read.
@@ -26,7 +29,7 @@ func decodeClaim(req admission.Request) (claimReview, error) {
 	if err := expect(req, "", "persistentvolumeclaims"); err != nil {
 		return claimReview{}, err
 	}
-	review := claimReview{claim: &corev1.PersistentVolumeClaim{}, user: req.UserInfo.Username}
+	review := claimReview{claim: &corev1.PersistentVolumeClaim{}, user: req.UserInfo.Username, dryRun: ptr.Deref(req.DryRun, false)}
 	if err := decodeObject("object", req.Object, review.claim); err != nil {
 		return claimReview{}, err
 	}

@@ -8,7 +8,7 @@ import (
 // mixedDrivers keeps a group on one driver.
 //
 //	When:    a claim joins a group, or a group is about to be snapshotted.
-//	Denies:  if the group's claims are on more than one CSI driver.
+//	Denies:  if the group's claims are on more than one CSI driver, or if the group is held for another one than the claim's.
 //	Why:     one driver takes one group snapshot; snapshot-controller refuses such a group whole, hours after its creation.
 //	If facts are missing: a member whose driver is unknown is left out; it is unknown-driver's.
 var mixedDrivers = Rule{
@@ -16,7 +16,7 @@ var mixedDrivers = Rule{
 	Check: func(req Request, f Facts) Verdict {
 		drivers := byDriver(f.Members)
 		if len(drivers) < 2 {
-			return Pass
+			return held(req, f, drivers)
 		}
 		texts := make([]string, 0, named)
 		for _, d := range drivers[:min(named, len(drivers))] {
@@ -29,6 +29,20 @@ var mixedDrivers = Rule{
 			fmt.Sprintf("its claims are on %d drivers and one group snapshot is taken by one driver: %s", len(drivers), strings.Join(texts, ", ")),
 			unmix(req, f, drivers))
 	},
+}
+
+// held refuses a claim where the group is held for another driver than that of all its claims.
+func held(req Request, f Facts, drivers []onDriver) Verdict {
+	if f.Held.Driver == "" || len(drivers) == 0 || drivers[0].driver == f.Held.Driver {
+		return Pass
+	}
+	remedy := "try again in two minutes, or " + keepOut(req, f, []string{req.Claim})
+	if req.Operation == Create {
+		remedy = fmt.Sprintf("try again in two minutes, or create claim %q with a StorageClass of driver %q", req.Claim, f.Held.Driver)
+	}
+	return Refuse(
+		fmt.Sprintf("Lease %q holds it for driver %q: a claim on it was admitted, or the last one went, less than two minutes ago",
+			f.Held.Lease, f.Held.Driver), remedy)
 }
 
 // unmix tells the claim that joins to go by the rest of the group, and a mixed group to go by its most common driver.

@@ -59,10 +59,20 @@ type Facts struct {
 	LabelKey string
 	// Members are the group's claims, ordered by name, as Members returns them; the claim that joins is one of them.
 	Members []Member
+	// Held is by whom the group is held besides its Members; its zero value is nobody.
+	Held Held
 	// GroupSnapshotClass is what the Namespace's annotation names; may be empty.
 	GroupSnapshotClass string
 	// SnapshotClasses and GroupSnapshotClasses are those of every driver, in any order.
 	SnapshotClasses, GroupSnapshotClasses []group.Class
+}
+
+// Held is a driver for which a group is held although none of its claims is to be seen: one was admitted and is on its
+// way, or has just gone.
+type Held struct {
+	Driver string
+	// Lease is the name of the object that says so.
+	Lease string
 }
 
 // Member is a claim of the group.
