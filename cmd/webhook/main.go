@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	_ "time/tzdata" // the image has no time zones, and schedules are meant in them
 
 	"github.com/spf13/pflag"
 	ctrl "sigs.k8s.io/controller-runtime"

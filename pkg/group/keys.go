@@ -1,3 +1,7 @@
+// Package group holds the words of the product: the labels and annotations that users and the product write, the
+// Settings parsed from a Namespace, the driver and the classes of a claim, and the names of what a run creates.
+//
+// Everything here is pure: no clients, no contexts, no clock. Every other package imports it; it imports none of them.
 package group
 
 // Labels and annotations that users write on a Namespace. The README and docs/annotations.md describe each.
@@ -6,10 +10,19 @@ const (
 	OptInLabel = "snapshot-group"
 	OptInValue = "enabled"
 
+	ModeAnnotation               = "snapshot-group/mode"
 	LabelKeyAnnotation           = "snapshot-group/label-key"
+	ScheduleAnnotation           = "snapshot-group/schedule"
+	TimeZoneAnnotation           = "snapshot-group/time-zone"
+	JitterAnnotation             = "snapshot-group/jitter"
+	StartingDeadlineAnnotation   = "snapshot-group/starting-deadline"
+	SuspendAnnotation            = "snapshot-group/suspend"
 	RunNowAnnotation             = "snapshot-group/run-now"
 	TimeoutAnnotation            = "snapshot-group/timeout"
 	WorkflowAnnotation           = "snapshot-group/workflow"
+	UngroupedAnnotation          = "snapshot-group/ungrouped"
+	KeepAnnotation               = "snapshot-group/keep"
+	KeepForAnnotation            = "snapshot-group/keep-for"
 	LabelsAnnotation             = "snapshot-group/labels"
 	GroupSnapshotClassAnnotation = "snapshot-group/group-snapshot-class"
 	SnapshotClassAnnotation      = "snapshot-group/snapshot-class"
@@ -19,6 +32,8 @@ const (
 const (
 	// LastRunAnnotation holds LastRun as JSON.
 	LastRunAnnotation = "snapshot-group/last-run"
+	// LastScheduledAnnotation holds the instant, RFC 3339, for which the last scheduled run was begun.
+	LastScheduledAnnotation = "snapshot-group/last-scheduled"
 
 	// FieldOwner is the server-side apply field owner of everything that the product writes on objects of others.
 	FieldOwner = "snapshot-group"

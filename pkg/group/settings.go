@@ -1,14 +1,24 @@
 package group
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
+)
 
-	"k8s.io/apimachinery/pkg/util/validation"
+// Mode is what becomes of a denial in a Namespace.
+type Mode string
+
+// Modes.
+const (
+	// Enforce refuses the request.
+	Enforce Mode = "enforce"
+	// WarnOnly admits it with a warning.
+	WarnOnly Mode = "warn"
+	// AuditOnly admits it, and tells the API server's audit log and the metrics alone.
+	AuditOnly Mode = "audit"
 )
 
 // Workflow is what happens to a group snapshot once it is complete.
@@ -19,22 +29,50 @@ const (
 	Keep Workflow = "keep"
 	// Detach keeps the members on their own, deletes the VolumeGroupSnapshot and leaves its content as the anchor.
 	Detach Workflow = "detach"
+	// Move uploads the data of the members and deletes what is local.
+	Move Workflow = "move"
 )
 
-// Bounds of TimeoutAnnotation. A group snapshot takes seconds at best and hours on no driver that freezes I/O.
+// Ungrouped is what a run does with claims that do not carry the group label.
+type Ungrouped string
+
+// What a run may do with them.
 const (
-	DefaultTimeout = 10 * time.Minute
-	minTimeout     = 5 * time.Second
-	maxTimeout     = 24 * time.Hour
+	// SnapshotUngrouped takes a VolumeSnapshot of each.
+	SnapshotUngrouped Ungrouped = "snapshot"
+	// IgnoreUngrouped leaves them alone.
+	IgnoreUngrouped Ungrouped = "ignore"
+)
+
+// Defaults and bounds of durations. A group snapshot takes seconds at best and hours on no driver that freezes I/O.
+const (
+	DefaultTimeout          = 10 * time.Minute
+	DefaultStartingDeadline = time.Hour
+
+	minTimeout, maxTimeout                   = 5 * time.Second, 24 * time.Hour
+	minStartingDeadline, maxStartingDeadline = time.Second, 7 * 24 * time.Hour
+	maxJitter                                = 24 * time.Hour
 )
 
 // Settings is what a Namespace asks for, with every default filled in.
 type Settings struct {
+	Mode     Mode
 	LabelKey string
-	RunNow   string
+	// Schedule is when runs are due; its zero value is never.
+	Schedule Schedule
+	// Jitter is how much later than its Schedule a Namespace's runs may be; its part of it never changes.
+	Jitter time.Duration
+	// StartingDeadline is how late a missed run may still begin.
+	StartingDeadline time.Duration
+	// Suspend stops scheduled runs, and none that is asked for.
+	Suspend bool
+	RunNow  string
 	// Timeout is how long after its start an unfinished run is given up.
-	Timeout  time.Duration
-	Workflow Workflow
+	Timeout   time.Duration
+	Workflow  Workflow
+	Ungrouped Ungrouped
+	// Retention is what expires; of its zero value, nothing.
+	Retention Retention
 	// Labels go on everything that a run makes.
 	Labels             map[string]string
 	GroupSnapshotClass string
@@ -46,15 +84,25 @@ type Problem struct {
 	Key, Value, Reason string
 }
 
+// maxShown is how many bytes of a bad value are shown: an annotation may be 256 KiB long.
+const maxShown = 80
+
 func (p Problem) String() string {
-	return fmt.Sprintf("annotation %q has value %q: %s", p.Key, p.Value, p.Reason)
+	shown := p.Value
+	if len(shown) > maxShown {
+		shown = strings.ToValidUTF8(shown[:maxShown], "") + "..."
+	}
+	return fmt.Sprintf("annotation %q has value %q: %s", p.Key, shown, p.Reason)
 }
 
 // ParseSettings reads the annotations of a Namespace. defaultLabelKey is the group label's key where the Namespace names
 // none. Settings are always usable: a value that does not parse is reported as a Problem, in key order, and leaves the
-// default in its place.
+// default in its place. A schedule whose time zone does not parse is left out whole: in UTC, it would be another one.
 func ParseSettings(annotations map[string]string, defaultLabelKey string) (Settings, []Problem) {
-	s := Settings{LabelKey: defaultLabelKey, Timeout: DefaultTimeout, Workflow: Keep}
+	s := Settings{
+		Mode: Enforce, LabelKey: defaultLabelKey, StartingDeadline: DefaultStartingDeadline,
+		Timeout: DefaultTimeout, Workflow: Keep, Ungrouped: SnapshotUngrouped,
+	}
 	var problems []Problem
 	for _, key := range slices.Sorted(maps.Keys(annotations)) {
 		parse, ours := parsers[key]
@@ -66,83 +114,68 @@ func ParseSettings(annotations map[string]string, defaultLabelKey string) (Setti
 			problems = append(problems, Problem{Key: key, Value: value, Reason: err.Error()})
 		}
 	}
+	if name, named := annotations[TimeZoneAnnotation]; named {
+		s.Schedule = s.Schedule.in(name)
+	}
 	return s, problems
 }
 
-// parsers read one annotation each. An error completes "annotation ... has value ...: ".
-var parsers = map[string]func(*Settings, string) error{
-	LabelKeyAnnotation:           parseLabelKey,
-	RunNowAnnotation:             func(s *Settings, v string) error { s.RunNow = v; return nil },
-	TimeoutAnnotation:            parseTimeout,
-	WorkflowAnnotation:           parseWorkflow,
-	LabelsAnnotation:             parseLabels,
-	GroupSnapshotClassAnnotation: className(func(s *Settings, v string) { s.GroupSnapshotClass = v }),
-	SnapshotClassAnnotation:      className(func(s *Settings, v string) { s.SnapshotClass = v }),
+// Unknown is an annotation below the product's prefix that means nothing, and the key that was probably meant.
+type Unknown struct {
+	Key string
+	// Nearest is empty where no key is similar.
+	Nearest string
 }
 
-func parseLabelKey(s *Settings, v string) error {
-	if why := validation.IsQualifiedName(v); len(why) > 0 {
-		return fmt.Errorf("not a label key: %s", strings.Join(why, "; "))
+func (u Unknown) String() string {
+	if u.Nearest == "" {
+		return fmt.Sprintf("annotation %q means nothing", u.Key)
 	}
-	s.LabelKey = v
-	return nil
+	return fmt.Sprintf("annotation %q means nothing (is %q meant?)", u.Key, u.Nearest)
 }
 
-func parseTimeout(s *Settings, v string) error {
-	d, err := time.ParseDuration(v)
-	if err != nil {
-		return errors.New("not a duration such as 10m or 1h30m")
-	}
-	if d < minTimeout || d > maxTimeout {
-		return fmt.Errorf("must be between %s and %s", minTimeout, maxTimeout)
-	}
-	s.Timeout = d
-	return nil
-}
-
-func parseWorkflow(s *Settings, v string) error {
-	if w := Workflow(v); w == Keep || w == Detach {
-		s.Workflow = w
-		return nil
-	}
-	return fmt.Errorf("must be one of %s, %s", Keep, Detach)
-}
-
-// parseLabels reads k=v,k=v. Keys of the product's own and of external-snapshotter are refused: they write those themselves.
-func parseLabels(s *Settings, v string) error {
-	labels := map[string]string{}
-	for pair := range strings.SplitSeq(v, ",") {
-		key, value, found := strings.Cut(strings.TrimSpace(pair), "=")
-		switch {
-		case !found:
-			return fmt.Errorf("%q is not of the form key=value", pair)
-		case len(validation.IsQualifiedName(key)) > 0:
-			return fmt.Errorf("%q is not a label key: %s", key, strings.Join(validation.IsQualifiedName(key), "; "))
-		case len(validation.IsValidLabelValue(value)) > 0:
-			return fmt.Errorf("%q is not a label value: %s", value, strings.Join(validation.IsValidLabelValue(value), "; "))
-		case isReserved(key):
-			return fmt.Errorf("%q is a key that the product or external-snapshotter writes itself", key)
+// UnknownAnnotations are the keys below the product's prefix that it neither reads nor writes on a Namespace, sorted.
+func UnknownAnnotations(annotations map[string]string) []Unknown {
+	var out []Unknown
+	for _, key := range slices.Sorted(maps.Keys(annotations)) {
+		_, read := parsers[key]
+		if read || key == LastRunAnnotation || key == LastScheduledAnnotation || !strings.HasPrefix(key, OptInLabel+"/") {
+			continue
 		}
-		if _, twice := labels[key]; twice {
-			return fmt.Errorf("%q is given twice", key)
-		}
-		labels[key] = value
+		out = append(out, Unknown{Key: key, Nearest: nearest(key)})
 	}
-	s.Labels = labels
-	return nil
+	return out
 }
 
-func isReserved(key string) bool {
-	prefix, _, _ := strings.Cut(key, "/")
-	return prefix == OptInLabel || prefix == "snapshot.storage.kubernetes.io" || prefix == "groupsnapshot.storage.kubernetes.io"
+// nearest is the key that takes the fewest changes of a letter, at most a third of them all; the first of equals.
+func nearest(key string) string {
+	name := strings.TrimPrefix(key, OptInLabel+"/")
+	best, least := "", len(name)/3+1
+	for _, known := range slices.Sorted(maps.Keys(parsers)) {
+		if d := distance(name, strings.TrimPrefix(known, OptInLabel+"/")); d < least {
+			best, least = known, d
+		}
+	}
+	return best
 }
 
-func className(set func(*Settings, string)) func(*Settings, string) error {
-	return func(s *Settings, v string) error {
-		if why := validation.IsDNS1123Subdomain(v); len(why) > 0 {
-			return fmt.Errorf("not a class name: %s", strings.Join(why, "; "))
-		}
-		set(s, v)
-		return nil
+// distance is Levenshtein's: how many bytes must be inserted, deleted or replaced to make a into b.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
 	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replaced := diagonal
+			if a[i] != b[j] {
+				replaced++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
 }

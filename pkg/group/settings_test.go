@@ -8,7 +8,8 @@ import (
 )
 
 func TestParseSettings(t *testing.T) {
-	defaults := Settings{LabelKey: DefaultLabelKey, Timeout: 10 * time.Minute, Workflow: Keep}
+	defaults := Settings{Mode: Enforce, LabelKey: DefaultLabelKey, StartingDeadline: time.Hour, Timeout: 10 * time.Minute, Workflow: Keep,
+		Ungrouped: SnapshotUngrouped}
 	with := func(change func(*Settings)) Settings {
 		s := defaults
 		change(&s)
@@ -24,10 +25,14 @@ func TestParseSettings(t *testing.T) {
 		"every annotation is read": {
 			map[string]string{
 				LabelKeyAnnotation: "example.com/group", RunNowAnnotation: "1", TimeoutAnnotation: "1h30m", WorkflowAnnotation: "detach",
+				ModeAnnotation: "audit", ScheduleAnnotation: "30 2 * * 1-5", TimeZoneAnnotation: "Europe/Berlin", JitterAnnotation: "5m",
+				StartingDeadlineAnnotation: "2h", SuspendAnnotation: "true", UngroupedAnnotation: "ignore", KeepAnnotation: "7", KeepForAnnotation: "2w3d24h",
 				LabelsAnnotation: "tier=gold, example.com/team=", GroupSnapshotClassAnnotation: "groups", SnapshotClassAnnotation: "members",
 			},
-			Settings{LabelKey: "example.com/group", RunNow: "1", Timeout: 90 * time.Minute, Workflow: Detach,
-				Labels: map[string]string{"tier": "gold", "example.com/team": ""}, GroupSnapshotClass: "groups", SnapshotClass: "members"},
+			Settings{Mode: AuditOnly, LabelKey: "example.com/group", Schedule: Schedule{Spec: "30 2 * * 1-5", Zone: "Europe/Berlin"}, Jitter: 5 * time.Minute,
+				StartingDeadline: 2 * time.Hour, Suspend: true, RunNow: "1", Timeout: 90 * time.Minute, Workflow: Detach, Ungrouped: IgnoreUngrouped,
+				Retention: Retention{Last: 7, For: 18 * 24 * time.Hour},
+				Labels:    map[string]string{"tier": "gold", "example.com/team": ""}, GroupSnapshotClass: "groups", SnapshotClass: "members"},
 			nil,
 		},
 		"bad values leave their defaults and are reported in key order": {
@@ -36,7 +41,7 @@ func TestParseSettings(t *testing.T) {
 			[]string{
 				`annotation "snapshot-group/label-key" has value "a b": not a label key: name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')`,
 				`annotation "snapshot-group/timeout" has value "soon": not a duration such as 10m or 1h30m`,
-				`annotation "snapshot-group/workflow" has value "move": must be one of keep, detach`,
+				`annotation "snapshot-group/workflow" has value "move": not available yet; until then, use keep or detach`,
 			},
 		},
 		"a timeout too short to take any snapshot": {map[string]string{TimeoutAnnotation: "4s"}, defaults,

@@ -1,0 +1,84 @@
+package group
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/robfig/cron/v3"
+)
+
+// Schedule is when runs are due. The zero Schedule is never.
+type Schedule struct {
+	// Spec is the cron expression, Zone the IANA name of the time zone it is meant in.
+	Spec, Zone string
+
+	times *cron.SpecSchedule
+}
+
+// IsZero is whether there is no schedule.
+func (s Schedule) IsZero() bool { return s.times == nil }
+
+// Equal is whether two schedules are the same words; they are then due at the same times.
+func (s Schedule) Equal(o Schedule) bool { return s.Spec == o.Spec && s.Zone == o.Zone }
+
+// Next is the first instant after t at which a run is due, in UTC; zero where there is none. Where clocks are put forward over
+// an instant, that day has none; where they are put back over it, that day has two.
+func (s Schedule) Next(t time.Time) time.Time {
+	if s.IsZero() {
+		return time.Time{}
+	}
+	next := s.times.Next(t)
+	if next.IsZero() {
+		return time.Time{}
+	}
+	return next.UTC()
+}
+
+// in is the schedule in a time zone, and none at all where there is no such zone.
+func (s Schedule) in(name string) Schedule {
+	location, err := zone(name)
+	if err != nil || s.IsZero() {
+		return Schedule{}
+	}
+	times := *s.times
+	times.Location = location
+	return Schedule{Spec: s.Spec, Zone: name, times: &times}
+}
+
+// leapYear is where the search for a schedule's first instant begins: what has none in the five years that cron looks
+// ahead from here, 29 February among them, has none ever.
+var leapYear = time.Date(2024, time.January, 1, 0, 0, 0, 0, time.UTC).Add(-time.Second)
+
+func parseSchedule(s *Settings, v string) error {
+	switch {
+	case strings.Contains(v, "TZ="):
+		return fmt.Errorf("a time zone goes into the annotation %s", TimeZoneAnnotation)
+	case strings.HasPrefix(v, "@every"):
+		return errors.New("@every has no fixed times; use five fields such as 0 */6 * * *, or @hourly, @daily, @weekly, @monthly, @yearly")
+	}
+	parsed, err := cron.ParseStandard(v)
+	if err != nil {
+		return fmt.Errorf("not a cron expression such as 30 2 * * * or @hourly: %w", err)
+	}
+	times, ok := parsed.(*cron.SpecSchedule)
+	if !ok {
+		return errors.New("not a cron expression of five fields, nor @hourly, @daily, @weekly, @monthly or @yearly")
+	}
+	times.Location = time.UTC
+	if times.Next(leapYear).IsZero() {
+		return errors.New("no day is like that, so it would never be due")
+	}
+	s.Schedule = Schedule{Spec: v, Zone: "UTC", times: times}
+	return nil
+}
+
+// zone finds a time zone by its IANA name. "Local" is none: it is another one on each machine.
+func zone(name string) (*time.Location, error) {
+	location, err := time.LoadLocation(name)
+	if err != nil || name == "" || name == "Local" {
+		return nil, errors.New("not a time zone by its IANA name, such as Europe/Berlin or UTC")
+	}
+	return location, nil
+}
