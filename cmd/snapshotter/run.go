@@ -14,6 +14,7 @@ import (
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -25,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	"github.com/snapshot-group/snapshot-group/pkg/admit/lease"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter"
 )
 
@@ -96,9 +98,11 @@ func newManager(config *rest.Config, o options) (ctrl.Manager, error) {
 			return nil, err
 		}
 	}
+	caches := snapshotter.CacheOptions()
+	caches.ByObject[&coordinationv1.Lease{}] = lease.Cached()
 	return ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        scheme,
-		Cache:                         snapshotter.CacheOptions(),
+		Cache:                         caches,
 		Metrics:                       metricsserver.Options{BindAddress: o.metricsAddr},
 		HealthProbeBindAddress:        o.probeAddr,
 		LeaderElection:                o.leaderElect,
@@ -126,6 +130,9 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options) error {
 		Clock:    clock.RealClock{},
 	})
 	if err := loop.Setup(ctx, mgr); err != nil {
+		return err
+	}
+	if err := lease.NewCleaner(mgr.GetClient(), mgr.GetAPIReader(), clock.RealClock{}).SetupWithManager(mgr); err != nil {
 		return err
 	}
 	return errors.Join(
