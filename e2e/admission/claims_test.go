@@ -13,7 +13,7 @@ import (
 
 // mixed is the refusal of claim "logs", which has driver b by StorageClass "csi-b", from the group of claim "data".
 func mixed(namespace string) refusal {
-	return deniedBy("claims", fmt.Sprintf(`claim "logs" cannot join group "db" in namespace %q: [mixed-drivers] its claims are on 2 drivers`+
+	return deniedBy(claimsWebhook, fmt.Sprintf(`claim "logs" cannot join group "db" in namespace %q: [mixed-drivers] its claims are on 2 drivers`+
 		` and one group snapshot is taken by one driver: "csi-a.test" (claim "data"), "csi-b.test" (claim "logs"); to mend it,`+
 		` create claim "logs" with a StorageClass of driver "csi-a.test" (it has "csi-b.test" by StorageClass "csi-b")`+
 		` or leave out its label velero.io/volume-group=db`, namespace), "mixed-drivers")
@@ -36,7 +36,7 @@ func TestTheDefaultStorageClassCounts(t *testing.T) {
 	u := newUser(t, "")
 	ns := namespace(t, u, "default-class", nil)
 	admitted(t, u.Create(t.Context(), claim(ns, "logs", "csi-b", withoutClass)))
-	u.eventuallyRefused(t, claim(ns, "data", "csi-b"), deniedBy("claims",
+	u.eventuallyRefused(t, claim(ns, "data", "csi-b"), deniedBy(claimsWebhook,
 		`claim "data" cannot join group "db" in namespace "default-class": [mixed-drivers] its claims are on 2 drivers`+
 			` and one group snapshot is taken by one driver: "csi-a.test" (claim "logs"), "csi-b.test" (claim "data"); to mend it,`+
 			` create claim "data" with a StorageClass of driver "csi-a.test" (it has "csi-b.test" by StorageClass "csi-b")`+
@@ -73,11 +73,11 @@ func TestAVolumeThatIsNotCSIJoinsNoGroup(t *testing.T) {
 	ns := namespace(t, u, "not-csi", nil)
 	forTheTest(t, u, volume("share", corev1.PersistentVolumeSource{NFS: &corev1.NFSVolumeSource{Server: "nfs", Path: "/"}}))
 	storageClass(t, u, "local", "kubernetes.io/no-provisioner")
-	u.eventuallyRefused(t, claim(ns, "data", "", onVolume("share")), deniedBy("claims",
+	u.eventuallyRefused(t, claim(ns, "data", "", onVolume("share")), deniedBy(claimsWebhook,
 		`claim "data" cannot join group "db" in namespace "not-csi": [not-csi] claim "data" is not on a CSI driver: PersistentVolume "share"`+
 			` has volume source nfs; to mend it, create it with a StorageClass of a CSI driver or leave out its label velero.io/volume-group=db`,
 		"not-csi"))
-	u.eventuallyRefused(t, claim(ns, "data", "local"), deniedBy("claims",
+	u.eventuallyRefused(t, claim(ns, "data", "local"), deniedBy(claimsWebhook,
 		`claim "data" cannot join group "db" in namespace "not-csi": [not-csi] claim "data" is not on a CSI driver: StorageClass "local"`+
 			` has provisioner "kubernetes.io/no-provisioner"; to mend it, create it with a StorageClass of a CSI driver`+
 			` or leave out its label velero.io/volume-group=db`,
@@ -90,7 +90,7 @@ func TestEveryReasonIsGivenAtOnce(t *testing.T) {
 	ns := namespace(t, u, "bare-driver", nil)
 	storageClass(t, u, "bare", "kubernetes.io/aws-ebs") // which CSI migration calls ebs.csi.aws.com
 	admitted(t, u.Create(t.Context(), claim(ns, "data", "csi-a")))
-	u.eventuallyRefused(t, claim(ns, "logs", "bare"), deniedBy("claims",
+	u.eventuallyRefused(t, claim(ns, "logs", "bare"), deniedBy(claimsWebhook,
 		`claim "logs" cannot join group "db" in namespace "bare-driver": [mixed-drivers] its claims are on 2 drivers and one group snapshot`+
 			` is taken by one driver: "csi-a.test" (claim "data"), "ebs.csi.aws.com" (claim "logs"); to mend it, create claim "logs" with a`+
 			` StorageClass of driver "csi-a.test" (it has "ebs.csi.aws.com" by StorageClass "bare") or leave out its label`+
@@ -108,14 +108,14 @@ func TestADriverNeedsOneDefaultSnapshotClass(t *testing.T) {
 	storageClass(t, u, "defaults", driver)
 	groupSnapshotClass(t, u, "defaults", driver)
 	snapshotClass(t, u, "defaults-x", driver, "yes") // not exactly "true": not a default
-	u.eventuallyRefused(t, claim(ns, "data", "defaults"), deniedBy("claims",
+	u.eventuallyRefused(t, claim(ns, "data", "defaults"), deniedBy(claimsWebhook,
 		`claim "data" cannot join group "db" in namespace "defaults": [no-default-snapshot-class] no VolumeSnapshotClass of driver`+
 			` "defaults.test" is marked default; to mend it, mark one: kubectl annotate volumesnapshotclass defaults-x`+
 			` snapshot.storage.kubernetes.io/is-default-class=true --overwrite`, "no-default-snapshot-class"))
 	snapshotClass(t, u, "defaults-y", driver, "true")
 	eventually(t, "the claim to be admitted", func() error { return u.dryRun(t.Context(), claim(ns, "data", "defaults")) })
 	snapshotClass(t, u, "defaults-z", driver, "true")
-	u.eventuallyRefused(t, claim(ns, "data", "defaults"), deniedBy("claims",
+	u.eventuallyRefused(t, claim(ns, "data", "defaults"), deniedBy(claimsWebhook,
 		`claim "data" cannot join group "db" in namespace "defaults": [several-default-snapshot-classes] 2 VolumeSnapshotClasses of driver`+
 			` "defaults.test" are marked default: "defaults-y", "defaults-z"; to mend it, unmark all but one: kubectl annotate`+
 			` volumesnapshotclass defaults-z snapshot.storage.kubernetes.io/is-default-class-`, "several-default-snapshot-classes"))
@@ -127,13 +127,13 @@ func TestADriverNeedsOneGroupSnapshotClass(t *testing.T) {
 	const driver = "groups.test"
 	storageClass(t, u, "groups", driver)
 	snapshotClass(t, u, "groups", driver, "true")
-	u.eventuallyRefused(t, claim(ns, "data", "groups"), deniedBy("claims",
+	u.eventuallyRefused(t, claim(ns, "data", "groups"), deniedBy(claimsWebhook,
 		`claim "data" cannot join group "db" in namespace "group-classes": [no-group-snapshot-class] driver "groups.test" has no`+
 			` VolumeGroupSnapshotClass; to mend it, create a VolumeGroupSnapshotClass of driver "groups.test"`, "no-group-snapshot-class"))
 	groupSnapshotClass(t, u, "groups-x", driver)
 	eventually(t, "the claim to be admitted", func() error { return u.dryRun(t.Context(), claim(ns, "data", "groups")) })
 	groupSnapshotClass(t, u, "groups-y", driver)
-	u.eventuallyRefused(t, claim(ns, "data", "groups"), deniedBy("claims",
+	u.eventuallyRefused(t, claim(ns, "data", "groups"), deniedBy(claimsWebhook,
 		`claim "data" cannot join group "db" in namespace "group-classes": [several-group-snapshot-classes] driver "groups.test" has 2`+
 			` VolumeGroupSnapshotClasses and none is singled out: "groups-x", "groups-y"; to mend it, name one: kubectl annotate namespace`+
 			` group-classes snapshot-group/group-snapshot-class=groups-x`, "several-group-snapshot-classes"))
@@ -141,11 +141,11 @@ func TestADriverNeedsOneGroupSnapshotClass(t *testing.T) {
 		return claim(ns, "data", "groups", annotated(group.VeleroClaimGroupClassAnnotation, class))
 	}
 	admitted(t, u.dryRun(t.Context(), named("groups-y")))
-	refused(t, u.dryRun(t.Context(), named("gold")), deniedBy("claims",
+	refused(t, u.dryRun(t.Context(), named("gold")), deniedBy(claimsWebhook,
 		`claim "data" cannot join group "db" in namespace "group-classes": [no-group-snapshot-class] annotation`+
 			` velero.io/csi-volume-group-snapshot-class of claim "data" names VolumeGroupSnapshotClass "gold", which does not exist;`+
 			` to mend it, create it for driver "groups.test" or correct the annotation`, "no-group-snapshot-class"))
-	refused(t, u.dryRun(t.Context(), named("csi-a")), deniedBy("claims",
+	refused(t, u.dryRun(t.Context(), named("csi-a")), deniedBy(claimsWebhook,
 		`claim "data" cannot join group "db" in namespace "group-classes": [no-group-snapshot-class] annotation`+
 			` velero.io/csi-volume-group-snapshot-class of claim "data" names VolumeGroupSnapshotClass "csi-a", which is of driver`+
 			` "csi-a.test" and not of "groups.test"; to mend it, name a class of driver "groups.test" in the annotation`, "no-group-snapshot-class"))
@@ -177,7 +177,7 @@ func TestTheNamespaceChoosesTheGroupLabel(t *testing.T) {
 	u := newUser(t, "")
 	ns := namespace(t, u, "own-label", map[string]string{group.LabelKeyAnnotation: "team"})
 	admitted(t, u.Create(t.Context(), claim(ns, "data", "csi-a", labelled("team", "red"))))
-	u.eventuallyRefused(t, claim(ns, "logs", "csi-b", labelled("team", "red")), deniedBy("claims",
+	u.eventuallyRefused(t, claim(ns, "logs", "csi-b", labelled("team", "red")), deniedBy(claimsWebhook,
 		`claim "logs" cannot join group "red" in namespace "own-label": [mixed-drivers] its claims are on 2 drivers`+
 			` and one group snapshot is taken by one driver: "csi-a.test" (claim "data"), "csi-b.test" (claim "logs"); to mend it,`+
 			` create claim "logs" with a StorageClass of driver "csi-a.test" (it has "csi-b.test" by StorageClass "csi-b")`+

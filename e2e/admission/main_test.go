@@ -48,7 +48,7 @@ func run(m *testing.M) (status int, err error) {
 	if webhook, err = outside.Install(ctx, shared, "webhook.exemptUsers={"+velero+"}"); err != nil {
 		return 0, err
 	}
-	defer webhook.Close() //nolint:errcheck // only a port that the end of the process closes
+	defer webhook.Close()
 	if replica, err = webhook.Start(ctx); err != nil {
 		return 0, err
 	}

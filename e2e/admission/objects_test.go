@@ -98,7 +98,7 @@ func forTheTest(t *testing.T, u *user, o client.Object) {
 	t.Helper()
 	must(t, u.Create(t.Context(), o))
 	t.Cleanup(func() {
-		if err := u.Delete(context.WithoutCancel(t.Context()), o); client.IgnoreNotFound(err) != nil {
+		if err := client.IgnoreNotFound(u.Delete(context.WithoutCancel(t.Context()), o)); err != nil {
 			t.Errorf("clean up %q: %v", o.GetName(), err)
 		}
 	})

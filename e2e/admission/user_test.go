@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -12,9 +13,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	groupv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -73,6 +76,24 @@ func (u *user) dryRun(ctx context.Context, o client.Object) error {
 	return u.Create(ctx, o.DeepCopyObject().(client.Object), client.DryRunAll)
 }
 
+func mergePatch(text string) client.Patch { return client.RawPatch(types.MergePatchType, []byte(text)) }
+
+// label sets a label of a claim, as kubectl label does; an empty value takes it away.
+func (u *user) label(t *testing.T, c *corev1.PersistentVolumeClaim, key, value string) error {
+	t.Helper()
+	quoted := "null"
+	if value != "" {
+		quoted = strconv.Quote(value)
+	}
+	return u.Patch(t.Context(), c, mergePatch(fmt.Sprintf(`{"metadata":{"labels":{%q:%s}}}`, key, quoted)))
+}
+
+// The webhooks of the chart, by the first part of their names.
+const (
+	claimsWebhook = "claims"
+	labelsWebhook = "labels"
+)
+
 // refusal is what a refused user gets to read.
 type refusal struct {
 	Code    int32
@@ -83,7 +104,7 @@ type refusal struct {
 }
 
 // deniedBy is the refusal of one of our webhooks for rules.
-func deniedBy(webhook, message string, rules ...string) refusal {
+func deniedBy(webhook, message string, rules ...string) refusal { //nolint:unparam // the other webhooks' rules come with them
 	return refusal{
 		Code: 403, Reason: metav1.StatusReasonForbidden, Rules: rules,
 		Message: fmt.Sprintf("admission webhook %q denied the request: %s", webhook+".snapshot-group.admission", message),

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -49,7 +50,7 @@ func (w *Webhook) Start(ctx context.Context) (*Replica, error) {
 		return nil, fmt.Errorf("make the webhook's log: %w", err)
 	}
 	defer log.Close() //nolint:errcheck // the process has a copy of its own
-	r.cmd = exec.Command(filepath.Join(w.dir, "webhook"), append(w.args[:len(w.args):len(w.args)],
+	r.cmd = exec.Command(filepath.Join(w.dir, "webhook"), append(slices.Clip(w.args),
 		"--kubeconfig="+w.kubeconfig(), "--webhook-host=127.0.0.1", "--webhook-port="+port,
 		"--metrics-bind-address="+r.metrics, "--health-probe-bind-address="+addresses[2])...)
 	r.cmd.Stdout, r.cmd.Stderr = log, log
@@ -123,13 +124,19 @@ func (r *Replica) end(sig syscall.Signal) {
 
 // freeAddresses are on loopback, and free while nobody else takes them.
 func freeAddresses(n int) ([]string, error) {
+	listeners := make([]net.Listener, 0, n)
+	defer func() {
+		for _, l := range listeners {
+			_ = l.Close() // only held so that they differ
+		}
+	}()
 	addresses := make([]string, 0, n)
 	for range n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, fmt.Errorf("find a free port: %w", err)
 		}
-		defer l.Close() //nolint:errcheck // only held so that they differ
+		listeners = append(listeners, l)
 		addresses = append(addresses, l.Addr().String())
 	}
 	return addresses, nil

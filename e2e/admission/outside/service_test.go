@@ -48,7 +48,7 @@ func TestTheServiceUsesTheReplicasInTurn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.close() })
+	t.Cleanup(func() { s.listener.Close() })
 	got := []string{heard(t, s)} // nobody is there yet
 	a, b := backend(t, "a"), backend(t, "b")
 	s.add(a)
