@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -146,11 +147,33 @@ func (t *teller) noDefaultClass(ctx context.Context) error {
 }
 
 func (t *teller) notOptedIn(ctx context.Context) error {
-	return t.runAll(
+	before, err := t.calls(ctx)
+	if err != nil {
+		return err
+	}
+	if err := t.runAll(
 		ctx,
 		"kubectl create namespace playground",
 		claim("playground", "data", "csi-a"),
 		claim("playground", "index", "csi-b"),
 		"kubectl --namespace playground get persistentvolumeclaims",
-	)
+	); err != nil {
+		return err
+	}
+	after, err := t.calls(ctx)
+	if err != nil {
+		return err
+	}
+	if before == "" || before != after {
+		return fmt.Errorf("the API server called the webhook of claims: it counted %q calls before and %q after", before, after)
+	}
+	return nil
+}
+
+// calls is how often the API server has called the webhook of claims, by its own count.
+func (t *teller) calls(ctx context.Context) (string, error) {
+	quiet := *t
+	quiet.out = io.Discard
+	return quiet.run(ctx, `kubectl get --raw /metrics |
+  grep '^apiserver_admission_webhook_admission_duration_seconds_count{name="claims.snapshot-group.admission"' | sort`)
 }
