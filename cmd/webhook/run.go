@@ -30,6 +30,7 @@ import (
 
 	"github.com/snapshot-group/snapshot-group/certs"
 	"github.com/snapshot-group/snapshot-group/pkg/admit"
+	"github.com/snapshot-group/snapshot-group/pkg/admit/lease"
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy"
 )
 
@@ -129,7 +130,8 @@ func newManager(config *rest.Config, o options) (ctrl.Manager, error) {
 
 // newServer serves the webhooks with the certificate of the moment.
 func newServer(mgr ctrl.Manager, store *admit.Store, o options, certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)) webhook.Server {
-	facts := admit.NewGatherer(store, mgr.GetAPIReader())
+	live := mgr.GetAPIReader()
+	facts := admit.NewGatherer(store, live, lease.NewKeeper(live, mgr.GetClient(), clock.RealClock{}))
 	responder := admit.NewResponder(mgr.GetLogger().WithName("admission"),
 		admit.NewMetrics(metrics.Registry, version, policy.Rules), clock.RealClock{})
 	server := webhook.NewServer(webhook.Options{Host: o.host, Port: o.port, TLSOpts: []func(*tls.Config){func(c *tls.Config) {

@@ -8,6 +8,7 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/snapshot-group/snapshot-group/pkg/admit/lease"
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy"
 )
 
@@ -38,13 +39,18 @@ func (c *Claims) Handle(ctx context.Context, raw admission.Request) admission.Re
 	if err != nil {
 		return c.responder.respond(claimsWebhook, began, raw, undecided(err))
 	}
+	if c.facts.unsettled(req, facts) {
+		if facts, err = c.facts.settle(ctx, review, req, facts); err != nil {
+			return c.responder.respond(claimsWebhook, began, raw, undecided(err))
+		}
+	}
 	return c.responder.respond(claimsWebhook, began, raw, decided(policy.Evaluate(policy.Rules, req, facts)))
 }
 
 // undecided says that it could not be decided, and why. What is only a matter of waiting is a 503.
 func undecided(err error) answer {
 	code := int32(http.StatusInternalServerError)
-	if errors.Is(err, ErrNotSynced) {
+	if errors.Is(err, ErrNotSynced) || errors.Is(err, lease.ErrContended) {
 		code = http.StatusServiceUnavailable
 	}
 	return failed(Undecided, code, fmt.Errorf("could not decide: %w", err))

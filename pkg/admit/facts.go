@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/snapshot-group/snapshot-group/pkg/admit/lease"
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
@@ -18,13 +21,14 @@ var ErrNotSynced = errors.New("the cache is not synced yet")
 // Gatherer finds the facts of a review: in the store, and, where something is so new that the store cannot have it yet,
 // with one read from the API server.
 type Gatherer struct {
-	store *Store
-	live  client.Reader
+	store  *Store
+	live   client.Reader
+	leases *lease.Keeper
 }
 
 // NewGatherer makes a Gatherer; live reads from the API server itself.
-func NewGatherer(store *Store, live client.Reader) *Gatherer {
-	return &Gatherer{store: store, live: live}
+func NewGatherer(store *Store, live client.Reader, leases *lease.Keeper) *Gatherer {
+	return &Gatherer{store: store, live: live, leases: leases}
 }
 
 // claimFacts are the request and the facts to ask the rules about. A claim that joins no group, or whose group label does
@@ -46,12 +50,13 @@ func (g *Gatherer) claimFacts(ctx context.Context, review claimReview, exempt ma
 	if err != nil {
 		return policy.Request{}, policy.Facts{}, fmt.Errorf("list claims of group %q: %w", req.Group, err)
 	}
-	classes := g.store.storageClassList()
+	members, err := g.members(ctx, claims, review.claim)
+	if err != nil {
+		return policy.Request{}, policy.Facts{}, err
+	}
 	return req, policy.Facts{
-		LabelKey: settings.LabelKey,
-		Members: policy.Members(withClaim(claims, review.claim), func(c *corev1.PersistentVolumeClaim) group.Driver {
-			return g.store.driverOf(c, classes)
-		}),
+		LabelKey:             settings.LabelKey,
+		Members:              members,
 		GroupSnapshotClass:   settings.GroupSnapshotClass,
 		SnapshotClasses:      g.store.snapshotClassList(),
 		GroupSnapshotClasses: g.store.groupSnapshotClassList(),
@@ -77,15 +82,102 @@ func requestOf(review claimReview, labelKey string, exempt map[string]bool) poli
 	return req
 }
 
-// withClaim are the claims with claim as it would become in place of what the cache has of it.
-func withClaim(claims []*corev1.PersistentVolumeClaim, claim *corev1.PersistentVolumeClaim) []*corev1.PersistentVolumeClaim {
-	out := make([]*corev1.PersistentVolumeClaim, 0, len(claims)+1)
-	for _, c := range claims {
-		if c.Name != claim.Name {
-			out = append(out, c)
+// members are the claims with the one that joins, as it would become, in place of what is known of it. Of the others only the
+// name of the driver is found out: no rule says more of them.
+func (g *Gatherer) members(ctx context.Context, claims []*corev1.PersistentVolumeClaim, joins *corev1.PersistentVolumeClaim) ([]policy.Member, error) {
+	classes := g.store.storageClassList()
+	volume, err := g.volume(ctx, joins.Spec.VolumeName)
+	if err != nil {
+		return nil, err
+	}
+	all := append(slices.DeleteFunc(claims, func(c *corev1.PersistentVolumeClaim) bool { return c.Name == joins.Name }), joins)
+	return policy.Members(all, func(c *corev1.PersistentVolumeClaim) group.Driver {
+		if c == joins {
+			return group.DriverOf(c, volume, classes)
+		}
+		return group.Driver{Name: g.store.driverName(c, classes)}
+	}), nil
+}
+
+// volume finds a PersistentVolume, which may be milliseconds older than the claim that names it; nil where there is none.
+func (g *Gatherer) volume(ctx context.Context, name string) (*corev1.PersistentVolume, error) {
+	if name == "" {
+		return nil, nil
+	}
+	if cached, found := lookup[*corev1.PersistentVolume](g.store.volumes, name); found {
+		return cached, nil
+	}
+	volume := &corev1.PersistentVolume{}
+	err := g.live.Get(ctx, client.ObjectKey{Name: name}, volume)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read PersistentVolume %q: %w", name, err)
+	}
+	return volume, nil
+}
+
+// unsettled is whether the cache alone cannot say that a claim may join its group: unless it shows others on the claim's
+// driver, none on another, and the Lease that holds the group for it. A claim whose driver is unknown or not CSI settles
+// nothing, and one that is never denied need not.
+func (g *Gatherer) unsettled(req policy.Request, f policy.Facts) bool {
+	own, others := driversAround(req, f)
+	if req.Exempt != "" || own == "" {
+		return false
+	}
+	return len(others) != 1 || others[0] != own || g.store.holder(groupOf(req, f)) != own
+}
+
+// settle finds out from the API server what the cache could not say, and takes the Lease of the group for the claim's driver
+// if nothing else denies the claim.
+func (g *Gatherer) settle(ctx context.Context, review claimReview, req policy.Request, f policy.Facts) (policy.Facts, error) {
+	var err error
+	if f.Members, err = g.liveMembers(ctx, review.claim, groupOf(req, f)); err != nil {
+		return f, err
+	}
+	if policy.Evaluate(policy.Rules, req, f).Severity() == policy.Denies {
+		return f, nil
+	}
+	own, others := driversAround(req, f)
+	ask := lease.Ask{Group: groupOf(req, f), Driver: own, Present: len(others) > 0, DryRun: review.dryRun}
+	holder, err := g.leases.Hold(ctx, ask)
+	if err != nil || holder == own {
+		return f, err
+	}
+	f.Held = policy.Held{Driver: holder, Lease: ask.Group.Key().Name}
+	f.Members, err = g.liveMembers(ctx, review.claim, ask.Group) // by now the claim may be there for which it is held
+	return f, err
+}
+
+// liveMembers are the members of the group as the API server has them.
+func (g *Gatherer) liveMembers(ctx context.Context, joins *corev1.PersistentVolumeClaim, of lease.Group) ([]policy.Member, error) {
+	var list corev1.PersistentVolumeClaimList
+	if err := g.live.List(ctx, &list, client.InNamespace(of.Namespace), client.MatchingLabels{of.LabelKey: of.Value}); err != nil {
+		return nil, fmt.Errorf("list claims of group %q: %w", of.Value, err)
+	}
+	claims := make([]*corev1.PersistentVolumeClaim, 0, len(list.Items)+1)
+	for i := range list.Items {
+		claims = append(claims, &list.Items[i])
+	}
+	return g.members(ctx, claims, joins)
+}
+
+func groupOf(req policy.Request, f policy.Facts) lease.Group {
+	return lease.Group{Namespace: req.Namespace, LabelKey: f.LabelKey, Value: req.Group}
+}
+
+// driversAround are the driver of the claim that joins, and those of the other members, each once.
+func driversAround(req policy.Request, f policy.Facts) (own string, others []string) {
+	for _, m := range f.Members {
+		switch {
+		case m.Name == req.Claim:
+			own = m.Driver.Name
+		case m.Driver.Name != "" && !slices.Contains(others, m.Driver.Name):
+			others = append(others, m.Driver.Name)
 		}
 	}
-	return append(out, claim)
+	return own, others
 }
 
 // namespace finds the Namespace of a review. The API server sent the review because it knows the Namespace to be opted

@@ -2,12 +2,16 @@ package admit
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,19 +19,25 @@ import (
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	"github.com/prometheus/client_golang/prometheus"
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	admissionv1 "k8s.io/api/admission/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	toolscache "k8s.io/client-go/tools/cache"
 	clocktesting "k8s.io/utils/clock/testing"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/snapshot-group/snapshot-group/pkg/admit/lease"
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
@@ -37,13 +47,15 @@ var noon = time.Date(2026, 8, 22, 12, 0, 0, 0, time.UTC)
 // fixture is a webhook with everything around it: what its cache has, what only the API server has, and what it said.
 type fixture struct {
 	store    *Store
+	api      client.WithWatch
 	facts    *Gatherer
 	respond  *Responder
 	registry *prometheus.Registry
 	log      []string
 }
 
-// newFixture has the objects in its cache, trimmed as the manager trims them, and live ones at the API server besides.
+// newFixture has the objects in its cache, trimmed as the manager trims them, and the same at the API server but for those
+// that it has as live says.
 func newFixture(t *testing.T, cached []client.Object, live ...client.Object) *fixture {
 	t.Helper()
 	f := &fixture{store: newStore(t, cached...), registry: prometheus.NewRegistry()}
@@ -53,10 +65,36 @@ func newFixture(t *testing.T, cached []client.Object, live ...client.Object) *fi
 			t.Fatal(err)
 		}
 	}
-	f.facts = NewGatherer(f.store, fake.NewClientBuilder().WithScheme(scheme).WithObjects(live...).Build())
+	f.api = fake.NewClientBuilder().WithScheme(scheme).WithObjects(replaced(cached, live)...).WithInterceptorFuncs(jsonPatches).Build()
+	f.facts = NewGatherer(f.store, f.api, lease.NewKeeper(f.api, f.api, clocktesting.NewFakePassiveClock(noon)))
 	log := funcr.NewJSON(func(line string) { f.log = append(f.log, line) }, funcr.Options{Verbosity: 1})
 	f.respond = NewResponder(log, NewMetrics(f.registry, "v0", policy.Rules), clocktesting.NewFakePassiveClock(noon))
 	return f
+}
+
+// jsonPatches answers a JSON patch whose test fails as the API server does, with 422.
+var jsonPatches = interceptor.Funcs{Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption) error {
+	err := c.Patch(ctx, o, p, opts...)
+	if errors.Is(err, jsonpatch.ErrTestFailed) {
+		return apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "", schema.GroupResource{}, "", err.Error(), 0, false)
+	}
+	return err
+}}
+
+// replaced are copies of the cached objects that live has nothing of, and live.
+func replaced(cached, live []client.Object) []client.Object {
+	name := func(o client.Object) string { return fmt.Sprintf("%T %s", o, client.ObjectKeyFromObject(o)) }
+	known := map[string]bool{}
+	out := slices.Clone(live)
+	for _, o := range live {
+		known[name(o)] = true
+	}
+	for _, o := range cached {
+		if c, ok := o.DeepCopyObject().(client.Object); ok && !known[name(o)] {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 func newStore(tb testing.TB, objects ...client.Object) *Store {
@@ -74,6 +112,7 @@ func newStore(tb testing.TB, objects ...client.Object) *Store {
 		namespaces: indexer(nil), claims: indexer(toolscache.Indexers{byGroup: indexByGroup(group.DefaultLabelKey)}),
 		volumes: indexer(nil), storageClasses: indexer(nil),
 		snapshotClasses: indexer(nil), groupSnapshotClasses: indexer(nil), groupSnapshots: indexer(nil),
+		leases: indexer(nil),
 	}
 	for _, o := range objects {
 		if err := s.indexerOf(tb, o).Add(cachedAs(tb, o)); err != nil {
@@ -100,6 +139,8 @@ func (s *Store) indexerOf(tb testing.TB, o client.Object) toolscache.Indexer {
 		return s.groupSnapshotClasses
 	case *groupsnapshotv1.VolumeGroupSnapshot:
 		return s.groupSnapshots
+	case *coordinationv1.Lease:
+		return s.leases
 	}
 	tb.Fatalf("%T is not cached", o)
 	return nil

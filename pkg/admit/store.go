@@ -6,12 +6,14 @@ import (
 
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/snapshot-group/snapshot-group/pkg/admit/lease"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
@@ -27,6 +29,7 @@ type Store struct {
 
 	namespaces, claims, volumes, storageClasses           toolscache.Indexer
 	snapshotClasses, groupSnapshotClasses, groupSnapshots toolscache.Indexer
+	leases                                                toolscache.Indexer
 }
 
 // NewStore asks c, which must not have started and must have been made with CachedObjects, for the kinds that admission
@@ -46,6 +49,7 @@ func NewStore(ctx context.Context, c cache.Informers, labelKey string) (*Store, 
 		{&snapshotv1.VolumeSnapshotClass{}, &s.snapshotClasses, nil},
 		{&groupsnapshotv1.VolumeGroupSnapshotClass{}, &s.groupSnapshotClasses, nil},
 		{&groupsnapshotv1.VolumeGroupSnapshot{}, &s.groupSnapshots, nil},
+		{&coordinationv1.Lease{}, &s.leases, nil},
 	} {
 		informer, err := c.GetInformer(ctx, kind.object, cache.BlockUntilSynced(false))
 		if err != nil {
@@ -112,6 +116,20 @@ func (s *Store) groupClaims(namespace, labelKey, value string) ([]*corev1.Persis
 
 func (s *Store) claim(namespace, name string) (*corev1.PersistentVolumeClaim, bool) {
 	return lookup[*corev1.PersistentVolumeClaim](s.claims, namespace+"/"+name)
+}
+
+// holder is the driver that holds the Lease of a group; empty where there is none.
+func (s *Store) holder(g lease.Group) string {
+	l, found := lookup[*coordinationv1.Lease](s.leases, g.Key().String())
+	if !found {
+		return ""
+	}
+	return lease.Holder(l)
+}
+
+func (s *Store) driverName(claim *corev1.PersistentVolumeClaim, classes group.StorageClasses) string {
+	volume, _ := lookup[*corev1.PersistentVolume](s.volumes, claim.Spec.VolumeName)
+	return group.DriverName(claim, volume, classes)
 }
 
 func (s *Store) driverOf(claim *corev1.PersistentVolumeClaim, classes group.StorageClasses) group.Driver {

@@ -5,6 +5,7 @@ import (
 
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/snapshot-group/snapshot-group/pkg/admit/lease"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
@@ -26,6 +28,7 @@ func CachedObjects() map[client.Object]cache.ByObject {
 		&snapshotv1.VolumeSnapshotClass{}:           {Transform: trimmed(trimSnapshotClass)},
 		&groupsnapshotv1.VolumeGroupSnapshotClass{}: {Transform: trimmed(trimGroupSnapshotClass)},
 		&groupsnapshotv1.VolumeGroupSnapshot{}:      {Transform: trimmed(trimGroupSnapshot)},
+		&coordinationv1.Lease{}:                     lease.Cached(),
 	}
 }
 

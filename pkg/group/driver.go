@@ -62,27 +62,48 @@ func (l StorageClassList) DefaultStorageClass() (*storagev1.StorageClass, bool) 
 // provisioner of its StorageClass, else that of the cluster's default. In-tree names are translated as the CSI migration
 // of Kubernetes does (k8s.io/csi-translation-lib). volume is nil where spec.volumeName is empty or names no volume.
 func DriverOf(claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume, classes StorageClasses) Driver {
+	d, from := resolve(claim, volume, classes)
+	if from.name != "" {
+		d.From = fmt.Sprintf("%s %q", from.kind, from.name)
+	}
+	return d
+}
+
+// DriverName is the Name of DriverOf, found without words for a message: a group may have hundreds of claims, and all
+// that most decisions need of them is this.
+func DriverName(claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume, classes StorageClasses) string {
+	d, _ := resolve(claim, volume, classes)
+	return d.Name
+}
+
+// origin is the object by which a driver was found.
+type origin struct {
+	kind, name string
+}
+
+// resolve is DriverOf but for From, which the origin has the words for.
+func resolve(claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume, classes StorageClasses) (Driver, origin) {
 	if volume != nil {
-		return driverOfVolume(volume)
+		return driverOfVolume(volume), origin{"PersistentVolume", volume.Name}
 	}
 	name, named := storageClassName(claim)
 	switch {
 	case name != "":
 		class, found := classes.StorageClass(name)
 		if !found {
-			return Driver{Unknown: fmt.Sprintf("StorageClass %q does not exist", name)}
+			return Driver{Unknown: fmt.Sprintf("StorageClass %q does not exist", name)}, origin{}
 		}
-		return driverOfProvisioner(class, fmt.Sprintf("StorageClass %q", name))
+		return driverOfProvisioner(class), origin{"StorageClass", name}
 	case claim.Spec.VolumeName != "":
-		return Driver{Unknown: fmt.Sprintf("PersistentVolume %q does not exist", claim.Spec.VolumeName)}
+		return Driver{Unknown: fmt.Sprintf("PersistentVolume %q does not exist", claim.Spec.VolumeName)}, origin{}
 	case named:
-		return Driver{Unknown: `storageClassName is "" and no volume is bound yet`}
+		return Driver{Unknown: `storageClassName is "" and no volume is bound yet`}, origin{}
 	}
 	class, found := classes.DefaultStorageClass()
 	if !found {
-		return Driver{Unknown: "no storageClassName is set and the cluster has no default StorageClass"}
+		return Driver{Unknown: "no storageClassName is set and the cluster has no default StorageClass"}, origin{}
 	}
-	return driverOfProvisioner(class, fmt.Sprintf("default StorageClass %q", class.Name))
+	return driverOfProvisioner(class), origin{"default StorageClass", class.Name}
 }
 
 // storageClassName is the name of a claim's class, and whether it is given at all: "" given means no class. The beta
@@ -98,17 +119,16 @@ func storageClassName(claim *corev1.PersistentVolumeClaim) (string, bool) {
 }
 
 func driverOfVolume(volume *corev1.PersistentVolume) Driver {
-	from := fmt.Sprintf("PersistentVolume %q", volume.Name)
 	if volume.Spec.CSI != nil {
-		return Driver{Name: volume.Spec.CSI.Driver, From: from}
+		return Driver{Name: volume.Spec.CSI.Driver}
 	}
 	translator := translate.New()
 	if plugin, err := translator.GetInTreePluginNameFromSpec(volume, nil); err == nil {
 		if name, err := translator.GetCSINameFromInTreeName(plugin); err == nil {
-			return Driver{Name: name, From: from}
+			return Driver{Name: name}
 		}
 	}
-	return Driver{NotCSI: "volume source " + sourceName(&volume.Spec.PersistentVolumeSource), From: from}
+	return Driver{NotCSI: "volume source " + sourceName(&volume.Spec.PersistentVolumeSource)}
 }
 
 // sourceName is the field of spec that holds a volume source that no CSI driver has taken over.
@@ -129,14 +149,14 @@ func sourceName(s *corev1.PersistentVolumeSource) string {
 	}
 }
 
-func driverOfProvisioner(class *storagev1.StorageClass, from string) Driver {
+func driverOfProvisioner(class *storagev1.StorageClass) Driver {
+	if !strings.HasPrefix(class.Provisioner, inTreePrefix) {
+		return Driver{Name: class.Provisioner}
+	}
 	if name, err := translate.New().GetCSINameFromInTreeName(class.Provisioner); err == nil {
-		return Driver{Name: name, From: from}
+		return Driver{Name: name}
 	}
-	if strings.HasPrefix(class.Provisioner, inTreePrefix) {
-		return Driver{NotCSI: fmt.Sprintf("provisioner %q", class.Provisioner), From: from}
-	}
-	return Driver{Name: class.Provisioner, From: from}
+	return Driver{NotCSI: fmt.Sprintf("provisioner %q", class.Provisioner)}
 }
 
 func isDefaultStorageClass(class *storagev1.StorageClass) bool {
