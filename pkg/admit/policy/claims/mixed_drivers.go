@@ -1,53 +1,59 @@
-package policy
+package claims
 
 import (
 	"fmt"
 	"strings"
+
+	"github.com/snapshot-group/snapshot-group/pkg/admit/policy/rule"
 )
 
-// mixedDrivers keeps a group on one driver.
+// MixedDrivers keeps a group on one driver.
 //
 //	When:    a claim joins a group, or a group is about to be snapshotted.
 //	Denies:  if the group's claims are on more than one CSI driver, or if the group is held for another one than the claim's.
 //	Why:     one driver takes one group snapshot; snapshot-controller refuses such a group whole, hours after its creation.
 //	If facts are missing: a member whose driver is unknown is left out; it is unknown-driver's.
-var mixedDrivers = Rule{
-	ID: "mixed-drivers",
-	Check: func(req Request, f Facts) Verdict {
+var MixedDrivers = rule.Rule{
+	ID:      "mixed-drivers",
+	Webhook: rule.Claims,
+	When:    "the group's claims would be on more than one CSI driver, or the group is held for another driver",
+	Does:    "denies",
+	Field:   "metadata.labels",
+	Check: func(req rule.Request, f rule.Facts) rule.Verdict {
 		drivers := byDriver(f.Members)
 		if len(drivers) < 2 {
 			return held(req, f, drivers)
 		}
-		texts := make([]string, 0, named)
-		for _, d := range drivers[:min(named, len(drivers))] {
-			texts = append(texts, fmt.Sprintf("%q (%s)", d.driver, claims(d.claims)))
+		texts := make([]string, 0, rule.Named)
+		for _, d := range drivers[:min(rule.Named, len(drivers))] {
+			texts = append(texts, fmt.Sprintf("%q (%s)", d.driver, rule.FewOf("claim", d.claims)))
 		}
 		if rest := len(drivers) - len(texts); rest > 0 {
 			texts = append(texts, fmt.Sprintf("and %d more", rest))
 		}
-		return Refuse(
+		return rule.Refuse(
 			fmt.Sprintf("its claims are on %d drivers and one group snapshot is taken by one driver: %s", len(drivers), strings.Join(texts, ", ")),
 			unmix(req, f, drivers))
 	},
 }
 
 // held refuses a claim where the group is held for another driver than that of all its claims.
-func held(req Request, f Facts, drivers []onDriver) Verdict {
+func held(req rule.Request, f rule.Facts, drivers []onDriver) rule.Verdict {
 	if f.Held.Driver == "" || len(drivers) == 0 || drivers[0].driver == f.Held.Driver {
-		return Pass
+		return rule.Pass
 	}
 	remedy := "try again in two minutes, or " + keepOut(req, f, []string{req.Claim})
-	if req.Operation == Create {
+	if req.Operation == rule.Create {
 		remedy = fmt.Sprintf("try again in two minutes, or create claim %q with a StorageClass of driver %q", req.Claim, f.Held.Driver)
 	}
-	return Refuse(
+	return rule.Refuse(
 		fmt.Sprintf("Lease %q holds it for driver %q: a claim on it was admitted, or the last one went, less than two minutes ago",
 			f.Held.Lease, f.Held.Driver), remedy)
 }
 
 // unmix tells the claim that joins to go by the rest of the group, and a mixed group to go by its most common driver.
-func unmix(req Request, f Facts, drivers []onDriver) string {
-	if req.Operation == Audit {
+func unmix(req rule.Request, f rule.Facts, drivers []onDriver) string {
+	if req.Operation == rule.Audit {
 		common := mostCommon(drivers, "")
 		var others []string
 		for _, d := range drivers {
@@ -57,12 +63,12 @@ func unmix(req Request, f Facts, drivers []onDriver) string {
 		}
 		return fmt.Sprintf("take out those that are not on %q: %s", common, ungroup(req, f, others))
 	}
-	asked := f.asked(req)
-	if req.stands() || len(asked) == 0 || asked[0].Driver.Name == "" {
+	asked := f.Asked(req)
+	if req.Stands() || len(asked) == 0 || asked[0].Driver.Name == "" {
 		return keepOut(req, f, []string{req.Claim})
 	}
 	own := asked[0].Driver
-	if req.Operation == Create {
+	if req.Operation == rule.Create {
 		return fmt.Sprintf("create claim %q with a StorageClass of driver %q (it has %q by %s) or %s",
 			req.Claim, mostCommon(drivers, own.Name), own.Name, own.From, keepOut(req, f, nil))
 	}

@@ -1,17 +1,17 @@
-package policy
+package claims
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/snapshot-group/snapshot-group/pkg/admit/policy/rule"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
 func TestEvaluateGivesEveryReasonInTheOrderOfTheRules(t *testing.T) {
 	f := good(on("a", "data"), on("b", "logs"))
-	got := Evaluate(Rules, joins(Create, "logs"), f)
+	got := rule.Evaluate(all, joins(rule.Create, "logs"), f)
 	const want = `claim "logs" cannot join group "db" in namespace "shop": ` +
 		`[mixed-drivers] its claims are on 2 drivers and one group snapshot is taken by one driver: "a" (claim "data"), "b" (claim "logs"); ` +
 		`to mend it, create claim "logs" with a StorageClass of driver "a" (it has "b" by StorageClass "b-fast") or leave out its label velero.io/volume-group=db. ` +
@@ -21,7 +21,7 @@ func TestEvaluateGivesEveryReasonInTheOrderOfTheRules(t *testing.T) {
 	if diff := cmp.Diff(want, got.Message()); diff != "" {
 		t.Errorf("message (-want +got):\n%s", diff)
 	}
-	if got.Severity() != Denies || got.Warnings() != nil {
+	if got.Severity() != rule.Denies || got.Warnings() != nil {
 		t.Errorf("severity = %q, warnings = %q; want deny and none", got.Severity(), got.Warnings())
 	}
 }
@@ -31,7 +31,7 @@ func TestAnAuditSpeaksOfTheGroup(t *testing.T) {
 	f.GroupSnapshotClasses = nil
 	const want = `group "db" in namespace "shop" cannot be snapshotted: [no-group-snapshot-class] driver "a" has no VolumeGroupSnapshotClass; ` +
 		`to mend it, create a VolumeGroupSnapshotClass of driver "a"`
-	if diff := cmp.Diff(want, Evaluate(Rules, audit(), f).Message()); diff != "" {
+	if diff := cmp.Diff(want, rule.Evaluate(all, audit(), f).Message()); diff != "" {
 		t.Errorf("message (-want +got):\n%s", diff)
 	}
 }
@@ -39,10 +39,10 @@ func TestAnAuditSpeaksOfTheGroup(t *testing.T) {
 func TestAnExemptRequestIsWarnedAndNeverDenied(t *testing.T) {
 	f := good(on("a", "data"))
 	f.GroupSnapshotClasses = nil
-	req := joins(Create, "data")
+	req := joins(rule.Create, "data")
 	req.Exempt = `restore "r1" makes it`
-	got := Evaluate(Rules, req, f)
-	if got.Severity() != Warns || got.Message() != "" {
+	got := rule.Evaluate(all, req, f)
+	if got.Severity() != rule.Warns || got.Message() != "" {
 		t.Errorf("severity = %q, message = %q; want warn and none", got.Severity(), got.Message())
 	}
 	want := []string{`group "db" (admitted because restore "r1" makes it): [no-group-snapshot-class] driver "a" has no VolumeGroupSnapshotClass; ` +
@@ -52,60 +52,14 @@ func TestAnExemptRequestIsWarnedAndNeverDenied(t *testing.T) {
 	}
 }
 
-func TestWarningsFitWhatTheAPIServerPassesOn(t *testing.T) {
-	word := strings.Repeat("w", 30)
-	long := strings.TrimSpace(strings.Repeat(word+" ", 9)) // 278 bytes
-	for name, tc := range map[string]struct {
-		reason, remedy string
-		want           []string
-	}{
-		"a short one is whole": {"short", "act", []string{`group "db": [r] short; to mend it, act`}},
-		"a long one is told in two": {strings.TrimSpace(strings.Repeat(word+" ", 7)), word,
-			[]string{`group "db": [r] ` + strings.TrimSpace(strings.Repeat(word+" ", 7)), "[r] to mend it, " + word}},
-		"what is longer still is cut at a word": {long, long,
-			[]string{`group "db": [r] ` + strings.Repeat(word+" ", 7) + "...", "[r] to mend it, " + strings.Repeat(word+" ", 7) + "..."}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			d := Decision{Request: joins(Create, "data"), Findings: []Finding{{Rule: "r", Verdict: Warn(tc.reason, tc.remedy)}}}
-			if diff := cmp.Diff(tc.want, d.Warnings()); diff != "" {
-				t.Errorf("warnings (-want +got):\n%s", diff)
-			}
-			for _, w := range d.Warnings() {
-				if len(w) > maxWarning {
-					t.Errorf("warning of %d bytes: %s", len(w), w)
-				}
-			}
-		})
-	}
-}
-
-func TestTheGravestFindingDecides(t *testing.T) {
-	warn, deny := Finding{Rule: "w", Verdict: Warn("x", "y")}, Finding{Rule: "d", Verdict: Refuse("x", "y")}
-	for name, tc := range map[string]struct {
-		findings []Finding
-		want     Severity
-	}{
-		"nothing found passes":        {nil, Passes},
-		"a warning warns":             {[]Finding{warn}, Warns},
-		"a denial before a warning":   {[]Finding{deny, warn}, Denies},
-		"a denial behind the warning": {[]Finding{warn, deny}, Denies},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got := (Decision{Findings: tc.findings}).Severity(); got != tc.want {
-				t.Errorf("severity = %q, want %q", got, tc.want)
-			}
-		})
-	}
-}
-
 func TestABigGroupMakesNoBigMessage(t *testing.T) {
-	var members []Member
+	var members []rule.Member
 	for _, driver := range []string{"a", "b", "c", "d", "e"} {
 		for _, c := range []string{"1", "2", "3", "4", "5"} {
 			members = append(members, on(driver, driver+c))
 		}
 	}
-	f := Facts{LabelKey: key, Members: members}
+	f := rule.Facts{LabelKey: key, Members: members}
 	for _, driver := range []string{"a", "b", "c", "d", "e"} {
 		f.SnapshotClasses = append(f.SnapshotClasses, group.Class{Name: driver, Driver: driver, Default: true})
 		f.GroupSnapshotClasses = append(f.GroupSnapshotClasses, group.Class{Name: driver, Driver: driver})
@@ -114,7 +68,7 @@ func TestABigGroupMakesNoBigMessage(t *testing.T) {
 		`[mixed-drivers] its claims are on 5 drivers and one group snapshot is taken by one driver: "a" (claims "a1", "a2", "a3" and 2 more), ` +
 		`"b" (claims "b1", "b2", "b3" and 2 more), "c" (claims "c1", "c2", "c3" and 2 more), and 2 more; ` +
 		`to mend it, take out those that are not on "a": kubectl label persistentvolumeclaim b1 b2 b3 --namespace shop velero.io/volume-group-`
-	if diff := cmp.Diff(want, Evaluate(Rules, audit(), f).Message()); diff != "" {
+	if diff := cmp.Diff(want, rule.Evaluate(all, audit(), f).Message()); diff != "" {
 		t.Errorf("message (-want +got):\n%s", diff)
 	}
 }
