@@ -30,6 +30,7 @@ import (
 
 	"github.com/snapshot-group/snapshot-group/certs"
 	"github.com/snapshot-group/snapshot-group/pkg/admit"
+	"github.com/snapshot-group/snapshot-group/pkg/admit/cached"
 	"github.com/snapshot-group/snapshot-group/pkg/admit/lease"
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy"
 )
@@ -118,7 +119,7 @@ func newManager(config *rest.Config, o options) (ctrl.Manager, error) {
 			return nil, err
 		}
 	}
-	objects := admit.CachedObjects()
+	objects := cached.Objects()
 	maps.Copy(objects, certs.CachedObjects(o.names))
 	return ctrl.NewManager(config, ctrl.Options{
 		Scheme:                 scheme,

@@ -37,6 +37,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/snapshot-group/snapshot-group/pkg/admit/cached"
 	"github.com/snapshot-group/snapshot-group/pkg/admit/lease"
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
@@ -149,7 +150,7 @@ func (s *Store) indexerOf(tb testing.TB, o client.Object) toolscache.Indexer {
 // cachedAs is an object as the manager's cache would keep it.
 func cachedAs(tb testing.TB, o client.Object) any {
 	tb.Helper()
-	for kind, by := range CachedObjects() {
+	for kind, by := range cached.Objects() {
 		if reflect.TypeOf(kind) == reflect.TypeOf(o) {
 			trimmed, err := by.Transform(o)
 			if err != nil {

@@ -3,6 +3,7 @@ package admit
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
@@ -11,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/snapshot-group/snapshot-group/pkg/admit/member"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
@@ -44,53 +46,50 @@ func (l *Labels) Handle(ctx context.Context, raw admission.Request) admission.Re
 	return l.responder.respond(labelsWebhook, began, raw, labelled(snapshot, facts))
 }
 
-// memberFacts are what is known of a member that is being created.
-type memberFacts struct {
-	settings group.Settings
-	// snapshot is the VolumeGroupSnapshot, claim the member's source; either is nil where it could not be found.
-	snapshot *groupsnapshotv1.VolumeGroupSnapshot
-	claim    *memberClaim
-	// driver is empty where it could not be found out.
-	driver          string
-	snapshotClasses []group.Class
-	// missing says what could not be found, for the log.
-	missing []string
-}
-
-// memberClaim is what a member records of its claim.
-type memberClaim struct {
-	group       string // the value of the group label
-	annotations map[string]string
-	spec        group.ClaimSpec
+// labelled is the answer that gives a member its marks, as far as the facts go.
+func labelled(snapshot *snapshotv1.VolumeSnapshot, f member.Facts) answer {
+	patch, missing, err := member.Patch(snapshot, f)
+	if err != nil {
+		return admitted(Undecided, fmt.Errorf("could not label: %w", err))
+	}
+	missing = append(slices.Clone(f.Missing), missing...)
+	switch {
+	case len(missing) > 0:
+		return patched(Incomplete, patch, missing)
+	case len(patch) == 0:
+		return admitted(Allowed, nil)
+	default:
+		return patched(Patched, patch, nil)
+	}
 }
 
 // memberFacts gathers what can be found of a member of owner; what cannot is listed as missing. The error says that
 // nothing can be done at all.
-func (g *Gatherer) memberFacts(ctx context.Context, snapshot *snapshotv1.VolumeSnapshot, owner *metav1.OwnerReference) (memberFacts, error) {
+func (g *Gatherer) memberFacts(ctx context.Context, snapshot *snapshotv1.VolumeSnapshot, owner *metav1.OwnerReference) (member.Facts, error) {
 	if !g.store.Synced() {
-		return memberFacts{}, ErrNotSynced
+		return member.Facts{}, ErrNotSynced
 	}
 	namespace, err := g.namespace(ctx, snapshot.Namespace)
 	if err != nil {
-		return memberFacts{}, err
+		return member.Facts{}, err
 	}
 	if !optedIn(namespace) {
-		return memberFacts{}, fmt.Errorf("namespace %q is not labelled %s=%s", namespace.Name, group.OptInLabel, group.OptInValue)
+		return member.Facts{}, fmt.Errorf("namespace %q is not labelled %s=%s", namespace.Name, group.OptInLabel, group.OptInValue)
 	}
-	f := memberFacts{snapshotClasses: g.store.snapshotClassList()}
-	f.settings, _ = group.ParseSettings(namespace.Annotations, g.store.labelKey)
-	if f.snapshot, err = g.groupSnapshot(ctx, snapshot.Namespace, owner); err != nil {
-		f.missing = append(f.missing, err.Error())
+	f := member.Facts{SnapshotClasses: g.store.snapshotClassList()}
+	f.Settings, _ = group.ParseSettings(namespace.Annotations, g.store.labelKey)
+	if f.Snapshot, err = g.groupSnapshot(ctx, snapshot.Namespace, owner); err != nil {
+		f.Missing = append(f.Missing, err.Error())
 	}
 	name := ptr.Deref(snapshot.Spec.Source.PersistentVolumeClaimName, "")
 	if claim, found := g.store.claim(snapshot.Namespace, name); found {
-		f.claim = &memberClaim{group: claim.Labels[f.settings.LabelKey], annotations: claim.Annotations, spec: group.ClaimSpecOf(claim)}
-		f.driver = g.store.driverOf(claim, g.store.storageClassList()).Name
+		f.Claim = &member.Claim{Group: claim.Labels[f.Settings.LabelKey], Annotations: claim.Annotations, Spec: group.ClaimSpecOf(claim)}
+		f.Driver = g.store.driverOf(claim, g.store.storageClassList()).Name
 	} else {
-		f.missing = append(f.missing, fmt.Sprintf("claim %q is not known", name))
+		f.Missing = append(f.Missing, fmt.Sprintf("claim %q is not known", name))
 	}
-	if f.driver == "" && f.snapshot != nil {
-		f.driver = g.driverOfGroupClass(ptr.Deref(f.snapshot.Spec.VolumeGroupSnapshotClassName, ""))
+	if f.Driver == "" && f.Snapshot != nil {
+		f.Driver = g.driverOfGroupClass(ptr.Deref(f.Snapshot.Spec.VolumeGroupSnapshotClassName, ""))
 	}
 	return f, nil
 }

@@ -29,8 +29,8 @@ func groupSnapshotObject(uid types.UID, labels map[string]string) *groupsnapshot
 	}
 }
 
-// member is what admission made of a VolumeSnapshot.
-type member struct {
+// admittedMember is what admission made of a VolumeSnapshot.
+type admittedMember struct {
 	Labels, Annotations map[string]string
 	Class               *string
 }
@@ -39,7 +39,7 @@ func TestLabels(t *testing.T) {
 	run := map[string]string{group.GroupLabel: "db", group.RunLabel: "20261122t150000z", group.TriggerLabel: "manual"}
 	const spec = `{"storageClassName":"fast","storage":"0","labels":{"velero.io/volume-group":"db"}}`
 	data := claimObject("data-0", "fast", inGroup)
-	ours := member{
+	ours := admittedMember{
 		Labels:      map[string]string{group.GroupLabel: "db", group.RunLabel: "20261122t150000z", group.TriggerLabel: "manual", group.ClaimLabel: "data-0"},
 		Annotations: map[string]string{group.ClaimSpecAnnotation: spec},
 		Class:       ptr.To("a-snap"),
@@ -49,7 +49,7 @@ func TestLabels(t *testing.T) {
 		change func(*snapshotv1.VolumeSnapshot)
 		cached []client.Object
 		live   []client.Object
-		want   member
+		want   admittedMember
 		series string
 		log    string // the message in the log, or the error
 	}{
@@ -61,16 +61,16 @@ func TestLabels(t *testing.T) {
 			live: []client.Object{groupSnapshotObject(ownerUID, run)}, want: ours, series: `outcome="patched",rule="none"`},
 		"a member of Velero's has Velero's labels and no run": {
 			cached: cluster(data, groupSnapshotObject(ownerUID, map[string]string{"velero.io/backup-name": "b", "app": "x"})),
-			want: member{Labels: map[string]string{"velero.io/backup-name": "b", group.GroupLabel: "db", group.ClaimLabel: "data-0"},
+			want: admittedMember{Labels: map[string]string{"velero.io/backup-name": "b", group.GroupLabel: "db", group.ClaimLabel: "data-0"},
 				Annotations: ours.Annotations, Class: ours.Class},
 			series: `outcome="patched",rule="none"`},
 		"a group snapshot that is gone leaves what the claim tells": {cached: cluster(data), live: []client.Object{groupSnapshotObject("new", run)},
-			want: member{Labels: map[string]string{group.GroupLabel: "db", group.ClaimLabel: "data-0"},
+			want: admittedMember{Labels: map[string]string{group.GroupLabel: "db", group.ClaimLabel: "data-0"},
 				Annotations: ours.Annotations, Class: ours.Class},
 			series: `outcome="incomplete",rule="none"`,
 			log:    `read VolumeGroupSnapshot "db-1": it has UID "new" and the owner has "` + ownerUID + `"`},
 		"a claim that is gone leaves what the group snapshot tells": {cached: cluster(groupSnapshotObject(ownerUID, run)),
-			want:   member{Labels: ours.Labels, Class: ours.Class},
+			want:   admittedMember{Labels: ours.Labels, Class: ours.Class},
 			series: `outcome="incomplete",rule="none"`, log: `claim "data-0" is not known`},
 		"a snapshot of one's own is left alone": {change: noOwner, cached: cluster(data), series: `outcome="allowed",rule="none"`},
 		"a namespace that cannot be found stops nothing": {cached: cluster(data)[1:], series: `outcome="undecided",rule="none"`,
@@ -139,7 +139,7 @@ func changeSnapshot(t *testing.T, r *admissionv1.AdmissionRequest, change func(*
 }
 
 // admitMember sends the review and applies the patch as the API server does.
-func admitMember(t *testing.T, f *fixture, body []byte) member {
+func admitMember(t *testing.T, f *fixture, body []byte) admittedMember {
 	t.Helper()
 	got := post(t, NewLabels(f.facts, f.respond), body)
 	if !got.Allowed {
@@ -163,5 +163,5 @@ func admitMember(t *testing.T, f *fixture, body []byte) member {
 	if err := json.Unmarshal(object, &s); err != nil {
 		t.Fatal(err)
 	}
-	return member{Labels: s.Labels, Annotations: s.Annotations, Class: s.Spec.VolumeSnapshotClassName}
+	return admittedMember{Labels: s.Labels, Annotations: s.Annotations, Class: s.Spec.VolumeSnapshotClassName}
 }

@@ -32,7 +32,7 @@ type Store struct {
 	leases                                                toolscache.Indexer
 }
 
-// NewStore asks c, which must not have started and must have been made with CachedObjects, for the kinds that admission
+// NewStore asks c, which must not have started and must have been made with cached.Objects, for the kinds that admission
 // needs. labelKey is the group label's key in a Namespace that names none. The error says which kind the cluster does not
 // serve: the CustomResourceDefinitions of external-snapshotter must be there first.
 func NewStore(ctx context.Context, c cache.Informers, labelKey string) (*Store, error) {

@@ -8,6 +8,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy/claims"
+	"github.com/snapshot-group/snapshot-group/pkg/admit/policy/classes"
+	"github.com/snapshot-group/snapshot-group/pkg/admit/policy/groupsnapshots"
+	"github.com/snapshot-group/snapshot-group/pkg/admit/policy/members"
+	"github.com/snapshot-group/snapshot-group/pkg/admit/policy/namespaces"
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy/rule"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
@@ -21,17 +25,37 @@ var Rules = []Rule{
 	claims.NoGroupSnapshotClass,
 	claims.SeveralGroupSnapshotClasses,
 	claims.UnknownDriver,
+
+	namespaces.BadAnnotation,
+	namespaces.UnknownAnnotation,
+	namespaces.NoRetention,
+
+	classes.SecondDefaultClass,
+	classes.ClassInUse,
+
+	groupsnapshots.MatchExpressions,
+	groupsnapshots.SelectsNothing,
+	groupsnapshots.UnboundClaim,
+	groupsnapshots.ClassMismatch,
+
+	members.MemberOfGroup,
 }
 
-// What callers need of package rule.
 type (
-	Rule     = rule.Rule
-	Request  = rule.Request
-	Facts    = rule.Facts
-	Member   = rule.Member
-	Held     = rule.Held
+	// Rule is one rule.
+	Rule = rule.Rule
+	// Request is what is asked.
+	Request = rule.Request
+	// Facts are what the rules know.
+	Facts = rule.Facts
+	// Member is a claim of a group.
+	Member = rule.Member
+	// Held is a driver for which a group is held.
+	Held = rule.Held
+	// Decision is what came of a Request.
 	Decision = rule.Decision
-	Finding  = rule.Finding
+	// Finding is a rule that did not pass.
+	Finding = rule.Finding
 )
 
 // What callers need of package rule.

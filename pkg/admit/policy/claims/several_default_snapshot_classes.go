@@ -27,7 +27,8 @@ var SeveralDefaultSnapshotClasses = rule.Rule{
 			}
 			return rule.Refuse(
 				fmt.Sprintf("%d VolumeSnapshotClasses of driver %q are marked default: %s", len(defaults), driver, rule.Few(defaults)),
-				fmt.Sprintf("unmark all but one: kubectl annotate volumesnapshotclass %s %s-", rule.Arguments(defaults[1:]), group.DefaultSnapshotClassAnnotation))
+				fmt.Sprintf("unmark all but one: kubectl annotate volumesnapshotclass %s %s-",
+					rule.Arguments(defaults[1:]), group.DefaultSnapshotClassAnnotation))
 		})
 	},
 }

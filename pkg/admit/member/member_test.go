@@ -1,4 +1,4 @@
-package admit
+package member
 
 import (
 	"encoding/json"
@@ -29,35 +29,35 @@ func TestMemberPatch(t *testing.T) {
 	const class = `{"op":"add","path":"/spec/volumeSnapshotClassName","value":"a-snap"}`
 	for name, tc := range map[string]struct {
 		snapshot *snapshotv1.VolumeSnapshot
-		facts    memberFacts
+		facts    Facts
 		patch    string
 		missing  []string
 	}{
 		"labels are added in one go where there are none": {snapshot("data", nil, nil),
-			memberFacts{driver: "a.csi", snapshotClasses: classes, settings: group.Settings{Labels: map[string]string{"tier": "gold"}}},
+			Facts{Driver: "a.csi", SnapshotClasses: classes, Settings: group.Settings{Labels: map[string]string{"tier": "gold"}}},
 			`[{"op":"add","path":"/metadata/labels","value":{"snapshot-group/claim":"data","tier":"gold"}},` + class + `]`, nil},
 		"what a user has set stays": {withClass(snapshot("data", map[string]string{"tier": "mine"}, nil), "theirs"),
-			memberFacts{driver: "a.csi", snapshotClasses: classes, settings: group.Settings{Labels: map[string]string{"tier": "gold"}}},
+			Facts{Driver: "a.csi", SnapshotClasses: classes, Settings: group.Settings{Labels: map[string]string{"tier": "gold"}}},
 			`[{"op":"add","path":"/metadata/labels/snapshot-group~1claim","value":"data"}]`, nil},
-		"a long name of a claim is a hash, and whole in an annotation": {withClass(snapshot(long, nil, map[string]string{"a": "b"}), "theirs"), memberFacts{},
+		"a long name of a claim is a hash, and whole in an annotation": {withClass(snapshot(long, nil, map[string]string{"a": "b"}), "theirs"), Facts{},
 			`[{"op":"add","path":"/metadata/labels","value":{"snapshot-group/claim":"` + group.LabelValue(long) + `"}},` +
 				`{"op":"add","path":"/metadata/annotations/snapshot-group~1claim","value":"` + long + `"}]`, nil},
-		"an empty name of a claim is no mark": {withClass(snapshot("", nil, nil), "theirs"), memberFacts{}, "null", nil},
+		"an empty name of a claim is no mark": {withClass(snapshot("", nil, nil), "theirs"), Facts{}, "null", nil},
 		"a class that the claim names is set": {snapshot("", nil, nil),
-			memberFacts{driver: "a.csi", snapshotClasses: classes, settings: group.Settings{SnapshotClass: "a-snap"},
-				claim: &memberClaim{annotations: map[string]string{group.VeleroClaimSnapshotClassAnnotation: "a-gold"}}},
+			Facts{Driver: "a.csi", SnapshotClasses: classes, Settings: group.Settings{SnapshotClass: "a-snap"},
+				Claim: &Claim{Annotations: map[string]string{group.VeleroClaimSnapshotClassAnnotation: "a-gold"}}},
 			`[{"op":"add","path":"/metadata/annotations","value":{"snapshot-group/claim-spec":"{\"storage\":\"0\"}"}},` +
 				`{"op":"add","path":"/spec/volumeSnapshotClassName","value":"a-gold"}]`, nil},
 		"a class that the namespace names for another driver is not set": {snapshot("", nil, nil),
-			memberFacts{driver: "a.csi", snapshotClasses: classes, settings: group.Settings{SnapshotClass: "b-snap"}}, "null",
+			Facts{Driver: "a.csi", SnapshotClasses: classes, Settings: group.Settings{SnapshotClass: "b-snap"}}, "null",
 			[]string{`annotation snapshot-group/snapshot-class of the namespace names VolumeSnapshotClass "b-snap", and driver "a.csi" has none of that name`}},
-		"no class is singled out": {snapshot("", nil, nil), memberFacts{driver: "a.csi", snapshotClasses: classes[1:]}, "null",
+		"no class is singled out": {snapshot("", nil, nil), Facts{Driver: "a.csi", SnapshotClasses: classes[1:]}, "null",
 			[]string{`driver "a.csi" has 1 VolumeSnapshotClasses and none is singled out`}},
-		"no driver, no class": {snapshot("", nil, nil), memberFacts{snapshotClasses: classes}, "null",
+		"no driver, no class": {snapshot("", nil, nil), Facts{SnapshotClasses: classes}, "null",
 			[]string{"the driver is not known, so no VolumeSnapshotClass was set"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			operations, missing, err := memberPatch(tc.snapshot, tc.facts)
+			operations, missing, err := Patch(tc.snapshot, tc.facts)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,4 +1,5 @@
-package admit
+// Package cached is how the webhook keeps objects: cut down to the fields in use, since a cluster may have 100,000 claims.
+package cached
 
 import (
 	"strings"
@@ -17,12 +18,12 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
-// CachedObjects is how the manager's cache must keep the kinds that a Store reads: cut down to the fields in use, since
-// a cluster may have 100,000 claims. What is not listed in a function here is not in the cache.
-func CachedObjects() map[client.Object]cache.ByObject {
+// Objects is how the manager's cache must keep the kinds that admission reads. What is not listed in a function here is not
+// in the cache.
+func Objects() map[client.Object]cache.ByObject {
 	return map[client.Object]cache.ByObject{
 		&corev1.Namespace{}:                         {Transform: trimmed(trimNamespace)},
-		&corev1.PersistentVolumeClaim{}:             {Transform: trimmed(trimClaim)},
+		&corev1.PersistentVolumeClaim{}:             {Transform: trimmed(Claim)},
 		&corev1.PersistentVolume{}:                  {Transform: trimmed(trimVolume)},
 		&storagev1.StorageClass{}:                   {Transform: trimmed(trimStorageClass)},
 		&snapshotv1.VolumeSnapshotClass{}:           {Transform: trimmed(trimSnapshotClass)},
@@ -76,8 +77,8 @@ func trimNamespace(n *corev1.Namespace) *corev1.Namespace {
 	return out
 }
 
-// trimClaim keeps all labels: a Namespace may choose any of them to be its group label, and a restore needs them.
-func trimClaim(c *corev1.PersistentVolumeClaim) *corev1.PersistentVolumeClaim {
+// Claim is a claim as it is cached. It keeps all labels: a Namespace may choose any of them to be its group label, and a restore needs them.
+func Claim(c *corev1.PersistentVolumeClaim) *corev1.PersistentVolumeClaim {
 	out := &corev1.PersistentVolumeClaim{
 		ObjectMeta: meta(c, corev1.BetaStorageClassAnnotation, group.VeleroClaimGroupClassAnnotation, group.VeleroClaimSnapshotClassAnnotation),
 		Spec: corev1.PersistentVolumeClaimSpec{
@@ -91,6 +92,7 @@ func trimClaim(c *corev1.PersistentVolumeClaim) *corev1.PersistentVolumeClaim {
 	if size, found := c.Spec.Resources.Requests[corev1.ResourceStorage]; found {
 		out.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: size}
 	}
+	out.Status.Phase = c.Status.Phase
 	if size, found := c.Status.Capacity[corev1.ResourceStorage]; found {
 		out.Status.Capacity = corev1.ResourceList{corev1.ResourceStorage: size}
 	}

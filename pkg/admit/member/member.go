@@ -1,4 +1,5 @@
-package admit
+// Package member decides what a member of a group snapshot is given at its creation: labels, annotations and a class.
+package member
 
 import (
 	"fmt"
@@ -6,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	"gomodules.xyz/jsonpatch/v2"
 	"k8s.io/utils/ptr"
@@ -13,26 +15,29 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
-// labelled is the answer that gives a member its marks, as far as the facts go.
-func labelled(snapshot *snapshotv1.VolumeSnapshot, f memberFacts) answer {
-	patch, missing, err := memberPatch(snapshot, f)
-	if err != nil {
-		return admitted(Undecided, fmt.Errorf("could not label: %w", err))
-	}
-	missing = append(slices.Clone(f.missing), missing...)
-	switch {
-	case len(missing) > 0:
-		return patched(Incomplete, patch, missing)
-	case len(patch) == 0:
-		return admitted(Allowed, nil)
-	default:
-		return patched(Patched, patch, nil)
-	}
+// Facts are what is known of a member that is being created.
+type Facts struct {
+	Settings group.Settings
+	// Snapshot is the VolumeGroupSnapshot, Claim the member's source; either is nil where it could not be found.
+	Snapshot *groupsnapshotv1.VolumeGroupSnapshot
+	Claim    *Claim
+	// Driver is empty where it could not be found out.
+	Driver          string
+	SnapshotClasses []group.Class
+	// Missing says what could not be found, for the log.
+	Missing []string
 }
 
-// memberPatch is the patch that gives a member its marks and its class, and what it lacks for want of facts. It only
+// Claim is what a member records of its claim.
+type Claim struct {
+	Group       string // the value of the group label
+	Annotations map[string]string
+	Spec        group.ClaimSpec
+}
+
+// Patch is the patch that gives a member its marks and its class, and what it lacks for want of facts. It only
 // adds: what the member has already, from a user or from an earlier invocation, stays as it is, so a second patch is empty.
-func memberPatch(snapshot *snapshotv1.VolumeSnapshot, f memberFacts) ([]jsonpatch.Operation, []string, error) {
+func Patch(snapshot *snapshotv1.VolumeSnapshot, f Facts) ([]jsonpatch.Operation, []string, error) {
 	marks, err := marksOf(snapshot, f)
 	if err != nil {
 		return nil, nil, err
@@ -52,43 +57,43 @@ func memberPatch(snapshot *snapshotv1.VolumeSnapshot, f memberFacts) ([]jsonpatc
 
 // marksOf are the marks of a member. A VolumeGroupSnapshot that Velero or a user made does not carry the product's labels,
 // so there the group is read from the claim.
-func marksOf(snapshot *snapshotv1.VolumeSnapshot, f memberFacts) (group.Marks, error) {
+func marksOf(snapshot *snapshotv1.VolumeSnapshot, f Facts) (group.Marks, error) {
 	labels := map[string]string{}
 	var spec *group.ClaimSpec
-	if f.claim != nil {
-		spec = &f.claim.spec
-		labels[group.GroupLabel] = f.claim.group
+	if f.Claim != nil {
+		spec = &f.Claim.Spec
+		labels[group.GroupLabel] = f.Claim.Group
 	}
-	if f.snapshot != nil {
-		if value := f.snapshot.Labels[f.settings.LabelKey]; value != "" && labels[group.GroupLabel] == "" {
+	if f.Snapshot != nil {
+		if value := f.Snapshot.Labels[f.Settings.LabelKey]; value != "" && labels[group.GroupLabel] == "" {
 			labels[group.GroupLabel] = value
 		}
-		maps.Copy(labels, f.snapshot.Labels)
+		maps.Copy(labels, f.Snapshot.Labels)
 	}
 	if labels[group.GroupLabel] == "" {
 		delete(labels, group.GroupLabel)
 	}
-	return group.MemberMarks(labels, f.settings.Labels, ptr.Deref(snapshot.Spec.Source.PersistentVolumeClaimName, ""), spec)
+	return group.MemberMarks(labels, f.Settings.Labels, ptr.Deref(snapshot.Spec.Source.PersistentVolumeClaimName, ""), spec)
 }
 
 // classOf is the member's VolumeSnapshotClass, or why it is given none. A class that an annotation names is used only if
 // it is there and of the right driver: none is better than one that makes the member fail.
-func classOf(snapshot *snapshotv1.VolumeSnapshot, f memberFacts) (name, missing string) {
-	if f.driver == "" {
+func classOf(snapshot *snapshotv1.VolumeSnapshot, f Facts) (name, missing string) {
+	if f.Driver == "" {
 		return "", "the driver is not known, so no VolumeSnapshotClass was set"
 	}
 	var named []group.Named
-	if f.claim != nil {
+	if f.Claim != nil {
 		claim := ptr.Deref(snapshot.Spec.Source.PersistentVolumeClaimName, "")
-		named = append(named, group.NamedByClaim(claim, group.VeleroClaimSnapshotClassAnnotation, f.claim.annotations))
+		named = append(named, group.NamedByClaim(claim, group.VeleroClaimSnapshotClassAnnotation, f.Claim.Annotations))
 	}
-	named = append(named, group.NamedByNamespace(group.SnapshotClassAnnotation, f.settings.SnapshotClass))
-	choice := group.ChooseSnapshotClass(f.driver, named, f.snapshotClasses)
+	named = append(named, group.NamedByNamespace(group.SnapshotClassAnnotation, f.Settings.SnapshotClass))
+	choice := group.ChooseSnapshotClass(f.Driver, named, f.SnapshotClasses)
 	if choice.Name == "" {
-		return "", fmt.Sprintf("driver %q has %d VolumeSnapshotClasses and none is singled out", f.driver, len(choice.Tied))
+		return "", fmt.Sprintf("driver %q has %d VolumeSnapshotClasses and none is singled out", f.Driver, len(choice.Tied))
 	}
-	if !slices.ContainsFunc(f.snapshotClasses, func(c group.Class) bool { return c.Name == choice.Name && c.Driver == f.driver }) {
-		return "", fmt.Sprintf("%s names VolumeSnapshotClass %q, and driver %q has none of that name", choice.How, choice.Name, f.driver)
+	if !slices.ContainsFunc(f.SnapshotClasses, func(c group.Class) bool { return c.Name == choice.Name && c.Driver == f.Driver }) {
+		return "", fmt.Sprintf("%s names VolumeSnapshotClass %q, and driver %q has none of that name", choice.How, choice.Name, f.Driver)
 	}
 	return choice.Name, ""
 }
