@@ -50,7 +50,7 @@ func (c *Cleaner) SetupWithManager(mgr ctrl.Manager) error {
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("group-leases").
 		Watches(&coordinationv1.Lease{}, &handler.EnqueueRequestForObject{}).
-		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(c.claimMoved)).
+		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(c.Moved)).
 		Complete(c)
 	if err != nil {
 		return fmt.Errorf("set up the cleaner of Leases: %w", err)
@@ -58,8 +58,9 @@ func (c *Cleaner) SetupWithManager(mgr ctrl.Manager) error {
 	return nil
 }
 
-// claimMoved finds the Leases of the groups that a claim is in; of an update it is asked about both states.
-func (c *Cleaner) claimMoved(ctx context.Context, o client.Object) []reconcile.Request {
+// Moved takes note of a claim that has come, changed or gone: its group, if it was without claims, is so from now on. Of a
+// change it is told both states. It returns the Leases to look at.
+func (c *Cleaner) Moved(ctx context.Context, o client.Object) []reconcile.Request {
 	if len(o.GetLabels()) == 0 {
 		return nil
 	}
