@@ -32,8 +32,12 @@ const (
 const (
 	// LastRunAnnotation holds LastRun as JSON.
 	LastRunAnnotation = "snapshot-group/last-run"
-	// LastScheduledAnnotation holds the instant, RFC 3339, for which the last scheduled run was begun.
+	// LastScheduledAnnotation holds the instant, RFC 3339, for which the last scheduled run was begun, or skipped because
+	// a run was going on.
 	LastScheduledAnnotation = "snapshot-group/last-scheduled"
+	// ScheduleSeenAnnotation holds as JSON the schedule that the loop goes by and since when: no run is due for an instant
+	// before. It also says why there is none to go by.
+	ScheduleSeenAnnotation = "snapshot-group/schedule-seen"
 
 	// FieldOwner is the server-side apply field owner of everything that the product writes on objects of others.
 	FieldOwner = "snapshot-group"

@@ -158,6 +158,7 @@ func TestUnknownAnnotations(t *testing.T) {
 	got := UnknownAnnotations(map[string]string{
 		"snapshot-group/keepfor": "1d", "snapshot-group/shedule": "@daily", "snapshot-group/colour": "red", "snapshot-group/timezone": "UTC",
 		"example.com/schedule": "@daily", KeepAnnotation: "7", LastRunAnnotation: "{}", LastScheduledAnnotation: "",
+		ScheduleSeenAnnotation: "{}",
 	})
 	var texts []string
 	for _, u := range got {

@@ -23,7 +23,7 @@ const (
 type LastRun struct {
 	ID      string    `json:"id"`
 	Trigger string    `json:"trigger"`
-	Request string    `json:"request,omitempty"` // the RunNowAnnotation value that a manual run answers
+	Request string    `json:"request,omitempty"` // the newest RunNowAnnotation value answered; a scheduled run carries it on
 	Time    time.Time `json:"time"`              // when it began, UTC, whole seconds
 	Outcome Outcome   `json:"outcome"`
 	Message string    `json:"message,omitempty"`

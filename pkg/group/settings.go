@@ -134,12 +134,15 @@ func (u Unknown) String() string {
 	return fmt.Sprintf("annotation %q means nothing (is %q meant?)", u.Key, u.Nearest)
 }
 
+// written are the annotations below the product's prefix that the loop writes on a Namespace.
+var written = []string{LastRunAnnotation, LastScheduledAnnotation, ScheduleSeenAnnotation}
+
 // UnknownAnnotations are the keys below the product's prefix that it neither reads nor writes on a Namespace, sorted.
 func UnknownAnnotations(annotations map[string]string) []Unknown {
 	var out []Unknown
 	for _, key := range slices.Sorted(maps.Keys(annotations)) {
 		_, read := parsers[key]
-		if read || key == LastRunAnnotation || key == LastScheduledAnnotation || !strings.HasPrefix(key, OptInLabel+"/") {
+		if read || slices.Contains(written, key) || !strings.HasPrefix(key, OptInLabel+"/") {
 			continue
 		}
 		out = append(out, Unknown{Key: key, Nearest: nearest(key)})
