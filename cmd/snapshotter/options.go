@@ -24,6 +24,7 @@ type options struct {
 	logLevel    string
 	qps         float32
 	burst       int
+	maxInFlight int
 	kubeconfig  string
 	version     bool
 }
@@ -40,6 +41,7 @@ func flags(o *options) *pflag.FlagSet {
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error; debug also logs what is waited for")
 	f.Float32Var(&o.qps, "kube-api-qps", 50, "requests per second to the API server on average, at most")
 	f.IntVar(&o.burst, "kube-api-burst", 100, "requests to the API server at once, at most")
+	f.IntVar(&o.maxInFlight, "max-groups-in-flight", 100, "groups of all namespaces being snapshotted at once, at most; others wait")
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file, to run outside the cluster (default: the Pod's service account)")
 	f.BoolVar(&o.version, "version", false, "print the version and exit")
 	return f
@@ -86,6 +88,9 @@ func (o options) validate() error {
 	}
 	if o.burst < 1 {
 		return fmt.Errorf("--kube-api-burst: must be at least 1, is %d", o.burst)
+	}
+	if o.maxInFlight < 1 {
+		return fmt.Errorf("--max-groups-in-flight: must be at least 1, is %d", o.maxInFlight)
 	}
 	return nil
 }

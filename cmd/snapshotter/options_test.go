@@ -27,6 +27,7 @@ func TestParse(t *testing.T) {
 		"a log level is a known one": {"--namespace=sg --log-level=loud", `--log-level: unrecognized level: "loud"`},
 		"requests need a rate":       {"--namespace=sg --kube-api-qps=0", "--kube-api-qps: must be above 0, is 0"},
 		"requests need a burst":      {"--namespace=sg --kube-api-burst=0", "--kube-api-burst: must be at least 1, is 0"},
+		"one group must have room":   {"--namespace=sg --max-groups-in-flight=0", "--max-groups-in-flight: must be at least 1, is 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := parse(strings.Fields(tc.args))

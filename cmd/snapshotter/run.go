@@ -28,6 +28,7 @@ import (
 
 	"github.com/snapshot-group/snapshot-group/pkg/admit/lease"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/flight"
 )
 
 const (
@@ -120,7 +121,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options) error {
 	if err != nil {
 		return fmt.Errorf("find the name of this host: %w", err)
 	}
-	snapshotter.NewPoints(metrics.Registry, mgr.GetCache())
+	snapshotter.NewPoints(metrics.Registry, mgr.GetCache(), clock.RealClock{})
 	loop := snapshotter.New(snapshotter.Config{
 		Client:   mgr.GetClient(),
 		Live:     mgr.GetAPIReader(),
@@ -128,6 +129,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options) error {
 		Instance: host,
 		Metrics:  snapshotter.NewMetrics(metrics.Registry, version),
 		Clock:    clock.RealClock{},
+		Flights:  flight.New(o.maxInFlight),
 	})
 	if err := loop.Setup(ctx, mgr); err != nil {
 		return err

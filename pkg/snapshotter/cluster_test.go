@@ -26,11 +26,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/flight"
 )
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 const driver = "csi.test"
+
+// maxInFlight is how many groups may be in flight.
+const maxInFlight = 2
 
 // errKilled is what a write of the loop gets where a test cuts the loop off.
 var errKilled = errors.New("killed")
@@ -114,7 +118,7 @@ func (c *cluster) restart() {
 	c.reg = prometheus.NewRegistry()
 	c.loop = New(Config{
 		Client: interceptor.NewClient(c.api, c.intercept()), Live: c.api, LabelKey: group.DefaultLabelKey,
-		Instance: "test", Metrics: NewMetrics(c.reg, "test"), Clock: c.clock,
+		Instance: "test", Metrics: NewMetrics(c.reg, "test"), Clock: c.clock, Flights: flight.New(maxInFlight),
 	})
 }
 

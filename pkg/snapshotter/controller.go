@@ -9,6 +9,7 @@ package snapshotter
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -27,8 +28,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/flight"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
 )
 
@@ -53,6 +56,8 @@ type Config struct {
 	Instance string
 	Metrics  *Metrics
 	Clock    clock.PassiveClock
+	// Flights bounds how many groups are in flight.
+	Flights *flight.Bound
 }
 
 // Reconciler moves Namespaces towards rest.
@@ -73,11 +78,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	ns := &corev1.Namespace{}
 	if err := r.Client.Get(ctx, req.NamespacedName, ns); err != nil {
 		if apierrors.IsNotFound(err) { // not opted in: the cache holds no others
+			r.Flights.Board(req.Name, 0, nil)
 			return reconcile.Result{}, nil
 		}
 		return reconcile.Result{}, fmt.Errorf("read namespace %q: %w", req.Name, err)
 	}
 	if ns.DeletionTimestamp != nil {
+		r.Flights.Board(req.Name, 0, nil)
 		return reconcile.Result{}, nil
 	}
 	if wait, err := r.settling.left(ctx, ns.Name); wait > 0 || err != nil {
@@ -102,13 +109,26 @@ func (r *Reconciler) decide(ctx context.Context, ns *corev1.Namespace) (plan.Obs
 		return seen, nil, fmt.Errorf("observe namespace %q: %w", ns.Name, err)
 	}
 	steps := plan.Next(seen)
-	if !plan.RestsOnClaims(steps) {
-		return seen, steps, nil
+	if plan.RestsOnClaims(steps) {
+		if seen, err = r.observe(ctx, ns, r.Live); err != nil {
+			return seen, nil, fmt.Errorf("observe namespace %q: %w", ns.Name, err)
+		}
+		steps = plan.Next(seen)
 	}
-	if seen, err = r.observe(ctx, ns, r.Live); err != nil {
-		return seen, nil, fmt.Errorf("observe namespace %q: %w", ns.Name, err)
+	return seen, r.hold(ns.Name, seen, steps), nil
+}
+
+// hold plans again without the groups that the bound has no room for.
+func (r *Reconciler) hold(namespace string, seen plan.Observed, steps []plan.Step) []plan.Step {
+	wanted := plan.Creates(steps)
+	granted := r.Flights.Board(namespace, len(plan.InFlight(steps)), wanted)
+	if len(granted) == len(wanted) {
+		return steps
 	}
-	return seen, plan.Next(seen), nil
+	for i, g := range seen.Groups {
+		seen.Groups[i].Held = slices.Contains(wanted, g.Name) && !slices.Contains(granted, g.Name)
+	}
+	return plan.Next(seen)
 }
 
 // requeueUnless keeps Results and errors apart: controller-runtime ignores a Result beside an error.
@@ -138,6 +158,7 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager) error {
 		Watches(&groupsnapshotv1.VolumeGroupSnapshotContent{}, toNamespace(namespaceOfGroupContent), changed).
 		Watches(&snapshotv1.VolumeSnapshot{}, toNamespace(client.Object.GetNamespace), changed).
 		Watches(&snapshotv1.VolumeSnapshotContent{}, toNamespace(namespaceOfContent), changed).
+		WatchesRawSource(source.Func(r.wakeHeld)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: parallelNamespaces,
 			LogConstructor:          logFor(mgr.GetLogger()),
@@ -147,6 +168,14 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager) error {
 	if err != nil {
 		return fmt.Errorf("set up the loop: %w", err)
 	}
+	return nil
+}
+
+// wakeHeld puts a Namespace into the queue when there may be room for its groups again.
+func (r *Reconciler) wakeHeld(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+	r.Flights.Wake(func(namespace string) {
+		queue.Add(reconcile.Request{NamespacedName: types.NamespacedName{Name: namespace}})
+	})
 	return nil
 }
 

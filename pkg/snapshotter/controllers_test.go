@@ -73,7 +73,7 @@ func (c *cluster) snapshot(s *groupsnapshotv1.VolumeGroupSnapshot) bool {
 		},
 	}
 	c.must(c.api.Create(c.t.Context(), content))
-	content.Status = &groupsnapshotv1.VolumeGroupSnapshotContentStatus{VolumeGroupSnapshotHandle: ptr.To("group-1")}
+	content.Status = &groupsnapshotv1.VolumeGroupSnapshotContentStatus{VolumeGroupSnapshotHandle: ptr.To("group-" + string(s.UID))}
 	c.must(c.api.Status().Update(c.t.Context(), content))
 	for _, name := range []string{"data", "wal"} {
 		c.makeMember(s, name)
@@ -105,7 +105,7 @@ func (c *cluster) makeMember(s *groupsnapshotv1.VolumeGroupSnapshot, claim strin
 	}
 	c.must(c.api.Create(c.t.Context(), content))
 	content.Status = &snapshotv1.VolumeSnapshotContentStatus{
-		SnapshotHandle: ptr.To("snap-" + claim), VolumeGroupSnapshotHandle: ptr.To("group-1"), CreationTime: ptr.To(noon.UnixNano()),
+		SnapshotHandle: ptr.To("snap-" + claim), VolumeGroupSnapshotHandle: ptr.To("group-" + string(s.UID)), CreationTime: ptr.To(noon.UnixNano()),
 	}
 	c.must(c.api.Status().Update(c.t.Context(), content))
 	m.Status = &snapshotv1.VolumeSnapshotStatus{

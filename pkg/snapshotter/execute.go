@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
@@ -64,9 +65,9 @@ func (r *Reconciler) execute(ctx context.Context, ns *corev1.Namespace, steps []
 func (p *pass) do(ctx context.Context, step plan.Step) error {
 	switch s := step.(type) {
 	case plan.Begin:
-		return p.writeRun(ctx, p.ns, s.Run)
+		return p.begin(ctx, s)
 	case plan.GiveUp:
-		return p.writeRun(ctx, p.ns, s.Run)
+		return p.writeRun(ctx, p.ns, s.Run, time.Time{})
 	case plan.Create:
 		return p.create(ctx, s)
 	case plan.Repair:
@@ -83,25 +84,62 @@ func (p *pass) do(ctx context.Context, step plan.Step) error {
 		return p.freeContent(ctx, s)
 	case plan.DeleteContent:
 		return p.deleteContent(ctx, s)
-	case plan.End, plan.Wait: // report tells of an end, a watch ends a wait
+	case plan.End, plan.Adopt, plan.Wait: // report tells and then writes of the first two, a watch ends a wait
 		return nil
 	}
 	return fmt.Errorf("do %q: a step of type %T is not known", step, step)
 }
 
-// writeRun writes the last-run annotation. It fails where the Namespace is not the one that was looked at, in particular
-// where another process has written a run since.
-func (r *Reconciler) writeRun(ctx context.Context, ns *corev1.Namespace, run plan.Run) error {
+// begin writes the run, and with it the slot that it answers: neither is there without the other.
+func (p *pass) begin(ctx context.Context, s plan.Begin) error {
+	if slot, scheduled := s.Run.Slot(); scheduled {
+		return p.writeRun(ctx, p.ns, s.Run, slot)
+	}
+	return p.writeRun(ctx, p.ns, s.Run, time.Time{})
+}
+
+// writeRun writes the last-run annotation and, unless it is zero, the newest slot that needs no other run.
+func (r *Reconciler) writeRun(ctx context.Context, ns *corev1.Namespace, run plan.Run, slot time.Time) error {
 	value, err := run.Annotation()
 	if err != nil {
 		return err
 	}
-	ac := corev1ac.Namespace(ns.Name).WithUID(ns.UID).WithResourceVersion(ns.ResourceVersion).
-		WithAnnotations(map[string]string{group.LastRunAnnotation: value})
+	changes := map[string]string{group.LastRunAnnotation: value}
+	if !slot.IsZero() {
+		changes[group.LastScheduledAnnotation] = slot.UTC().Format(time.RFC3339)
+	}
+	if err := r.annotate(ctx, ns, changes); err != nil {
+		return fmt.Errorf("write %s to namespace %q: %w", run, ns.Name, err)
+	}
+	return nil
+}
+
+// written are the annotations of a Namespace that the loop writes. They have one field owner, and what an apply leaves out is
+// taken away, so all of them are in each.
+var written = []string{group.LastRunAnnotation, group.LastScheduledAnnotation, group.ScheduleSeenAnnotation}
+
+// annotate changes some of the written annotations; an empty value takes one away. It fails where the Namespace is not the
+// one that was looked at, in particular where another process has written to it since.
+func (r *Reconciler) annotate(ctx context.Context, ns *corev1.Namespace, changes map[string]string) error {
+	values := map[string]string{}
+	for _, key := range written {
+		value, changed := changes[key]
+		if !changed {
+			value = ns.Annotations[key]
+		}
+		if value != "" {
+			values[key] = value
+		}
+	}
+	ac := corev1ac.Namespace(ns.Name).WithUID(ns.UID).WithResourceVersion(ns.ResourceVersion).WithAnnotations(values)
 	if err := r.Client.Apply(ctx, ac, client.ForceOwnership); err != nil {
-		return fmt.Errorf("write %s to namespace %q: %w", run, ns.Name, stale(err))
+		return stale(err)
 	}
 	ns.ResourceVersion = ptr.Deref(ac.ResourceVersion, "")
+	for _, key := range written {
+		delete(ns.Annotations, key)
+	}
+	ns.Annotations = added(ns.Annotations, values)
 	r.settling.wrote(ns.Name, ns)
 	return nil
 }

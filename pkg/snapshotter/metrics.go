@@ -2,10 +2,13 @@ package snapshotter
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -35,6 +38,7 @@ type Metrics struct {
 	runs     *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	skew     prometheus.Histogram
+	skipped  prometheus.Counter
 }
 
 // NewMetrics registers the loop's metrics on reg. version is the value of label version of the build's own metric.
@@ -56,12 +60,16 @@ func NewMetrics(reg prometheus.Registerer, version string) *Metrics {
 			Buckets: []float64{0, 0.001, 0.01, 0.1, 1, 10, 60},
 		}),
 	}
+	m.skipped = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "snapshot_group_schedule_skipped_total",
+		Help: "Slots of schedules that came while a run of the namespace was going on, counted when it ended.",
+	})
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "snapshot_group_build_info", Help: "Always 1.",
 		ConstLabels: prometheus.Labels{"version": version, "command": "snapshotter"},
 	})
 	build.Set(1)
-	reg.MustRegister(m.runs, m.duration, m.skew, build)
+	reg.MustRegister(m.runs, m.duration, m.skew, m.skipped, build)
 	for _, trigger := range []string{group.TriggerManual, group.TriggerSchedule} {
 		for _, outcome := range []group.Outcome{group.Succeeded, group.Failed} {
 			m.runs.WithLabelValues(trigger, string(outcome)) // present at 0, so the first failure shows in rate()
@@ -86,6 +94,7 @@ func (m *Metrics) runEnded(s plan.End, now time.Time) {
 	}
 	m.runs.WithLabelValues(s.Run.Trigger, string(s.Run.Outcome)).Inc()
 	m.duration.WithLabelValues(phaseTotal).Observe(max(0, now.Sub(s.Run.Time).Seconds()))
+	m.skipped.Add(float64(s.Skipped))
 }
 
 func (m *Metrics) cut(c plan.Cut) {
@@ -99,20 +108,31 @@ func (m *Metrics) cut(c plan.Cut) {
 // restart and for what somebody deleted by hand.
 type Points struct {
 	cache       client.Reader
+	clock       clock.PassiveClock
 	lastSuccess *prometheus.Desc
 	points      *prometheus.Desc
+	interval    *prometheus.Desc
+
+	mu        sync.Mutex
+	intervals map[scheduleKey]time.Duration
 }
 
-// NewPoints registers the metrics of restore points on reg.
-func NewPoints(reg prometheus.Registerer, cache client.Reader) *Points {
+// scheduleKey is a schedule by its words. Many Namespaces have the same, and Interval is worth remembering.
+type scheduleKey struct{ spec, zone string }
+
+// NewPoints registers the metrics of restore points, and of when they are due, on reg.
+func NewPoints(reg prometheus.Registerer, cache client.Reader, c clock.PassiveClock) *Points {
 	p := &Points{
-		cache: cache,
+		cache: cache, clock: c, intervals: map[scheduleKey]time.Duration{},
 		lastSuccess: prometheus.NewDesc("snapshot_group_last_success_timestamp_seconds",
 			"When the run of the newest complete restore point of a group began, in seconds since 1970.",
 			[]string{"namespace", "group"}, nil),
 		points: prometheus.NewDesc("snapshot_group_restore_points",
 			"Restore points of a group. A group snapshot that is not ready, or is being deleted, is incomplete.",
 			[]string{"namespace", "group", "state"}, nil),
+		interval: prometheus.NewDesc("snapshot_group_schedule_interval_seconds",
+			"The longest time between two scheduled runs. There is none of a namespace without a schedule, or with a suspended one.",
+			[]string{"namespace"}, nil),
 	}
 	reg.MustRegister(p)
 	return p
@@ -122,6 +142,7 @@ func NewPoints(reg prometheus.Registerer, cache client.Reader) *Points {
 func (p *Points) Describe(ch chan<- *prometheus.Desc) {
 	ch <- p.lastSuccess
 	ch <- p.points
+	ch <- p.interval
 }
 
 // groupKey is a group of the cluster.
@@ -137,6 +158,9 @@ type tally struct {
 func (p *Points) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout) // Collector has no context of its own
 	defer cancel()
+	if err := p.collectIntervals(ctx, ch); err != nil {
+		ch <- prometheus.NewInvalidMetric(p.interval, err)
+	}
 	tallies, err := p.tally(ctx)
 	if err != nil {
 		ch <- prometheus.NewInvalidMetric(p.points, err)
@@ -149,6 +173,35 @@ func (p *Points) Collect(ch chan<- prometheus.Metric) {
 			ch <- prometheus.MustNewConstMetric(p.lastSuccess, prometheus.GaugeValue, float64(t.newest.Unix()), key.namespace, key.name)
 		}
 	}
+}
+
+// collectIntervals reads the schedules of the opted-in Namespaces. One that does not parse is none.
+func (p *Points) collectIntervals(ctx context.Context, ch chan<- prometheus.Metric) error {
+	var namespaces corev1.NamespaceList
+	if err := p.cache.List(ctx, &namespaces, client.MatchingLabels{group.OptInLabel: group.OptInValue}); err != nil {
+		return err
+	}
+	for _, ns := range namespaces.Items {
+		settings, problems := group.ParseSettings(ns.Annotations, group.DefaultLabelKey)
+		if !plan.Scheduled(settings, problems) {
+			continue
+		}
+		interval := p.intervalOf(settings.Schedule)
+		ch <- prometheus.MustNewConstMetric(p.interval, prometheus.GaugeValue, interval.Seconds(), ns.Name)
+	}
+	return nil
+}
+
+func (p *Points) intervalOf(s group.Schedule) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	key := scheduleKey{s.Spec, s.Zone}
+	interval, known := p.intervals[key]
+	if !known {
+		interval = plan.Interval(s, p.clock.Now())
+		p.intervals[key] = interval
+	}
+	return interval
 }
 
 // tally counts group snapshots, and anchors whose group snapshot is gone: an anchor beside its group snapshot is the same

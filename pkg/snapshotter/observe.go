@@ -34,11 +34,15 @@ func (r *Reconciler) observe(ctx context.Context, ns *corev1.Namespace, facts cl
 	}
 	o := plan.Observed{Now: r.Clock.Now()}
 	o.Settings, o.Problems = group.ParseSettings(ns.Annotations, r.LabelKey)
-	o.Run, o.Begins = plan.Current(last, o.Settings, o.Now)
+	if o.Schedule, err = plan.ParseSchedule(ns.Annotations); err != nil {
+		return plan.Observed{}, reconcile.TerminalError(err)
+	}
+	o.Schedule.Offset = plan.Offset(ns.UID, o.Settings.Jitter)
+	o.Run, o.Begins = plan.Current(last, o)
 	if o.Unfinished, err = r.unfinished(ctx, ns, o); err != nil {
 		return o, err
 	}
-	if o.Run.Outcome != group.Running || len(o.Problems) > 0 {
+	if o.Run.Outcome != group.Running || o.Unreadable() {
 		return o, nil
 	}
 	found, err := r.candidates(ctx, facts, ns, o.Settings)

@@ -212,7 +212,7 @@ func TestALastRunWrittenByHandIsForAPersonToMend(t *testing.T) {
 
 func TestMetricsCountTheRunAndTheRestorePoint(t *testing.T) {
 	c := newCluster(t, asks(group.Keep))
-	NewPoints(c.reg, c.api)
+	NewPoints(c.reg, c.api, c.clock)
 	c.clock.SetTime(noon.Add(500 * time.Millisecond))
 	c.untilRest()
 	want := `

@@ -2,6 +2,7 @@ package snapshotter
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,11 +27,14 @@ const (
 	RunFailed = "RunFailed"
 	// GroupFailed (Warning): one group has none; the note says why. One for each that failed.
 	GroupFailed = "GroupFailed"
+	// BadSchedule (Warning): there are no scheduled runs, for an annotation does not parse; the note says which and why.
+	BadSchedule = "BadSchedule"
 )
 
 const (
 	reportingController = "snapshot-group/snapshotter"
-	eventAction         = "Snapshot"
+	runAction           = "Snapshot"
+	scheduleAction      = "Schedule"
 	// maxNoteBytes is the API server's limit on the note of an Event.
 	maxNoteBytes = 1024
 )
@@ -47,7 +51,12 @@ func (r *Reconciler) report(ctx context.Context, ns *corev1.Namespace, done []pl
 			if err := r.end(ctx, ns, s, now); err != nil {
 				return err
 			}
-			logger.Info("run ended", "run", s.Run.ID, "outcome", s.Run.Outcome, "message", s.Run.Message)
+			logger.Info("run ended", "run", s.Run.ID, "outcome", s.Run.Outcome, "message", s.Run.Message, "skipped", s.Skipped)
+		case plan.Adopt:
+			if err := r.adopt(ctx, ns, s, now); err != nil {
+				return err
+			}
+			logger.Info("schedule changed", "step", step.String())
 		default:
 			r.Metrics.stepDone(step)
 			logger.Info("step done", "group", step.Of(), "step", step.String())
@@ -62,10 +71,33 @@ func (r *Reconciler) end(ctx context.Context, ns *corev1.Namespace, s plan.End, 
 			return fmt.Errorf("create Event %q: %w", e.Name, err)
 		}
 	}
-	if err := r.writeRun(ctx, ns, s.Run); err != nil {
+	if err := r.writeRun(ctx, ns, s.Run, s.Last); err != nil {
 		return err
 	}
 	r.Metrics.runEnded(s, now)
+	return nil
+}
+
+// adopt tells of a schedule that does not parse, and writes which one holds. The Namespace then shows that it was told, so it
+// is told once.
+func (r *Reconciler) adopt(ctx context.Context, ns *corev1.Namespace, s plan.Adopt, now time.Time) error {
+	if s.Seen.Problem != "" {
+		e := r.event(ns, now)
+		sum := sha256.Sum256([]byte(string(ns.UID) + s.Seen.Problem))
+		e.Name = fmt.Sprintf("snapshot-group.schedule.%x", sum[:8])
+		e.Type, e.Reason, e.Action = corev1.EventTypeWarning, BadSchedule, scheduleAction
+		e.Note = note("there are no scheduled runs: " + s.Seen.Problem)
+		if err := r.Client.Create(ctx, &e); err != nil && !apierrors.IsAlreadyExists(err) {
+			return fmt.Errorf("create Event %q: %w", e.Name, err)
+		}
+	}
+	value, err := s.Seen.Annotation()
+	if err != nil {
+		return err
+	}
+	if err := r.annotate(ctx, ns, map[string]string{group.ScheduleSeenAnnotation: value}); err != nil {
+		return fmt.Errorf("write the schedule to namespace %q: %w", ns.Name, err)
+	}
 	return nil
 }
 
@@ -97,7 +129,7 @@ func (r *Reconciler) event(ns *corev1.Namespace, now time.Time) eventsv1.Event {
 		EventTime:           metav1.NewMicroTime(now),
 		ReportingController: reportingController,
 		ReportingInstance:   r.Instance,
-		Action:              eventAction,
+		Action:              runAction,
 		Regarding: corev1.ObjectReference{
 			APIVersion: "v1", Kind: "Namespace", Namespace: ns.Name, Name: ns.Name, UID: ns.UID,
 		},

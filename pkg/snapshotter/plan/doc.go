@@ -3,8 +3,11 @@
 //
 // A run:
 //
-//	nothing asked, nothing unfinished        no steps: at rest
+//	nothing asked, nothing unfinished        at rest: wait for the next slot, where there is a schedule
+//	the schedule is another than last seen   adopt (pins since when), whatever else goes on
+//	a slot is due, none going on             begin (pins the run's ID and the slot), then as going on
 //	asked, none going on                     begin (pins the run's ID), then as going on
+//	as both, but too many groups in flight   wait for fewer, then begin
 //	going on, a group is moving              the steps of each group
 //	going on, a group cannot be completed    give up (pins the reasons), then that group's clean-up
 //	going on, every group done or failed     end
@@ -15,7 +18,8 @@
 //	its snapshot's name is held by another   failed
 //	content is the run's anchor              detach, below
 //	no snapshot, content still there         give up
-//	no snapshot                              failed if a rule refuses it or the deadline has passed, else create
+//	no snapshot                              failed if a rule refuses it or the deadline has passed; wait while too
+//	                                         many groups are in flight; else create
 //	snapshot being deleted by somebody       give up
 //	incomplete                               give up past the deadline or where waiting cannot help, else wait
 //	complete, keep                           repair members that lack labels or class; then done

@@ -61,6 +61,8 @@ func create(o Observed, g Group) progress {
 		return failedFor("%s", g.Refusal)
 	case o.overdue():
 		return failedFor("no snapshot was begun within %s", o.Settings.Timeout)
+	case g.Held:
+		return progress{steps: []Step{Wait{Group: g.Name, For: "fewer groups to be in flight", Until: o.deadline(), Room: true}}}
 	}
 	labels := map[string]string{}
 	maps.Copy(labels, o.Settings.Labels)

@@ -13,46 +13,88 @@ import (
 // maxMessageBytes bounds the message of a run; an object's annotations hold 256 KiB in all.
 const maxMessageBytes = 8 << 10
 
-// Current is the run that goes on, or the one that now begins because the Namespace asks for one, else the last one.
+// Current is the run that goes on, or the one that now begins because a slot is due or the Namespace asks for one, else
+// the last one. Of the two, the slot comes first: it can be too late for it.
 //
-// A run's ID is its first second. Two runs never share one, even where the clock stands still or was moved back: a run
-// begins no earlier than a second after the last.
-func Current(last Run, s group.Settings, now time.Time) (run Run, begins bool) {
-	if last.Outcome == group.Running || s.RunNow == "" || s.RunNow == last.Request {
+// A scheduled run's ID is its slot. A manual run's ID is its first second, or the next one where that is a slot. Two runs
+// never share one, even where the clock stands still or was moved back: slots are had in order, and a run begins no earlier
+// than a second after the last.
+func Current(last Run, o Observed) (run Run, begins bool) {
+	if last.Outcome == group.Running {
 		return last, false
 	}
-	began := now.UTC().Truncate(time.Second)
-	if earliest := last.Time.Add(time.Second); began.Before(earliest) {
-		began = earliest
+	began := latest(o.Now.UTC().Truncate(time.Second), last.Time.Add(time.Second))
+	run.LastRun = group.LastRun{Trigger: group.TriggerSchedule, Request: last.Request, Outcome: group.Running}
+	slot := o.due()
+	switch {
+	case !slot.IsZero():
+		run.ID = group.RunID(slot)
+	case o.Settings.RunNow != "" && o.Settings.RunNow != last.Request:
+		if o.Settings.Schedule.Next(began.Add(-time.Second)).Equal(began) {
+			began = began.Add(time.Second)
+		}
+		run.ID, run.Trigger, run.Request = group.RunID(began), group.TriggerManual, o.Settings.RunNow
+	default:
+		return last, false
 	}
-	return Run{LastRun: group.LastRun{
-		ID: group.RunID(began), Trigger: group.TriggerManual, Request: s.RunNow, Time: began, Outcome: group.Running,
-	}}, true
+	run.Time = began
+	return run, true
 }
 
-// Next returns the steps that bring the Namespace towards rest, in the order they must run; none means at rest. It reads
-// no clock and no cluster: equal input gives equal output. The package comment is its state table.
+// Slot is the slot of a scheduled run; false of one that was asked for.
+func (r Run) Slot() (time.Time, bool) {
+	slot, ok := group.RunTime(r.ID)
+	return slot, ok && r.Trigger == group.TriggerSchedule
+}
+
+// Next returns the steps that bring the Namespace towards rest, in the order they must run; none means at rest, and so does
+// a single Wait for the next slot. It reads no clock and no cluster: equal input gives equal output. The package comment is
+// its state table.
 func Next(o Observed) []Step {
 	var steps []Step
 	for _, g := range o.Unfinished {
 		steps = append(steps, detach(g, time.Time{}).steps...)
 	}
+	if !o.adopted() {
+		steps = append(steps, Adopt{Seen: o.asked()})
+	}
 	if o.Run.Outcome != group.Running {
-		return steps
+		return append(steps, o.untilNext("the next scheduled run")...)
 	}
-	if o.Begins {
-		steps = append(steps, Begin{Run: o.Run})
+	run := runSteps(o)
+	switch {
+	case !o.Begins:
+		return append(steps, run...)
+	case heldBack(run): // its deadline does not begin to run before there is room
+		return append(steps, Wait{For: fmt.Sprintf("fewer groups to be in flight before %s", o.Run), Until: o.next(), Room: true})
+	default:
+		return append(append(steps, Begin{Run: o.Run}), run...)
 	}
-	return append(steps, runSteps(o)...)
+}
+
+// untilNext waits for the next slot, where there is one.
+func (o Observed) untilNext(what string) []Step {
+	if next := o.next(); !next.IsZero() {
+		return []Step{Wait{For: fmt.Sprintf("%s at %s", what, next.Format(time.RFC3339)), Until: next}}
+	}
+	return nil
+}
+
+// heldBack: nothing in the run can be begun for want of room.
+func heldBack(steps []Step) bool {
+	return len(steps) > 0 && !slices.ContainsFunc(steps, func(s Step) bool {
+		w, waits := s.(Wait)
+		return !waits || !w.Room
+	})
 }
 
 // runSteps moves every group of the run by itself, and ends the run when none is moving.
 func runSteps(o Observed) []Step {
-	if len(o.Problems) > 0 {
-		return []Step{End{Run: o.Run.ended(texts(o.Problems))}}
+	if _, problems := split(o.Problems); len(problems) > 0 {
+		return []Step{o.end(o.Run.ended(texts(problems)))}
 	}
 	if len(o.Groups) == 0 {
-		return []Step{End{Run: o.Run.ended([]string{fmt.Sprintf("no claim carries the label %q", o.Settings.LabelKey)})}}
+		return []Step{o.end(o.Run.ended([]string{fmt.Sprintf("no claim carries the label %q", o.Settings.LabelKey)}))}
 	}
 	var moving []Step
 	var cuts []Cut
@@ -76,7 +118,15 @@ func runSteps(o Observed) []Step {
 	if len(moving) > 0 {
 		return moving
 	}
-	return []Step{End{Run: o.Run.endedWith(o.Groups, failed), Cuts: cuts}}
+	end := o.end(o.Run.endedWith(o.Groups, failed))
+	end.Cuts = cuts
+	return []Step{end}
+}
+
+// end is the end of the run, and of the slots that came while it was going on.
+func (o Observed) end(run Run) End {
+	last, skipped := o.skipped()
+	return End{Run: run, Skipped: skipped, Last: last}
 }
 
 // ended is the run failed as a whole, before anything was made.
@@ -114,6 +164,37 @@ func WakeAfter(o Observed, steps []Step) time.Duration {
 		}
 	}
 	return first
+}
+
+// Unreadable: an annotation does not parse that every run goes by.
+func (o Observed) Unreadable() bool {
+	_, problems := split(o.Problems)
+	return len(problems) > 0
+}
+
+// Creates are the groups whose snapshots the steps begin.
+func Creates(steps []Step) []string {
+	var names []string
+	for _, s := range steps {
+		if c, creates := s.(Create); creates {
+			names = append(names, c.Group)
+		}
+	}
+	return names
+}
+
+// InFlight are the groups that something is being done or waited for, but for what they are held back for and for those
+// that the steps begin.
+func InFlight(steps []Step) []string {
+	begun := Creates(steps)
+	var names []string
+	for _, s := range steps {
+		w, _ := s.(Wait)
+		if name := s.Of(); name != "" && !w.Room && !slices.Contains(begun, name) && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func with(m map[string]string, key, value string) map[string]string {

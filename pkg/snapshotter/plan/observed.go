@@ -16,6 +16,8 @@ type Observed struct {
 	Settings group.Settings
 	// Problems are the Namespace's annotations that do not parse. No run proceeds on defaults that nobody chose.
 	Problems []group.Problem
+	// Schedule is what the loop has written about scheduled runs.
+	Schedule Schedule
 	// Run is the run that goes on or begins, else the last one.
 	Run Run
 	// Begins: Run has not been written to the Namespace yet.
@@ -67,6 +69,8 @@ type Group struct {
 	SnapshotName string
 	// Refusal is why the rules do not let the group be snapshotted; empty if they do.
 	Refusal string
+	// Held: too many groups of the cluster are in flight for this one to be begun now.
+	Held bool
 	// Class is the VolumeGroupSnapshotClass to use.
 	Class string
 	// Claims are the names of the group's claims, sorted.

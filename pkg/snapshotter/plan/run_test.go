@@ -27,7 +27,7 @@ func TestCurrent(t *testing.T) {
 		"a run that goes on comes before a new request":    {going(), "2", noon.Add(time.Second), "20261122t120000z", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			run, begins := Current(tc.last, group.Settings{RunNow: tc.runNow}, tc.now)
+			run, begins := Current(tc.last, Observed{Now: tc.now, Settings: group.Settings{RunNow: tc.runNow}})
 			if run.ID != tc.wantID || begins != tc.wantBegins {
 				t.Errorf("run %q begins %v, want %q begins %v", run.ID, begins, tc.wantID, tc.wantBegins)
 			}

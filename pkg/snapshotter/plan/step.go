@@ -20,6 +20,10 @@ type Step interface {
 // Begin writes the run to the Namespace before anything is made for it.
 type Begin struct{ Run Run }
 
+// Adopt writes to the Namespace by which schedule the loop goes from now on, and tells where that is none because an
+// annotation does not parse.
+type Adopt struct{ Seen Seen }
+
 // Create makes the VolumeGroupSnapshot.
 type Create struct {
 	Group, Run, Name, Class string
@@ -90,6 +94,9 @@ type GiveUp struct{ Run Run }
 type End struct {
 	Run  Run
 	Cuts []Cut
+	// Skipped is how many slots came while the run was going on, Last the newest of them; zero if none did.
+	Skipped int
+	Last    time.Time
 }
 
 // Wait does nothing: a watch will tell.
@@ -97,6 +104,8 @@ type Wait struct {
 	Group, For string
 	// Until is when to look again without being told; zero: never.
 	Until time.Time
+	// Room: it waits for fewer groups to be in flight, and is not in flight itself.
+	Room bool
 }
 
 // Cut is what is measured of a group that is complete.
@@ -108,6 +117,17 @@ type Cut struct {
 }
 
 func (s Begin) String() string { return fmt.Sprintf("begin %s", s.Run) }
+func (s Adopt) String() string {
+	switch {
+	case s.Seen.Problem != "":
+		return "stop scheduled runs: " + s.Seen.Problem
+	case s.Seen.Spec == "":
+		return "stop scheduled runs: no schedule"
+	case s.Seen.Suspended:
+		return "stop scheduled runs: suspended"
+	}
+	return fmt.Sprintf("go by schedule %q in %s from %s", s.Seen.Spec, s.Seen.Zone, s.Seen.Since.Format(time.RFC3339))
+}
 func (s Create) String() string {
 	return fmt.Sprintf("create VolumeGroupSnapshot %q of class %q for group %q", s.Name, s.Class, s.Group)
 }
@@ -125,10 +145,16 @@ func (s DeleteContent) String() string { return fmt.Sprintf("delete content %q",
 func (s GiveUp) String() string {
 	return fmt.Sprintf("give up %d groups of %s", len(s.Run.Failed), s.Run)
 }
-func (s End) String() string  { return fmt.Sprintf("end %s: %s", s.Run, s.Run.Outcome) }
+func (s End) String() string {
+	if s.Skipped > 0 {
+		return fmt.Sprintf("end %s: %s, %d slots skipped", s.Run, s.Run.Outcome, s.Skipped)
+	}
+	return fmt.Sprintf("end %s: %s", s.Run, s.Run.Outcome)
+}
 func (s Wait) String() string { return "wait: " + s.For }
 
 func (Begin) Of() string            { return "" }
+func (Adopt) Of() string            { return "" }
 func (s Create) Of() string         { return s.Group }
 func (s Repair) Of() string         { return s.Group }
 func (s Anchor) Of() string         { return s.Group }

@@ -33,7 +33,7 @@ func newWorld(workflow group.Workflow, broken bool) *world {
 
 func (w *world) observe() Observed {
 	o := Observed{Now: w.now, Settings: w.settings}
-	o.Run, o.Begins = Current(w.run, w.settings, w.now)
+	o.Run, o.Begins = Current(w.run, o)
 	g := changed(w.group, func(*Group) {})
 	switch {
 	case o.Run.Outcome == group.Running:

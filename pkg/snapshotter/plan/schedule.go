@@ -1,0 +1,207 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+)
+
+// Schedule is what the loop has written to a Namespace about its scheduled runs.
+//
+// A slot is an instant of the schedule. Its run is due Offset later, may begin until the starting deadline after that,
+// and bears the slot in its ID.
+type Schedule struct {
+	// Last is the newest slot that has had a run or was skipped; zero if none has.
+	Last time.Time
+	// Seen is the schedule that the loop goes by.
+	Seen Seen
+	// Offset is the Namespace's own part of the jitter.
+	Offset time.Duration
+}
+
+// Seen is the value of group.ScheduleSeenAnnotation. The zero Seen is that of a Namespace without a schedule.
+type Seen struct {
+	Spec      string `json:"schedule,omitempty"`
+	Zone      string `json:"timeZone,omitempty"`
+	Suspended bool   `json:"suspended,omitempty"`
+	// Problem is what does not parse; there are no scheduled runs then.
+	Problem string `json:"problem,omitempty"`
+	// Since is when the loop first saw this, UTC, whole seconds. Slots up to it have no run.
+	Since time.Time `json:"since"`
+}
+
+// ParseSchedule reads what the loop has written. Offset is the caller's to set.
+func ParseSchedule(annotations map[string]string) (Schedule, error) {
+	var s Schedule
+	if value, found := annotations[group.LastScheduledAnnotation]; found {
+		last, err := time.Parse(time.RFC3339, value)
+		if err != nil {
+			return Schedule{}, fmt.Errorf("parse annotation %q: %w", group.LastScheduledAnnotation, err)
+		}
+		s.Last = last.UTC()
+	}
+	if value, found := annotations[group.ScheduleSeenAnnotation]; found {
+		if err := json.Unmarshal([]byte(value), &s.Seen); err != nil {
+			return Schedule{}, fmt.Errorf("parse annotation %q: %w", group.ScheduleSeenAnnotation, err)
+		}
+	}
+	return s, nil
+}
+
+// Annotation is the value of group.ScheduleSeenAnnotation; empty of the zero Seen.
+func (s Seen) Annotation() (string, error) {
+	if s == (Seen{}) {
+		return "", nil
+	}
+	data, err := json.Marshal(s)
+	if err != nil {
+		return "", fmt.Errorf("encode schedule %q: %w", s.Spec, err)
+	}
+	return string(data), nil
+}
+
+// Offset is a Namespace's part of the jitter: whole seconds below it, the same for ever, and spread evenly over Namespaces.
+func Offset(namespace types.UID, jitter time.Duration) time.Duration {
+	seconds := uint64(max(jitter, 0) / time.Second)
+	if seconds == 0 {
+		return 0
+	}
+	sum := sha256.Sum256([]byte(namespace))
+	return time.Duration(binary.BigEndian.Uint64(sum[:8])%seconds) * time.Second //nolint:gosec // below a jitter of at most a day
+}
+
+// scheduleKeys are the annotations that scheduled runs alone go by.
+var scheduleKeys = []string{
+	group.ScheduleAnnotation, group.TimeZoneAnnotation, group.JitterAnnotation, group.StartingDeadlineAnnotation, group.SuspendAnnotation,
+}
+
+// split tells the problems of scheduled runs from those of every run.
+func split(problems []group.Problem) (schedule, run []group.Problem) {
+	for _, p := range problems {
+		if slices.Contains(scheduleKeys, p.Key) {
+			schedule = append(schedule, p)
+		} else {
+			run = append(run, p)
+		}
+	}
+	return schedule, run
+}
+
+// asked is the schedule that the Namespace now asks for, as if it were first seen now.
+func (o Observed) asked() Seen {
+	var s Seen
+	problems, _ := split(o.Problems)
+	switch {
+	case len(problems) > 0:
+		s.Problem = bounded(strings.Join(texts(problems), "; "))
+	case o.Settings.Schedule.IsZero():
+		return Seen{}
+	default:
+		s.Spec, s.Zone, s.Suspended = o.Settings.Schedule.Spec, o.Settings.Schedule.Zone, o.Settings.Suspend
+	}
+	s.Since = o.Now.UTC().Truncate(time.Second)
+	return s
+}
+
+// adopted: the loop goes by the schedule that the Namespace asks for.
+func (o Observed) adopted() bool {
+	asked := o.asked()
+	asked.Since = o.Schedule.Seen.Since
+	return asked == o.Schedule.Seen
+}
+
+// Scheduled tells whether a Namespace with these annotations has scheduled runs.
+func Scheduled(s group.Settings, problems []group.Problem) bool {
+	broken, _ := split(problems)
+	return len(broken) == 0 && !s.Schedule.IsZero() && !s.Suspend
+}
+
+// scheduled: there are scheduled runs, and the loop goes by their schedule.
+func (o Observed) scheduled() bool { return Scheduled(o.Settings, o.Problems) && o.adopted() }
+
+// handled is the instant up to which no slot has a run to come.
+func (o Observed) handled() time.Time { return latest(o.Schedule.Last, o.Schedule.Seen.Since) }
+
+// due is the newest slot whose run may begin now; zero if there is none. Older ones are made up for by it.
+func (o Observed) due() time.Time {
+	if !o.scheduled() {
+		return time.Time{}
+	}
+	tooLate := o.Now.Add(-o.Settings.StartingDeadline - o.Schedule.Offset - time.Nanosecond)
+	newest, _ := o.slots(latest(o.handled(), tooLate), o.Now)
+	return newest
+}
+
+// slots are the newest of the slots after one instant whose runs were due by another, and how many there are.
+func (o Observed) slots(after, dueBy time.Time) (newest time.Time, count int) {
+	by := dueBy.Add(-o.Schedule.Offset)
+	for s := o.Settings.Schedule.Next(after); !s.IsZero() && !s.After(by); s = o.Settings.Schedule.Next(s) {
+		newest = s
+		count++
+	}
+	return newest, count
+}
+
+// next is when the first run is due that is not due yet; zero if none will be.
+func (o Observed) next() time.Time {
+	if !o.scheduled() {
+		return time.Time{}
+	}
+	slot := o.Settings.Schedule.Next(latest(o.handled(), o.Now.Add(-o.Schedule.Offset)))
+	if slot.IsZero() {
+		return time.Time{}
+	}
+	return slot.Add(o.Schedule.Offset)
+}
+
+// skipped are the slots whose runs came due while this run could go on: after it began, and before its deadline. What came
+// due later was missed, like what comes due while no loop runs.
+func (o Observed) skipped() (newest time.Time, count int) {
+	if !o.scheduled() {
+		return time.Time{}, 0
+	}
+	until := o.Now
+	if o.overdue() {
+		until = o.deadline()
+	}
+	return o.slots(latest(o.handled(), o.Run.Time.Add(-o.Schedule.Offset)), until)
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// Bounds of Interval's search: it sees a year of a schedule, or 10,000 slots of one with many.
+const (
+	intervalSpan  = 400 * 24 * time.Hour
+	intervalSlots = 10_000
+)
+
+// Interval is the longest time between two slots of a schedule after an instant, such as the night and the weekend of one
+// for office hours; zero where there are no two.
+func Interval(s group.Schedule, after time.Time) time.Duration {
+	var longest time.Duration
+	first := s.Next(after)
+	for range intervalSlots {
+		second := s.Next(first)
+		if first.IsZero() || second.IsZero() {
+			break
+		}
+		longest = max(longest, second.Sub(first))
+		if first = second; first.Sub(after) > intervalSpan {
+			break
+		}
+	}
+	return longest
+}

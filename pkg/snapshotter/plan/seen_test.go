@@ -1,0 +1,145 @@
+package plan
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+)
+
+func TestAChangeOfTheScheduleIsSeenOnce(t *testing.T) {
+	const zone = `stop scheduled runs: annotation "snapshot-group/time-zone" has value "Mars": not a time zone by its IANA name, such as Europe/Berlin or UTC`
+	n := &namespace{annotations: map[string]string{}}
+	for _, tc := range []struct {
+		words []string
+		want  []string
+	}{
+		{nil, []string{}},
+		{[]string{"schedule=@daily"}, []string{`go by schedule "@daily" in UTC from 2026-11-22T12:00:00Z`}},
+		{[]string{"schedule=@daily", "jitter=1h"}, []string{"wait: the next scheduled run at 2026-11-23T00:00:52Z"}},
+		{[]string{"schedule=@daily", "time-zone=Asia/Tokyo"}, []string{`go by schedule "@daily" in Asia/Tokyo from 2026-11-22T12:00:00Z`}},
+		{[]string{"schedule=@daily", "time-zone=Mars"}, []string{zone}},
+		{[]string{"schedule=@daily", "suspend=true"}, []string{"stop scheduled runs: suspended"}},
+		{[]string{"schedule=@daily"}, []string{`go by schedule "@daily" in UTC from 2026-11-22T12:00:00Z`}},
+		{nil, []string{"stop scheduled runs: no schedule"}},
+	} {
+		n.annotations = annotated(tc.words...)
+		o := n.observe(noon)
+		if diff := cmp.Diff(tc.want, said(Next(o))); diff != "" {
+			t.Errorf("steps of %s (-want +got):\n%s", tc.words, diff)
+		}
+		n.schedule.Seen = o.asked()
+		for _, s := range Next(n.observe(noon.Add(time.Minute))) {
+			if _, adopts := s.(Adopt); adopts {
+				t.Errorf("%s is seen twice: %s", tc.words, s)
+			}
+		}
+	}
+}
+
+func TestARunCarriesOnWhatWasAnswered(t *testing.T) {
+	n := hourly("run-now=1")
+	n.run = Run{LastRun: group.LastRun{ID: "20261122t113000z", Request: "1", Time: at("2026-11-22T11:30:00Z"), Outcome: group.Succeeded}}
+	got := n.live(t, at("2026-11-22T11:40:00Z"), at("2026-11-22T13:00:00Z"))
+	if diff := cmp.Diff([]string{"20261122t120000z 12:00:00", "20261122t130000z 13:00:00"}, got); diff != "" {
+		t.Errorf("runs (-want +got):\n%s", diff)
+	}
+}
+
+func TestOffsetSpreadsNamespacesAndStays(t *testing.T) {
+	const jitter = 10 * time.Minute
+	minutes := [10]int{}
+	for i := range 1000 {
+		uid := types.UID(fmt.Sprintf("namespace-%d", i))
+		offset := Offset(uid, jitter)
+		if offset < 0 || offset >= jitter || offset%time.Second != 0 || offset != Offset(uid, jitter) {
+			t.Fatalf("offset %s, want the same whole seconds below %s each time", offset, jitter)
+		}
+		minutes[offset/time.Minute]++
+	}
+	for minute, n := range minutes {
+		if n < 60 || n > 140 {
+			t.Errorf("%d of 1000 namespaces in minute %d, want about 100", n, minute)
+		}
+	}
+	if got := Offset("u", 0); got != 0 {
+		t.Errorf("offset %s without jitter, want none", got)
+	}
+}
+
+func TestIntervalIsTheLongestGap(t *testing.T) {
+	for name, tc := range map[string]struct {
+		words []string
+		want  time.Duration
+	}{
+		"an hour":                                 {[]string{"schedule=@hourly"}, time.Hour},
+		"the weekend of office hours":             {[]string{"schedule=* 9-17 * * 1-5"}, 63*time.Hour + time.Minute},
+		"the day on which clocks are put back":    {[]string{"schedule=0 4 * * *", "time-zone=Europe/Berlin"}, 25 * time.Hour},
+		"a year":                                  {[]string{"schedule=@yearly"}, 365 * 24 * time.Hour},
+		"four years between leap days":            {[]string{"schedule=0 0 29 2 *"}, 1461 * 24 * time.Hour},
+		"without a schedule there is no interval": {nil, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, _ := group.ParseSettings(annotated(tc.words...), "")
+			if got := Interval(s.Schedule, noon); got != tc.want {
+				t.Errorf("interval %s, want %s", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestAHeldGroupWaitsAndItsRunIsNotBegun(t *testing.T) {
+	held := func(g *Group) { g.Held = true }
+	o := observed(0, group.Keep, changed(unmade("a"), held), changed(unmade("b"), held))
+	o.Begins = true
+	want := []string{"wait: fewer groups to be in flight before manual run 20261122t120000z"}
+	if diff := cmp.Diff(want, said(Next(o))); diff != "" {
+		t.Errorf("steps with no room (-want +got):\n%s", diff)
+	}
+	o.Groups[0].Held = false
+	want = []string{
+		"begin manual run 20261122t120000z", `create VolumeGroupSnapshot "a-vgs" of class "fast" for group "a"`,
+		`wait: VolumeGroupSnapshot "a-vgs" to be taken`, "wait: fewer groups to be in flight",
+	}
+	steps := Next(o)
+	if diff := cmp.Diff(want, said(steps)); diff != "" {
+		t.Errorf("steps with room for one (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"a"}, Creates(steps)); diff != "" {
+		t.Errorf("begun (-want +got):\n%s", diff)
+	}
+	if got := InFlight(steps); got != nil {
+		t.Errorf("in flight besides: %s, want none", got)
+	}
+	o = observed(time.Second, group.Keep, changed(complete("a"), func(g *Group) { g.Members = nil }), changed(unmade("b"), held))
+	if diff := cmp.Diff([]string{"a"}, InFlight(Next(o))); diff != "" {
+		t.Errorf("in flight a second later (-want +got):\n%s", diff)
+	}
+}
+
+func TestWhatTheLoopWroteOfAScheduleIsReadBack(t *testing.T) {
+	want := Schedule{Last: noon, Seen: Seen{Spec: "@daily", Zone: "UTC", Suspended: true, Since: noon}}
+	value, err := want.Seen.Annotation()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := ParseSchedule(map[string]string{group.LastScheduledAnnotation: "2026-11-22T12:00:00Z", group.ScheduleSeenAnnotation: value})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("schedule (-want +got):\n%s", diff)
+	}
+	for key, want := range map[string]string{
+		group.LastScheduledAnnotation: `parse annotation "snapshot-group/last-scheduled": parsing time "mine" as "2006-01-02T15:04:05Z07:00": cannot parse "mine" as "2006"`,
+		group.ScheduleSeenAnnotation:  `parse annotation "snapshot-group/schedule-seen": invalid character 'm' looking for beginning of value`,
+	} {
+		if _, err := ParseSchedule(map[string]string{key: "mine"}); err == nil || err.Error() != want {
+			t.Errorf("error %v, want %s", err, want)
+		}
+	}
+}
