@@ -32,9 +32,12 @@ type options struct {
 	probeAddr   string
 	labelKey    string
 	exemptUsers []string
-	logLevel    string
-	kubeconfig  string
-	version     bool
+	// denyClassInUse makes class-in-use a denial.
+	denyClassInUse bool
+
+	logLevel   string
+	kubeconfig string
+	version    bool
 }
 
 func flags(o *options) *pflag.FlagSet {
@@ -54,6 +57,7 @@ func flags(o *options) *pflag.FlagSet {
 	f.StringVar(&o.probeAddr, "health-probe-bind-address", ":8081", "address to serve /healthz and /readyz on")
 	f.StringVar(&o.labelKey, "group-label-key", group.DefaultLabelKey, "key of the group label in namespaces that name none")
 	f.StringSliceVar(&o.exemptUsers, "exempt-users", nil, "users who are warned where others are denied, separated by commas")
+	f.BoolVar(&o.denyClassInUse, "deny-class-in-use", false, "deny, rather than warn of, changes to classes that leave groups without one")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error; debug logs each answer, also where nothing was found")
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file, to run outside the cluster (default: the Pod's service account)")
 	f.BoolVar(&o.version, "version", false, "print the version and exit")

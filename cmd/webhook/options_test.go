@@ -23,6 +23,7 @@ func TestParse(t *testing.T) {
 	all := defaults
 	all.lifetimes = certs.Lifetimes{CA: 10 * time.Hour, Leaf: time.Hour}
 	all.host, all.port, all.metricsAddr, all.probeAddr = "127.0.0.1", 1, "0", ":0"
+	all.denyClassInUse = true
 	all.labelKey, all.exemptUsers, all.logLevel, all.kubeconfig = "team", []string{"a", "b", "c"}, "debug", "k"
 	for name, tc := range map[string]struct {
 		args []string
@@ -30,7 +31,7 @@ func TestParse(t *testing.T) {
 	}{
 		"the names are enough": {nil, defaults},
 		"every flag is read": {[]string{"--ca-duration=10h", "--certificate-duration=1h", "--webhook-host=127.0.0.1", "--webhook-port=1",
-			"--metrics-bind-address=0", "--health-probe-bind-address=:0", "--group-label-key=team", "--exempt-users=a,b", "--exempt-users=c",
+			"--metrics-bind-address=0", "--health-probe-bind-address=:0", "--group-label-key=team", "--exempt-users=a,b", "--exempt-users=c", "--deny-class-in-use",
 			"--log-level=debug", "--kubeconfig=k"}, all},
 	} {
 		t.Run(name, func(t *testing.T) {

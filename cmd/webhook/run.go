@@ -139,8 +139,9 @@ func newServer(mgr ctrl.Manager, store *admit.Store, o options, certificate func
 		c.MinVersion = tls.VersionTLS12
 		c.GetCertificate = certificate
 	}}})
-	server.Register("/claims", &webhook.Admission{Handler: admit.NewClaims(facts, o.exemptUsers, responder)})
-	server.Register("/labels", &webhook.Admission{Handler: admit.NewLabels(facts, responder)})
+	for path, handler := range admit.Webhooks(facts, admit.Options{ExemptUsers: o.exemptUsers, DenyClassInUse: o.denyClassInUse}, responder) {
+		server.Register(path, &webhook.Admission{Handler: handler})
+	}
 	return server
 }
 

@@ -112,7 +112,7 @@ func TestClaims(t *testing.T) {
 			series: `outcome="undecodable",rule="none"`},
 		"a review of a deletion is no denial": {file: "claim-create.json", cached: cluster(),
 			change: func(r *admissionv1.AdmissionRequest) { r.Operation = admissionv1.Delete },
-			code:   400, message: `read review: operation "DELETE" of a claim is not reviewed here`, series: `outcome="undecodable",rule="none"`},
+			code:   400, message: `read review: operation "DELETE" of resource "persistentvolumeclaims" is not reviewed here`, series: `outcome="undecodable",rule="none"`},
 		"a review without an object is no denial": {file: "claim-create.json", cached: cluster(),
 			change: func(r *admissionv1.AdmissionRequest) { r.Object = runtime.RawExtension{} },
 			code:   400, message: "read review: object is missing", series: `outcome="undecodable",rule="none"`},

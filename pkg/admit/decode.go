@@ -2,7 +2,9 @@ package admit
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"slices"
 
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	admissionv1 "k8s.io/api/admission/v1"
@@ -14,6 +16,9 @@ import (
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
+
+// ErrUnreadable reports a review that makes no sense here: of another kind, of another operation, or not of its form.
+var ErrUnreadable = errors.New("read review")
 
 // claimReview is a review of a claim's CREATE or UPDATE.
 type claimReview struct {
@@ -29,20 +34,14 @@ func decodeClaim(req admission.Request) (claimReview, error) {
 	if err := expect(req, "", "persistentvolumeclaims"); err != nil {
 		return claimReview{}, err
 	}
-	review := claimReview{claim: &corev1.PersistentVolumeClaim{}, user: req.UserInfo.Username, dryRun: ptr.Deref(req.DryRun, false)}
-	if err := decodeObject("object", req.Object, review.claim); err != nil {
+	if err := expectOperation(req, admissionv1.Create, admissionv1.Update); err != nil {
 		return claimReview{}, err
 	}
-	switch req.Operation {
-	case admissionv1.Create:
-	case admissionv1.Update:
-		review.old = &corev1.PersistentVolumeClaim{}
-		if err := decodeObject("oldObject", req.OldObject, review.old); err != nil {
-			return claimReview{}, err
-		}
-	default:
-		return claimReview{}, fmt.Errorf("read review: operation %q of a claim is not reviewed here", req.Operation)
+	claim, old, err := decodeChange[corev1.PersistentVolumeClaim](req)
+	if err != nil {
+		return claimReview{}, err
 	}
+	review := claimReview{claim: claim, old: old, user: req.UserInfo.Username, dryRun: ptr.Deref(req.DryRun, false)}
 	// The review's own fields are what is authorized; the object of a CREATE may leave them out.
 	review.claim.Namespace = req.Namespace
 	review.claim.Name = cmp.Or(req.Name, review.claim.Name, review.claim.GenerateName)
@@ -54,8 +53,8 @@ func decodeSnapshot(req admission.Request) (*snapshotv1.VolumeSnapshot, error) {
 	if err := expect(req, group.SnapshotAPIGroup, "volumesnapshots"); err != nil {
 		return nil, err
 	}
-	if req.Operation != admissionv1.Create {
-		return nil, fmt.Errorf("read review: operation %q of a VolumeSnapshot is not reviewed here", req.Operation)
+	if err := expectOperation(req, admissionv1.Create); err != nil {
+		return nil, err
 	}
 	snapshot := &snapshotv1.VolumeSnapshot{}
 	if err := decodeObject("object", req.Object, snapshot); err != nil {
@@ -67,17 +66,44 @@ func decodeSnapshot(req admission.Request) (*snapshotv1.VolumeSnapshot, error) {
 
 func expect(req admission.Request, apiGroup, resource string) error {
 	if req.Resource.Group != apiGroup || req.Resource.Resource != resource {
-		return fmt.Errorf("read review: resource %q of API group %q is not reviewed here", req.Resource.Resource, req.Resource.Group)
+		return fmt.Errorf("%w: resource %q of API group %q is not reviewed here", ErrUnreadable, req.Resource.Resource, req.Resource.Group)
 	}
 	return nil
 }
 
+func expectOperation(req admission.Request, operations ...admissionv1.Operation) error {
+	if !slices.Contains(operations, req.Operation) {
+		return fmt.Errorf("%w: operation %q of resource %q is not reviewed here", ErrUnreadable, req.Operation, req.Resource.Resource)
+	}
+	return nil
+}
+
+// decodeChange reads an object as it would become and as it was: of a CREATE before is nil, of a DELETE after.
+func decodeChange[T any](req admission.Request) (after, before *T, err error) {
+	if err := expectOperation(req, admissionv1.Create, admissionv1.Update, admissionv1.Delete); err != nil {
+		return nil, nil, err
+	}
+	if req.Operation != admissionv1.Delete {
+		after = new(T)
+		if err := decodeObject("object", req.Object, after); err != nil {
+			return nil, nil, err
+		}
+	}
+	if req.Operation != admissionv1.Create {
+		before = new(T)
+		if err := decodeObject("oldObject", req.OldObject, before); err != nil {
+			return nil, nil, err
+		}
+	}
+	return after, before, nil
+}
+
 func decodeObject(field string, raw runtime.RawExtension, into any) error {
 	if len(raw.Raw) == 0 {
-		return fmt.Errorf("read review: %s is missing", field)
+		return fmt.Errorf("%w: %s is missing", ErrUnreadable, field)
 	}
 	if err := json.Unmarshal(raw.Raw, into); err != nil {
-		return fmt.Errorf("read review: %s: %w", field, err)
+		return fmt.Errorf("%w: %s: %w", ErrUnreadable, field, err)
 	}
 	return nil
 }

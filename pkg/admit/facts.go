@@ -33,7 +33,7 @@ func NewGatherer(store *Store, live client.Reader, leases *lease.Keeper) *Gather
 
 // claimFacts are the request and the facts to ask the rules about. A claim that joins no group, or whose group label does
 // not change, or that is being deleted, gives a request without a group, about which no rule has anything to say.
-func (g *Gatherer) claimFacts(ctx context.Context, review claimReview, exempt map[string]bool) (policy.Request, policy.Facts, error) {
+func (g *Gatherer) claimFacts(ctx context.Context, review claimReview, exempt exempt) (policy.Request, policy.Facts, error) {
 	if !g.store.Synced() {
 		return policy.Request{}, policy.Facts{}, ErrNotSynced
 	}
@@ -42,7 +42,7 @@ func (g *Gatherer) claimFacts(ctx context.Context, review claimReview, exempt ma
 		return policy.Request{}, policy.Facts{}, err
 	}
 	settings, _ := group.ParseSettings(namespace.Annotations, g.store.labelKey)
-	req := requestOf(review, settings.LabelKey, exempt)
+	req := requestOf(review, settings, exempt)
 	if req.Group == "" || !optedIn(namespace) {
 		return policy.Request{}, policy.Facts{}, nil
 	}
@@ -64,20 +64,18 @@ func (g *Gatherer) claimFacts(ctx context.Context, review claimReview, exempt ma
 }
 
 // requestOf is the pure part of claimFacts: what the review asks of the rules.
-func requestOf(review claimReview, labelKey string, exempt map[string]bool) policy.Request {
+func requestOf(review claimReview, settings group.Settings, exempt exempt) policy.Request {
 	claim := review.claim
-	value := claim.Labels[labelKey]
-	if claim.DeletionTimestamp != nil || (review.old != nil && review.old.Labels[labelKey] == value) {
+	value := claim.Labels[settings.LabelKey]
+	if claim.DeletionTimestamp != nil || (review.old != nil && review.old.Labels[settings.LabelKey] == value) {
 		return policy.Request{}
 	}
-	req := policy.Request{Operation: policy.Create, Namespace: claim.Namespace, Group: value, Claim: claim.Name}
+	req := policy.Request{
+		Operation: policy.Create, Namespace: claim.Namespace, Group: value, Claim: claim.Name,
+		Mode: settings.Mode, Exempt: exempt.why(review.user, claim.Labels),
+	}
 	if review.old != nil {
 		req.Operation = policy.Relabel
-	}
-	if restore, restored := claim.Labels[group.VeleroRestoreLabel]; restored {
-		req.Exempt = fmt.Sprintf("restore %q makes it", restore)
-	} else if exempt[review.user] {
-		req.Exempt = fmt.Sprintf("user %q is exempt", review.user)
 	}
 	return req
 }

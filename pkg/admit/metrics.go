@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy"
+	"github.com/snapshot-group/snapshot-group/pkg/admit/policy/rule"
 )
 
 // Outcome is what was answered, as metrics and logs say it.
@@ -16,6 +17,8 @@ const (
 	Allowed Outcome = "allowed"
 	// Warned: admitted with warnings.
 	Warned Outcome = "warned"
+	// Audited: admitted, and told to the audit log alone.
+	Audited Outcome = "audited"
 	// Denied: refused by a rule.
 	Denied Outcome = "denied"
 	// Patched: a member was given its marks.
@@ -31,11 +34,14 @@ const (
 // noRule is the rule of an outcome that no rule brought about.
 const noRule = "none"
 
-// Webhooks by their names in the configurations.
+// Webhooks by the first part of their names in the configurations.
 const (
-	claimsWebhook = "claims"
+	claimsWebhook = string(rule.Claims)
 	labelsWebhook = "labels"
 )
+
+// validating are the webhooks that ask rules.
+var validating = []rule.Webhook{rule.Claims, rule.Namespaces, rule.Classes, rule.GroupSnapshots, rule.Members}
 
 // Metrics are the webhook's. Labels are closed sets: names of webhooks, rule IDs and outcomes, never names of objects.
 type Metrics struct {
@@ -64,19 +70,20 @@ func NewMetrics(reg prometheus.Registerer, version string, rules []policy.Rule) 
 	reg.MustRegister(m.decisions, m.duration, build)
 
 	build.WithLabelValues(version, runtime.Version()).Set(1)
-	for _, outcome := range []Outcome{Allowed, Undecided, Undecodable} {
-		m.decisions.WithLabelValues(claimsWebhook, noRule, string(outcome))
+	for _, webhook := range validating {
+		for _, outcome := range []Outcome{Allowed, Undecided, Undecodable} {
+			m.decisions.WithLabelValues(string(webhook), noRule, string(outcome))
+		}
+		m.duration.WithLabelValues(string(webhook))
 	}
-	for _, rule := range rules {
-		for _, outcome := range []Outcome{Denied, Warned} {
-			m.decisions.WithLabelValues(claimsWebhook, rule.ID, string(outcome))
+	for _, r := range rules {
+		for _, outcome := range []Outcome{Denied, Warned, Audited} {
+			m.decisions.WithLabelValues(string(r.Webhook), r.ID, string(outcome))
 		}
 	}
 	for _, outcome := range []Outcome{Allowed, Patched, Incomplete, Undecided, Undecodable} {
 		m.decisions.WithLabelValues(labelsWebhook, noRule, string(outcome))
 	}
-	for _, webhook := range []string{claimsWebhook, labelsWebhook} {
-		m.duration.WithLabelValues(webhook)
-	}
+	m.duration.WithLabelValues(labelsWebhook)
 	return m
 }

@@ -1,6 +1,9 @@
 package admit
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -12,7 +15,9 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/snapshot-group/snapshot-group/pkg/admit/lease"
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy"
+	"github.com/snapshot-group/snapshot-group/pkg/admit/policy/rule"
 )
 
 // Responder is the one exit of every webhook: one log line, one count, one answer.
@@ -38,7 +43,7 @@ type answer struct {
 	response admission.Response
 }
 
-// decided is the answer to a claim on which the rules were asked.
+// decided is the answer to a request about which the rules were asked.
 func decided(d policy.Decision) answer {
 	a := answer{outcome: Allowed, rule: noRule, group: d.Request.Group, response: admission.Allowed("")}
 	switch d.Severity() {
@@ -47,8 +52,16 @@ func decided(d policy.Decision) answer {
 		a.response = denied(d)
 	case policy.Warns:
 		a.outcome, a.rule, a.message = Warned, d.Of(policy.Warns)[0].Rule, strings.Join(d.Warnings(), ". ")
+	case policy.Records:
+		a.outcome, a.rule, a.message = Audited, d.Of(policy.Records)[0].Rule, d.Record()
 	}
 	a.response = a.response.WithWarnings(d.Warnings()...)
+	for _, f := range d.Of(policy.Records) {
+		if a.response.AuditAnnotations == nil {
+			a.response.AuditAnnotations = map[string]string{}
+		}
+		a.response.AuditAnnotations[f.Rule] = f.Advice() // under the webhook's name, which the API server prepends
+	}
 	return a
 }
 
@@ -59,19 +72,44 @@ func denied(d policy.Decision) admission.Response {
 		Code:    http.StatusForbidden,
 		Reason:  metav1.StatusReasonForbidden,
 		Message: d.Message(),
-		Details: &metav1.StatusDetails{Name: d.Request.Claim, Kind: "persistentvolumeclaims"},
+		Details: &metav1.StatusDetails{},
 	}
 	for _, f := range d.Of(policy.Denies) {
 		status.Details.Causes = append(status.Details.Causes, metav1.StatusCause{
-			Type: metav1.CauseType(f.Rule), Message: f.Reason + "; to mend it, " + f.Remedy, Field: "metadata.labels",
+			Type: metav1.CauseType(f.Rule), Message: f.Advice(), Field: f.Field,
 		})
 	}
 	return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{Result: status}}
 }
 
-// failed is the answer where no decision could be made: admission fails with the error's own code.
-func failed(outcome Outcome, code int32, err error) answer {
+// undecided stops a request because no decision could be made, and says why. What is only a matter of waiting is a 503.
+func undecided(err error) answer {
+	outcome, err := failure(err)
+	code := int32(http.StatusInternalServerError)
+	switch {
+	case errors.Is(err, ErrUnreadable):
+		code = http.StatusBadRequest
+	case errors.Is(err, ErrNotSynced), errors.Is(err, lease.ErrContended):
+		code = http.StatusServiceUnavailable
+	case errors.Is(err, context.DeadlineExceeded):
+		code = http.StatusGatewayTimeout
+	}
 	return answer{outcome: outcome, rule: noRule, err: err, response: admission.Errored(code, err)}
+}
+
+// waved lets a request through although no decision could be made, and tells so.
+func waved(err error) answer {
+	outcome, err := failure(err)
+	a := admitted(outcome, err)
+	a.response = a.response.WithWarnings(rule.Cut("snapshot-group: " + err.Error()))
+	return a
+}
+
+func failure(err error) (Outcome, error) {
+	if errors.Is(err, ErrUnreadable) {
+		return Undecodable, err
+	}
+	return Undecided, fmt.Errorf("could not decide: %w", err)
 }
 
 // admitted is the answer of a webhook that never stops a request, whatever it failed to do.
@@ -92,6 +130,10 @@ func (r *Responder) respond(webhook string, began time.Time, req admission.Reque
 	took := r.clock.Since(began)
 	r.metrics.decisions.WithLabelValues(webhook, a.rule, string(a.outcome)).Inc()
 	r.metrics.duration.WithLabelValues(webhook).Observe(took.Seconds())
+
+	if s := a.response.Result; s != nil && s.Details != nil {
+		s.Details.Name, s.Details.Group, s.Details.Kind = req.Name, req.Resource.Group, req.Resource.Resource
+	}
 
 	log := r.log.WithValues("webhook", webhook, "decision", a.outcome, "rule", a.rule, "user", req.UserInfo.Username,
 		"operation", req.Operation, "namespace", req.Namespace, "object", req.Name, "seconds", took.Seconds())

@@ -101,7 +101,7 @@ func (s *Store) groupClaims(namespace, labelKey, value string) ([]*corev1.Persis
 	if labelKey == s.labelKey {
 		return selected[*corev1.PersistentVolumeClaim](s.claims.ByIndex(byGroup, groupIndexKey(namespace, value)))
 	}
-	all, err := selected[*corev1.PersistentVolumeClaim](s.claims.ByIndex(toolscache.NamespaceIndex, namespace))
+	all, err := s.claimsOf(namespace)
 	if err != nil {
 		return nil, err
 	}
@@ -112,6 +112,11 @@ func (s *Store) groupClaims(namespace, labelKey, value string) ([]*corev1.Persis
 		}
 	}
 	return claims, nil
+}
+
+// claimsOf are the claims of a namespace, in no order.
+func (s *Store) claimsOf(namespace string) ([]*corev1.PersistentVolumeClaim, error) {
+	return selected[*corev1.PersistentVolumeClaim](s.claims.ByIndex(toolscache.NamespaceIndex, namespace))
 }
 
 func (s *Store) claim(namespace, name string) (*corev1.PersistentVolumeClaim, bool) {

@@ -21,14 +21,6 @@ func Request(kind, name, act string) rule.Request {
 	return rule.Request{Operation: rule.Other, Object: fmt.Sprintf("%s %q", kind, name), Act: act}
 }
 
-// name is the class's, which a request does not change.
-func name(c *rule.Class) string {
-	if c.After != nil {
-		return c.After.Name
-	}
-	return c.Before.Name
-}
-
 // resource is what kubectl calls the class's kind.
 func resource(c *rule.Class) string { return strings.ToLower(c.Kind) }
 

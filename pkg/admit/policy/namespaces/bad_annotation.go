@@ -1,7 +1,6 @@
 package namespaces
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy/rule"
@@ -31,5 +30,3 @@ var BadAnnotation = rule.Rule{
 		return rule.Refuse(strings.Join(words(n.Problems), "; "), "correct it, or leave it out for the default: "+remove(n.Name, keys))
 	},
 }
-
-func quote(name string) string { return strconv.Quote(name) }

@@ -4,6 +4,8 @@ package namespaces
 import (
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy/rule"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
@@ -50,9 +52,7 @@ func words[T interface{ String() string }](values []T) []string {
 
 // remove is the command that takes annotations away.
 func remove(namespace string, keys map[string]bool) string {
-	out := "kubectl annotate namespace " + namespace
-	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		out += " " + key + "-"
-	}
-	return out
+	return "kubectl annotate namespace " + namespace + " " + strings.Join(slices.Sorted(maps.Keys(keys)), "- ") + "-"
 }
+
+func quote(name string) string { return strconv.Quote(name) }

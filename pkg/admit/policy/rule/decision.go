@@ -153,8 +153,8 @@ func (d Decision) Warnings() []string {
 			continue
 		}
 		out = append(out,
-			cut(fmt.Sprintf("%s: [%s] %s", about, f.Rule, f.Reason)),
-			cut(fmt.Sprintf("[%s] to mend it, %s", f.Rule, f.Remedy)))
+			Cut(fmt.Sprintf("%s: [%s] %s", about, f.Rule, f.Reason)),
+			Cut(fmt.Sprintf("[%s] to mend it, %s", f.Rule, f.Remedy)))
 	}
 	if rest := len(out) - maxWarnings + 1; rest > 1 {
 		out = append(out[:maxWarnings-1], fmt.Sprintf("%s: and %d more, which the log of the snapshot-group webhook tells", d.Request.about(), rest))

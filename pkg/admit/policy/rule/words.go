@@ -38,8 +38,8 @@ func FewOf(noun string, names []string) string {
 // Arguments are the first names as arguments of a command; the rest follows from running it again.
 func Arguments(names []string) string { return strings.Join(names[:min(Named, len(names))], " ") }
 
-// cut shortens a warning to what the API server passes on, at a space.
-func cut(s string) string {
+// Cut shortens a warning to what the API server passes on, at a space.
+func Cut(s string) string {
 	if len(s) <= maxWarning {
 		return s
 	}
