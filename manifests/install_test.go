@@ -8,12 +8,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 )
 
@@ -140,75 +138,6 @@ func TestServicesAndProbesReachThePortsThatCommandsOpen(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("ports (-want +got):\n%s", diff)
-	}
-}
-
-// optedIn selects the namespaces under the product's care.
-var optedIn = &metav1.LabelSelector{
-	MatchLabels: map[string]string{"snapshot-group": "enabled"},
-	MatchExpressions: []metav1.LabelSelectorRequirement{{
-		Key: "kubernetes.io/metadata.name", Operator: metav1.LabelSelectorOpNotIn, Values: []string{"kube-system", "snapshot-group"},
-	}},
-}
-
-func service(path string) admissionregistrationv1.WebhookClientConfig {
-	return admissionregistrationv1.WebhookClientConfig{Service: &admissionregistrationv1.ServiceReference{
-		Namespace: "snapshot-group", Name: "snapshot-group-webhook", Path: &path, Port: ptr.To[int32](443),
-	}}
-}
-
-func rule(apiGroup, resource string, operations ...admissionregistrationv1.OperationType) []admissionregistrationv1.RuleWithOperations {
-	return []admissionregistrationv1.RuleWithOperations{{
-		Operations: operations,
-		Rule: admissionregistrationv1.Rule{
-			APIGroups: []string{apiGroup}, APIVersions: []string{"v1"}, Resources: []string{resource},
-			Scope: ptr.To(admissionregistrationv1.NamespacedScope),
-		},
-	}}
-}
-
-func TestClaimsAreValidatedWhereTheirLabelsMatter(t *testing.T) {
-	want := []admissionregistrationv1.ValidatingWebhook{{
-		Name:         "claims.snapshot-group.admission",
-		ClientConfig: service("/claims"),
-		Rules:        rule("", "persistentvolumeclaims", admissionregistrationv1.Create, admissionregistrationv1.Update),
-		MatchConditions: []admissionregistrationv1.MatchCondition{{
-			Name: "created-or-relabelled",
-			Expression: "request.operation == 'CREATE' || (has(object.metadata.labels) ? object.metadata.labels : {}) != " +
-				"(has(oldObject.metadata.labels) ? oldObject.metadata.labels : {})",
-		}},
-		NamespaceSelector:       optedIn,
-		FailurePolicy:           ptr.To(admissionregistrationv1.Fail),
-		SideEffects:             ptr.To(admissionregistrationv1.SideEffectClassNoneOnDryRun),
-		TimeoutSeconds:          ptr.To[int32](3),
-		AdmissionReviewVersions: []string{"v1"},
-	}}
-	got := find[*admissionregistrationv1.ValidatingWebhookConfiguration](t, "ValidatingWebhookConfiguration snapshot-group").Webhooks
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("validating webhooks (-want +got):\n%s", diff)
-	}
-}
-
-func TestMembersAreLabelledWhenTheyAreMade(t *testing.T) {
-	want := []admissionregistrationv1.MutatingWebhook{{
-		Name:         "labels.snapshot-group.admission",
-		ClientConfig: service("/labels"),
-		Rules:        rule("snapshot.storage.k8s.io", "volumesnapshots", admissionregistrationv1.Create),
-		MatchConditions: []admissionregistrationv1.MatchCondition{{
-			Name: "member-of-group-snapshot",
-			Expression: "has(object.metadata.ownerReferences) && object.metadata.ownerReferences.exists(o, " +
-				"o.kind == 'VolumeGroupSnapshot' && o.apiVersion.startsWith('groupsnapshot.storage.k8s.io/'))",
-		}},
-		NamespaceSelector:       optedIn,
-		FailurePolicy:           ptr.To(admissionregistrationv1.Ignore),
-		SideEffects:             ptr.To(admissionregistrationv1.SideEffectClassNone),
-		TimeoutSeconds:          ptr.To[int32](3),
-		AdmissionReviewVersions: []string{"v1"},
-		ReinvocationPolicy:      ptr.To(admissionregistrationv1.IfNeededReinvocationPolicy),
-	}}
-	got := find[*admissionregistrationv1.MutatingWebhookConfiguration](t, "MutatingWebhookConfiguration snapshot-group").Webhooks
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("mutating webhooks (-want +got):\n%s", diff)
 	}
 }
 

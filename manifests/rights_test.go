@@ -20,6 +20,7 @@ func TestRightsAreTheseAndNoMore(t *testing.T) {
 			"volumegroupsnapshots.groupsnapshot.storage.k8s.io: get list watch",
 			"volumesnapshotclasses.snapshot.storage.k8s.io: get list watch",
 			"storageclasses.storage.k8s.io: get list watch",
+			"leases.coordination.k8s.io: create get list patch watch",
 		},
 		"ClusterRole snapshot-group-webhook-ca": {
 			"mutatingwebhookconfigurations.admissionregistration.k8s.io/snapshot-group: get list patch watch",
@@ -33,6 +34,7 @@ func TestRightsAreTheseAndNoMore(t *testing.T) {
 			"persistentvolumeclaims: get list watch",
 			"persistentvolumes: get list watch",
 			"events.events.k8s.io: create",
+			"leases.coordination.k8s.io: delete list watch",
 			"volumegroupsnapshotclasses.groupsnapshot.storage.k8s.io: get list watch",
 			"volumegroupsnapshotcontents.groupsnapshot.storage.k8s.io: delete get list patch watch",
 			"volumegroupsnapshots.groupsnapshot.storage.k8s.io: create delete get list watch",

@@ -57,6 +57,15 @@ matchExpressions:
       - {{ .Release.Namespace }}
 {{- end }}
 
+{{- /* Where the API server calls a webhook: (list $ "/path"). */ -}}
+{{- define "snapshot-group.clientConfig" -}}
+service:
+  name: {{ include "snapshot-group.fullname" (first .) }}-webhook
+  namespace: {{ (first .).Release.Namespace }}
+  port: 443
+  path: {{ last . }}
+{{- end }}
+
 {{- /* The subject of every binding: both containers share the Pod's ServiceAccount. */ -}}
 {{- define "snapshot-group.subjects" -}}
 - kind: ServiceAccount
