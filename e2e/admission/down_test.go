@@ -18,10 +18,10 @@ import (
 // down stops the webhook until the test ends.
 func down(t *testing.T) {
 	t.Helper()
-	replica.Stop()
+	webhook.Stop()
 	t.Cleanup(func() {
 		var err error
-		replica, err = webhook.Start(context.WithoutCancel(t.Context()))
+		webhook, err = release.StartWebhook(context.WithoutCancel(t.Context()))
 		must(t, err)
 	})
 }

@@ -3,6 +3,7 @@ package admission_test
 import (
 	"testing"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -85,6 +86,11 @@ func TestAClaimInTerminatingHoldsUpNoSuccessor(t *testing.T) {
 	admitted(t, u.Create(t.Context(), data))
 	u.eventuallyRefused(t, claim(ns, "logs", "csi-b"), mixed(ns))
 	must(t, u.Delete(t.Context(), data))
+	u.eventuallyRefused(t, claim(ns, "logs", "csi-b"), deniedBy(claimsWebhook,
+		`claim "logs" cannot join group "db" in namespace "terminating": [mixed-drivers] Lease "snapshot-group-c61f34e811ccfa4e9c9f" holds it for`+
+			` driver "csi-a.test": a claim on it was admitted, or the last one went, less than two minutes ago; to mend it, try again in two`+
+			` minutes, or create claim "logs" with a StorageClass of driver "csi-a.test"`, "mixed-drivers"))
+	must(t, u.DeleteAllOf(t.Context(), &coordinationv1.Lease{}, client.InNamespace(ns))) // as the leader does in a minute
 	eventually(t, "the claim to be admitted", func() error { return u.dryRun(t.Context(), claim(ns, "logs", "csi-b")) })
 	must(t, u.Patch(t.Context(), data, mergePatch(`{"metadata":{"finalizers":null}}`)))
 }

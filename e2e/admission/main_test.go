@@ -11,6 +11,9 @@ import (
 	"os/signal"
 	"testing"
 
+	"github.com/go-logr/logr"
+	ctrl "sigs.k8s.io/controller-runtime"
+
 	"github.com/snapshot-group/snapshot-group/e2e/admission/outside"
 	"github.com/snapshot-group/snapshot-group/e2e/cluster"
 )
@@ -18,11 +21,11 @@ import (
 // velero is a user whom the installation exempts.
 const velero = "system:serviceaccount:velero:velero"
 
-// The cluster of all tests, the webhook on it, and the replica that serves unless a test ends it.
+// The cluster of all tests, the release on it, and the replica of the webhook that serves unless a test ends it.
 var (
 	shared  *cluster.Cluster
-	webhook *outside.Webhook
-	replica *outside.Replica
+	release *outside.Release
+	webhook *outside.Process
 )
 
 func TestMain(m *testing.M) {
@@ -35,6 +38,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (status int, err error) {
+	ctrl.SetLogger(logr.Discard()) // of our own client, which has nothing to say
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if shared, err = cluster.Start(ctx, cluster.Options{Drivers: 2, Progress: os.Stderr}); err != nil {
@@ -45,11 +49,11 @@ func run(m *testing.M) (status int, err error) {
 			err = closing
 		}
 	}()
-	if webhook, err = outside.Install(ctx, shared, "webhook.exemptUsers={"+velero+"}"); err != nil {
+	if release, err = outside.Install(ctx, shared, "webhook.exemptUsers={"+velero+"}"); err != nil {
 		return 0, err
 	}
-	defer webhook.Close()
-	if replica, err = webhook.Start(ctx); err != nil {
+	defer release.Close()
+	if webhook, err = release.StartWebhook(ctx); err != nil {
 		return 0, err
 	}
 	return m.Run(), nil

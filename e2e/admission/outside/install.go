@@ -1,4 +1,4 @@
-// Package outside installs the chart on a cluster that runs no Pods, and runs its webhook as processes of the machine:
+// Package outside installs the chart on a cluster that runs no Pods, and runs what its Pods would as processes of the machine:
 // under the chart's own ServiceAccount, with the flags of its Deployment, behind one port that stands in for its Service.
 package outside
 
@@ -36,46 +36,46 @@ const (
 	Name      = "snapshot-group"
 )
 
-// Webhook is the chart's webhook, installed on a cluster.
-type Webhook struct {
-	dir     string // program, kubeconfig and logs
-	args    []string
+// Release is the chart, installed on a cluster.
+type Release struct {
+	dir     string              // programs, kubeconfig and logs
+	flags   map[string][]string // by container
 	service *service
 
-	mu       sync.Mutex
-	replicas []*Replica
+	mu        sync.Mutex
+	processes []*Process
 }
 
 // Install renders the chart with values (helm's --set), makes its objects, all but the Pods and what only concerns them, and
-// builds the webhook. No replica runs yet, so until Start the webhooks fail as their failurePolicy says.
-func Install(ctx context.Context, c *cluster.Cluster, values ...string) (*Webhook, error) {
+// builds the programs. None runs yet, so the webhooks fail as their failurePolicy says.
+func Install(ctx context.Context, c *cluster.Cluster, values ...string) (*Release, error) {
 	root, err := components.RepositoryRoot(ctx)
 	if err != nil {
 		return nil, err
 	}
-	w := &Webhook{dir: filepath.Join(c.Dir(), "webhook")}
-	if err := os.MkdirAll(w.dir, 0o755); err != nil {
-		return nil, fmt.Errorf("make the webhook's folder: %w", err)
+	r := &Release{dir: filepath.Join(c.Dir(), "release"), flags: map[string][]string{}}
+	if err := os.MkdirAll(r.dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make the release's folder: %w", err)
 	}
 	objects, err := render(ctx, root, values)
 	if err != nil {
 		return nil, err
 	}
-	if w.service, err = listen(); err != nil {
+	if r.service, err = listen(); err != nil {
 		return nil, err
 	}
-	if err := w.apply(ctx, c, objects); err != nil {
-		return nil, errors.Join(err, w.Close())
+	if err := r.apply(ctx, c, objects); err != nil {
+		return nil, errors.Join(err, r.Close())
 	}
-	if err := w.writeKubeconfig(ctx, c); err != nil {
-		return nil, errors.Join(err, w.Close())
+	if err := r.writeKubeconfig(ctx, c); err != nil {
+		return nil, errors.Join(err, r.Close())
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(w.dir, "webhook"), "./cmd/webhook")
+	build := exec.CommandContext(ctx, "go", "build", "-o", r.dir+"/", "./cmd/webhook", "./cmd/snapshotter")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
-		return nil, errors.Join(fmt.Errorf("build the webhook: %w\n%s", err, out), w.Close())
+		return nil, errors.Join(fmt.Errorf("build the product: %w\n%s", err, out), r.Close())
 	}
-	return w, nil
+	return r, nil
 }
 
 // render is what `helm install` would make.
@@ -110,8 +110,8 @@ func render(ctx context.Context, root string, values []string) ([]*unstructured.
 	}
 }
 
-// apply makes the objects; of the Deployment it takes the webhook's flags alone.
-func (w *Webhook) apply(ctx context.Context, c *cluster.Cluster, objects []*unstructured.Unstructured) error {
+// apply makes the objects; of the Deployment it takes the flags alone.
+func (r *Release) apply(ctx context.Context, c *cluster.Cluster, objects []*unstructured.Unstructured) error {
 	config, err := c.RESTConfig()
 	if err != nil {
 		return err
@@ -127,12 +127,12 @@ func (w *Webhook) apply(ctx context.Context, c *cluster.Cluster, objects []*unst
 		case "Service":
 			external(o)
 		case "Deployment":
-			if w.args, err = flagsOf(o); err != nil {
+			if err := r.readFlags(o); err != nil {
 				return err
 			}
 			continue
 		case "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration":
-			if err := w.redirect(o); err != nil {
+			if err := r.redirect(o); err != nil {
 				return err
 			}
 		}
@@ -140,33 +140,25 @@ func (w *Webhook) apply(ctx context.Context, c *cluster.Cluster, objects []*unst
 			return fmt.Errorf("create %s %q of the chart: %w", o.GetKind(), o.GetName(), err)
 		}
 	}
-	if w.args == nil {
-		return errors.New("the chart has no Deployment")
+	return nil
+}
+
+// readFlags keeps the arguments of each container.
+func (r *Release) readFlags(object *unstructured.Unstructured) error {
+	var deployment appsv1.Deployment
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &deployment); err != nil {
+		return fmt.Errorf("read the chart's Deployment: %w", err)
+	}
+	for _, container := range deployment.Spec.Template.Spec.Containers {
+		for _, arg := range container.Args {
+			r.flags[container.Name] = append(r.flags[container.Name], strings.ReplaceAll(arg, "$(POD_NAMESPACE)", Namespace))
+		}
 	}
 	return nil
 }
 
-// flagsOf are the arguments of the webhook's container.
-func flagsOf(object *unstructured.Unstructured) ([]string, error) {
-	var deployment appsv1.Deployment
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &deployment); err != nil {
-		return nil, fmt.Errorf("read the chart's Deployment: %w", err)
-	}
-	for _, container := range deployment.Spec.Template.Spec.Containers {
-		if container.Name != "webhook" {
-			continue
-		}
-		args := make([]string, 0, len(container.Args))
-		for _, arg := range container.Args {
-			args = append(args, strings.ReplaceAll(arg, "$(POD_NAMESPACE)", Namespace))
-		}
-		return args, nil
-	}
-	return nil, errors.New("the chart's Deployment has no container named webhook")
-}
-
 // redirect makes webhooks call their Service on the port at which it is served here.
-func (w *Webhook) redirect(configuration *unstructured.Unstructured) error {
+func (r *Release) redirect(configuration *unstructured.Unstructured) error {
 	webhooks, _, err := unstructured.NestedSlice(configuration.Object, "webhooks")
 	if err != nil {
 		return fmt.Errorf("read %s: %w", configuration.GetKind(), err)
@@ -176,7 +168,7 @@ func (w *Webhook) redirect(configuration *unstructured.Unstructured) error {
 		if !ok {
 			return fmt.Errorf("read %s: a webhook is no object", configuration.GetKind())
 		}
-		if err := unstructured.SetNestedField(hook, int64(w.service.port()), "clientConfig", "service", "port"); err != nil {
+		if err := unstructured.SetNestedField(hook, int64(r.service.port()), "clientConfig", "service", "port"); err != nil {
 			return fmt.Errorf("redirect a webhook: %w", err)
 		}
 	}
@@ -190,7 +182,7 @@ func external(service *unstructured.Unstructured) {
 }
 
 // writeKubeconfig writes one with a token of the chart's ServiceAccount.
-func (w *Webhook) writeKubeconfig(ctx context.Context, c *cluster.Cluster) error {
+func (r *Release) writeKubeconfig(ctx context.Context, c *cluster.Cluster) error {
 	config, err := c.RESTConfig()
 	if err != nil {
 		return err
@@ -212,21 +204,21 @@ func (w *Webhook) writeKubeconfig(ctx context.Context, c *cluster.Cluster) error
 	for user := range kubeconfig.AuthInfos {
 		kubeconfig.AuthInfos[user] = &clientcmdapi.AuthInfo{Token: token.Status.Token}
 	}
-	if err := clientcmd.WriteToFile(*kubeconfig, w.kubeconfig()); err != nil {
-		return fmt.Errorf("write the webhook's kubeconfig: %w", err)
+	if err := clientcmd.WriteToFile(*kubeconfig, r.kubeconfig()); err != nil {
+		return fmt.Errorf("write the release's kubeconfig: %w", err)
 	}
 	return nil
 }
 
-func (w *Webhook) kubeconfig() string { return filepath.Join(w.dir, "kubeconfig") }
+func (r *Release) kubeconfig() string { return filepath.Join(r.dir, "kubeconfig") }
 
-// Close kills every replica and closes the port.
-func (w *Webhook) Close() error {
-	w.mu.Lock()
-	replicas := w.replicas
-	w.mu.Unlock()
-	for _, r := range replicas {
-		r.Kill()
+// Close kills every process and closes the port.
+func (r *Release) Close() error {
+	r.mu.Lock()
+	processes := r.processes
+	r.mu.Unlock()
+	for _, p := range processes {
+		p.Kill()
 	}
-	return w.service.close()
+	return r.service.close()
 }

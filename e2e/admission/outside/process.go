@@ -1,0 +1,188 @@
+package outside
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// Process is one of the release's programs at work: a replica of the webhook, or a snapshotter.
+type Process struct {
+	release *Release
+	cmd     *exec.Cmd
+	ended   chan struct{} // closed when the process has ended
+	serving string        // where a webhook answers reviews; empty for others
+	log     string
+}
+
+// StartWebhook starts one more replica of the webhook and returns when it says that it is ready, which is when the service
+// begins to use it.
+func (r *Release) StartWebhook(ctx context.Context) (*Process, error) {
+	serving, err := freeAddresses(1)
+	if err != nil {
+		return nil, err
+	}
+	host, port, err := net.SplitHostPort(serving[0])
+	if err != nil {
+		return nil, fmt.Errorf("find a free port: %w", err)
+	}
+	p, err := r.start(ctx, "webhook", "--webhook-host="+host, "--webhook-port="+port)
+	if err != nil {
+		return nil, err
+	}
+	p.serving = serving[0]
+	r.service.add(p.serving)
+	return p, nil
+}
+
+// StartSnapshotter starts a snapshotter and returns when it says that it is ready.
+func (r *Release) StartSnapshotter(ctx context.Context) (*Process, error) {
+	return r.start(ctx, "snapshotter")
+}
+
+// start runs the program of a container with its flags and, after them, with flags.
+func (r *Release) start(ctx context.Context, program string, flags ...string) (*Process, error) {
+	addresses, err := freeAddresses(2)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	p := &Process{
+		release: r, ended: make(chan struct{}),
+		log: filepath.Join(r.dir, program+"-"+strconv.Itoa(len(r.processes))+".log"),
+	}
+	r.processes = append(r.processes, p)
+	r.mu.Unlock()
+	log, err := os.Create(p.log)
+	if err != nil {
+		return nil, fmt.Errorf("make the log of %s: %w", program, err)
+	}
+	defer log.Close() //nolint:errcheck // the process has a copy of its own
+	p.cmd = exec.Command(filepath.Join(r.dir, program), slices.Concat(r.flags[program], []string{
+		"--kubeconfig=" + r.kubeconfig(), "--metrics-bind-address=" + addresses[0], "--health-probe-bind-address=" + addresses[1],
+	}, flags)...)
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL} // dies with the test
+	if err := p.cmd.Start(); err != nil {
+		close(p.ended)
+		return nil, fmt.Errorf("start %s: %w", program, err)
+	}
+	go func() {
+		_ = p.cmd.Wait() // how it ended is in its log
+		close(p.ended)
+	}()
+	if err := p.awaitReady(ctx, "http://"+addresses[1]+"/readyz"); err != nil {
+		p.Kill()
+		said, _ := os.ReadFile(p.log) // then the error must do
+		return nil, fmt.Errorf("start %s: %w; its log:\n%s", program, err, said)
+	}
+	return p, nil
+}
+
+// startTimeout bounds the start of a process; on an idle machine it takes a second.
+const startTimeout = time.Minute
+
+var errEnded = errors.New("it ended before it was ready")
+
+func (p *Process) awaitReady(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for {
+		err := ask(ctx, url)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-p.ended:
+			return errEnded
+		case <-ctx.Done():
+			return fmt.Errorf("it did not get ready: %w", err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func ask(ctx context.Context, url string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", url, err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", url, err)
+	}
+	defer res.Body.Close() //nolint:errcheck // only its status matters
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("ask %s: %s", url, res.Status)
+	}
+	return nil
+}
+
+// Kill ends the process with SIGKILL, with what it is doing, and returns when it is gone.
+func (p *Process) Kill() { p.end(syscall.SIGKILL) }
+
+// Stop ends the process as kubelet does, and returns when it is gone.
+func (p *Process) Stop() { p.end(syscall.SIGTERM) }
+
+func (p *Process) end(sig syscall.Signal) {
+	p.release.service.remove(p.serving)
+	if p.cmd != nil && p.cmd.Process != nil {
+		_ = p.cmd.Process.Signal(sig) // it may have ended already, which is what is wanted
+		<-p.ended
+	}
+}
+
+// freeAddresses are on loopback, and free while nobody else takes them.
+func freeAddresses(n int) ([]string, error) {
+	listeners := make([]net.Listener, 0, n)
+	defer func() {
+		for _, l := range listeners {
+			_ = l.Close() // only held so that they differ
+		}
+	}()
+	addresses := make([]string, 0, n)
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("find a free port: %w", err)
+		}
+		listeners = append(listeners, l)
+		addresses = append(addresses, l.Addr().String())
+	}
+	return addresses, nil
+}
+
+// Port is where a webhook answers reviews, on loopback.
+func (p *Process) Port() (int32, error) {
+	_, port, err := net.SplitHostPort(p.serving)
+	if err != nil {
+		return 0, fmt.Errorf("find the webhook's port: %w", err)
+	}
+	n, err := strconv.ParseInt(port, 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("find the webhook's port: %w", err)
+	}
+	return int32(n), nil
+}
+
+// Resident is the process's resident memory in bytes.
+func (p *Process) Resident() (int64, error) {
+	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "statm"))
+	if err != nil {
+		return 0, fmt.Errorf("read the memory of a process: %w", err)
+	}
+	var size, resident int64 // in pages: proc(5)
+	if _, err := fmt.Sscan(string(status), &size, &resident); err != nil {
+		return 0, fmt.Errorf("read the memory of a process: %w", err)
+	}
+	return resident * int64(os.Getpagesize()), nil
+}
