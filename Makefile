@@ -11,6 +11,8 @@ ARCH ?= $(shell go env GOARCH)
 # The folder of the cluster of `make up`, and further flags, such as --tier node; see go run ./e2e/cluster/cmd up --help.
 CLUSTER_DIR ?= .cluster
 CLUSTER_FLAGS ?=
+# Flags of `make bench-admission`; see go run ./e2e/bench/cmd --help.
+BENCH_FLAGS ?=
 
 CHART := charts/snapshot-group
 HELM := bin/helm
@@ -77,6 +79,11 @@ e2e: components ## Tests on real clusters, several at once; csi-sanity against t
 .PHONY: bench
 bench: ## Benchmarks, in the form that benchstat reads.
 	go test -run '^$$' -bench . -benchmem ./pkg/...
+
+.PHONY: bench-admission
+bench-admission: components ## What admission costs: claims with no webhook, an allow-all one and ours on a real cluster; then the handler alone.
+	go run ./e2e/bench/cmd $(BENCH_FLAGS)
+	go test -run '^$$' -bench . -benchmem ./pkg/admit/...
 
 .PHONY: deps
 deps: ## Installs what tests need and the machine lacks: a C compiler for the race detector, packages of the node tier.
