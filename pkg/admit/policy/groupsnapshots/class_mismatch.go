@@ -46,7 +46,7 @@ func named(s *rule.GroupSnapshot, classes []group.Class) rule.Verdict {
 		return rule.Pass
 	}
 	return rule.Refuse(
-		fmt.Sprintf("VolumeGroupSnapshotClass %q is of driver %q, and %s is not on it", s.Class, driver, rule.FewOf("claim", others)),
+		fmt.Sprintf("VolumeGroupSnapshotClass %q is of driver %q, which is not that of %s", s.Class, driver, rule.FewOf("claim", others)),
 		"select claims of that driver alone, or name a class of the claims' driver")
 }
 
@@ -54,13 +54,13 @@ func unnamed(s *rule.GroupSnapshot, classes []group.Class) rule.Verdict {
 	all := drivers(s.Claims)
 	if len(all) == 0 {
 		if others := off("", s.Claims); len(others) > 0 {
-			return rule.Refuse(fmt.Sprintf("%s is not on a CSI driver", rule.FewOf("claim", others)), "select claims of a CSI driver")
+			return rule.Refuse(fmt.Sprintf("only CSI drivers take snapshots, and not that of %s", rule.FewOf("claim", others)), "select claims of a CSI driver")
 		}
 		return rule.Pass
 	}
 	if others := off(all[0], s.Claims); len(others) > 0 {
 		return rule.Refuse(
-			fmt.Sprintf("a group snapshot is taken by one driver, and %s is not on %q as others are", rule.FewOf("claim", others), all[0]),
+			fmt.Sprintf("one driver takes a group snapshot: here %q, which is not that of %s", all[0], rule.FewOf("claim", others)),
 			"select claims of one driver")
 	}
 	if n := len(group.Defaults(all[0], classes)); n != 1 {

@@ -40,7 +40,7 @@ func drivers(claims []rule.Selected) []string {
 func off(driver string, claims []rule.Selected) []string {
 	var out []string
 	for _, c := range claims {
-		if c.Driver.Unknown == "" && c.Driver.Name != driver {
+		if c.Driver.NotCSI != "" || (c.Driver.Name != "" && c.Driver.Name != driver) {
 			out = append(out, c.Name)
 		}
 	}

@@ -33,7 +33,7 @@ var UnboundClaim = rule.Rule{
 			return rule.Pass
 		}
 		return rule.Warn(
-			fmt.Sprintf("nothing is snapshotted until every claim is Bound, and %s is not", rule.FewOf("claim", unbound)),
+			fmt.Sprintf("nothing is snapshotted until every claim is Bound, which is not so of %s", rule.FewOf("claim", unbound)),
 			"start a Pod that uses it, or take its label away")
 	},
 }

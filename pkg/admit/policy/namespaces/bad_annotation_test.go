@@ -1,0 +1,26 @@
+package namespaces
+
+import (
+	"testing"
+
+	"github.com/snapshot-group/snapshot-group/pkg/admit/policy/rule"
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+)
+
+func TestBadAnnotation(t *testing.T) {
+	bad := map[string]string{group.ModeAnnotation: "off", group.SuspendAnnotation: "no"}
+	const mode = `annotation "snapshot-group/mode" has value "off": must be one of enforce, warn, audit`
+	const suspend = `annotation "snapshot-group/suspend" has value "no": must be one of true, false`
+	const remedy = "correct it, or leave it out for the default: kubectl annotate namespace shop snapshot-group/"
+	testRule(t, BadAnnotation, map[string]ruleTest{
+		"good values pass": {opted(map[string]string{group.ModeAnnotation: "warn"}), rule.Pass},
+		"every bad value is told": {opted(bad),
+			rule.Refuse(mode+"; "+suspend, remedy+"mode- snapshot-group/suspend-")},
+		"what was bad before stops nothing else": {changed(bad, map[string]string{group.ModeAnnotation: "off", group.SuspendAnnotation: "no", "a": "b"}), rule.Pass},
+		"a value that becomes bad is told alone": {changed(map[string]string{group.SuspendAnnotation: "no"}, bad), rule.Refuse(mode, remedy+"mode-")},
+		"at opting in, everything is new":        {changed(nil, bad), rule.Refuse(mode+"; "+suspend, remedy+"mode- snapshot-group/suspend-")},
+		"what is taken away is not there":        {changed(bad, nil), rule.Pass},
+		"annotations of others are theirs":       {opted(map[string]string{"example.com/mode": "off"}), rule.Pass},
+		"a request about something else passes":  {rule.Facts{}, rule.Pass},
+	})
+}
