@@ -83,7 +83,7 @@ func requestOf(review claimReview, settings group.Settings, exempt exempt) polic
 // members are the claims with the one that joins, as it would become, in place of what is known of it. Of the others only the
 // name of the driver is found out: no rule says more of them.
 func (g *Gatherer) members(ctx context.Context, claims []*corev1.PersistentVolumeClaim, joins *corev1.PersistentVolumeClaim) ([]policy.Member, error) {
-	classes := g.store.storageClassList()
+	var classes group.StorageClasses = g.store.storageClassList() // once: the conversion is an allocation
 	volume, err := g.volume(ctx, joins.Spec.VolumeName)
 	if err != nil {
 		return nil, err

@@ -135,6 +135,9 @@ func (r *Responder) respond(webhook string, began time.Time, req admission.Reque
 		s.Details.Name, s.Details.Group, s.Details.Kind = req.Name, req.Resource.Group, req.Resource.Resource
 	}
 
+	if a.err == nil && a.outcome == Allowed && !r.log.V(1).Enabled() {
+		return a.response // the most of all answers: no line is put together for nobody
+	}
 	log := r.log.WithValues("webhook", webhook, "decision", a.outcome, "rule", a.rule, "user", req.UserInfo.Username,
 		"operation", req.Operation, "namespace", req.Namespace, "object", req.Name, "seconds", took.Seconds())
 	if a.group != "" {

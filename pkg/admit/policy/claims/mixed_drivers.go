@@ -20,6 +20,9 @@ var MixedDrivers = rule.Rule{
 	Does:    "denies",
 	Field:   "metadata.labels",
 	Check: func(req rule.Request, f rule.Facts) rule.Verdict {
+		if f.Held.Driver == "" && onOneDriver(f.Members) {
+			return rule.Pass // as of nearly all groups, and without a list of their claims
+		}
 		drivers := byDriver(f.Members)
 		if len(drivers) < 2 {
 			return held(req, f, drivers)
@@ -35,6 +38,21 @@ var MixedDrivers = rule.Rule{
 			fmt.Sprintf("its claims are on %d drivers and one group snapshot is taken by one driver: %s", len(drivers), strings.Join(texts, ", ")),
 			unmix(req, f, drivers))
 	},
+}
+
+// onOneDriver is whether no two members are on different CSI drivers.
+func onOneDriver(members []rule.Member) bool {
+	var one string
+	for i := range members {
+		switch name := members[i].Driver.Name; {
+		case name == "" || name == one:
+		case one == "":
+			one = name
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // held refuses a claim where the group is held for another driver than that of all its claims.
