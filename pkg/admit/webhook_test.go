@@ -1,0 +1,297 @@
+package admit
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	admissionv1 "k8s.io/api/admission/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+)
+
+// asked is a review of an object as it would become and as it was; either may be nil.
+func asked(t *testing.T, after, before client.Object) []byte {
+	t.Helper()
+	r := &admissionv1.AdmissionRequest{UID: "u", UserInfo: authenticationv1.UserInfo{Username: "admin"}}
+	object := after
+	switch {
+	case before == nil:
+		r.Operation = admissionv1.Create
+	case after == nil:
+		r.Operation, object = admissionv1.Delete, before
+	default:
+		r.Operation = admissionv1.Update
+	}
+	r.Name, r.Namespace = object.GetName(), object.GetNamespace()
+	r.Resource = map[string]metav1.GroupVersionResource{
+		"*v1.Namespace":                {Version: "v1", Resource: "namespaces"},
+		"*v1.VolumeSnapshot":           {Group: group.SnapshotAPIGroup, Version: "v1", Resource: "volumesnapshots"},
+		"*v1.VolumeSnapshotClass":      {Group: group.SnapshotAPIGroup, Version: "v1", Resource: "volumesnapshotclasses"},
+		"*v1.VolumeGroupSnapshot":      {Group: group.GroupSnapshotAPIGroup, Version: "v1beta1", Resource: "volumegroupsnapshots"},
+		"*v1.VolumeGroupSnapshotClass": {Group: group.GroupSnapshotAPIGroup, Version: "v1beta2", Resource: "volumegroupsnapshotclasses"},
+	}[typeName(object)]
+	for _, o := range []struct {
+		from client.Object
+		into *runtime.RawExtension
+	}{{after, &r.Object}, {before, &r.OldObject}} {
+		if o.from == nil {
+			continue
+		}
+		raw, err := json.Marshal(o.from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.into.Raw = raw
+	}
+	body, err := json.Marshal(admissionv1.AdmissionReview{
+		TypeMeta: metav1.TypeMeta{APIVersion: "admission.k8s.io/v1", Kind: "AdmissionReview"}, Request: r})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+func typeName(o client.Object) string {
+	switch o.(type) {
+	case *corev1.Namespace:
+		return "*v1.Namespace"
+	case *snapshotv1.VolumeSnapshot:
+		return "*v1.VolumeSnapshot"
+	case *snapshotv1.VolumeSnapshotClass:
+		return "*v1.VolumeSnapshotClass"
+	case *groupsnapshotv1.VolumeGroupSnapshot:
+		return "*v1.VolumeGroupSnapshot"
+	default:
+		return "*v1.VolumeGroupSnapshotClass"
+	}
+}
+
+func snapshotClassObject(name, driver string, isDefault bool) *snapshotv1.VolumeSnapshotClass {
+	c := &snapshotv1.VolumeSnapshotClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Driver: driver}
+	if isDefault {
+		c.Annotations = map[string]string{group.DefaultSnapshotClassAnnotation: "true"}
+	}
+	return c
+}
+
+func selecting(class string, labels map[string]string) *groupsnapshotv1.VolumeGroupSnapshot {
+	return &groupsnapshotv1.VolumeGroupSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "s"}, Spec: groupsnapshotv1.VolumeGroupSnapshotSpec{
+		VolumeGroupSnapshotClassName: ptr.To(class), Source: groupsnapshotv1.VolumeGroupSnapshotSource{Selector: &metav1.LabelSelector{MatchLabels: labels}}}}
+}
+
+func memberOf(owner string) *snapshotv1.VolumeSnapshot {
+	s := &snapshotv1.VolumeSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "m"}}
+	if owner != "" {
+		s.OwnerReferences = []metav1.OwnerReference{{APIVersion: "groupsnapshot.storage.k8s.io/v1beta2", Kind: "VolumeGroupSnapshot", Name: "db-1", UID: ownerUID}}
+	}
+	return s
+}
+
+// answerTest is a review, the cluster it comes from, and all that the answer says.
+type answerTest struct {
+	after, before client.Object
+	cached, live  []client.Object
+	options       Options
+	code          int32
+	message       string
+	warnings      []string
+	series        string
+}
+
+func testAnswers(t *testing.T, webhook string, cases map[string]answerTest) {
+	t.Helper()
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, tc.cached, tc.live...)
+			got := post(t, Webhooks(f.facts, tc.options, f.respond)["/"+webhook], asked(t, tc.after, tc.before))
+			if got.Result.Code != tc.code || got.Allowed != (tc.code == 200) {
+				t.Errorf("allowed = %t with code %d, want code %d", got.Allowed, got.Result.Code, tc.code)
+			}
+			if diff := cmp.Diff(tc.message, got.Result.Message); diff != "" {
+				t.Errorf("message (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tc.warnings, got.Warnings); diff != "" {
+				t.Errorf("warnings (-want +got):\n%s", diff)
+			}
+			if n := testutil.ToFloat64(f.respond.metrics.decisions.With(labelsOf(t, webhook, tc.series))); n != 1 {
+				t.Errorf("decisions{%s} = %v, want 1", tc.series, n)
+			}
+		})
+	}
+}
+
+const allowed = `outcome="allowed",rule="none"`
+
+func TestNamespaces(t *testing.T) {
+	bad := namespaceObject(map[string]string{group.ModeAnnotation: "audit", group.SuspendAnnotation: "no"})
+	closed := bad.DeepCopy()
+	closed.Labels = nil
+	going := bad.DeepCopy()
+	going.DeletionTimestamp = &metav1.Time{Time: noon}
+	restored := bad.DeepCopy()
+	restored.Labels[group.VeleroRestoreLabel] = "r1"
+	const why = `[bad-annotation] annotation "snapshot-group/suspend" has value "no": must be one of true, false; ` +
+		`to mend it, correct it, or leave it out for the default: kubectl annotate namespace shop snapshot-group/suspend-`
+	const refused = `Namespace "shop" cannot have these annotations: ` + why
+	testAnswers(t, "namespaces", map[string]answerTest{
+		"a good one is admitted":                   {after: namespaceObject(nil), code: 200, series: allowed},
+		"a bad one is refused, whatever its mode":  {after: bad, code: 403, message: refused, series: `outcome="denied",rule="bad-annotation"`},
+		"a bad annotation is not added":            {after: bad, before: namespaceObject(nil), code: 403, message: refused, series: `outcome="denied",rule="bad-annotation"`},
+		"a bad one is not opted in":                {after: bad, before: closed, code: 403, message: refused, series: `outcome="denied",rule="bad-annotation"`},
+		"a bad one may be opted out":               {after: closed, before: bad, code: 200, series: allowed},
+		"a bad one of old may have another change": {after: restored, before: bad, code: 200, series: allowed},
+		"a bad one may be deleted":                 {after: going, before: namespaceObject(nil), code: 200, series: allowed},
+		"a schedule without an end is told": {after: namespaceObject(map[string]string{group.ScheduleAnnotation: "@daily"}), code: 200, series: `outcome="warned",rule="no-retention"`,
+			warnings: []string{`Namespace "shop": [no-retention] schedule "@daily" makes restore points and nothing expires them; to mend it, say how many to keep: kubectl annotate namespace shop snapshot-group/keep=hourly=24,daily=7`}},
+		"a restore is warned": {after: restored, code: 200, series: `outcome="warned",rule="bad-annotation"`, warnings: []string{
+			`Namespace "shop" (admitted because restore "r1" makes it): [bad-annotation] annotation "snapshot-group/suspend" has value "no": must be one of true, false`,
+			`[bad-annotation] to mend it, correct it, or leave it out for the default: kubectl annotate namespace shop snapshot-group/suspend-`}},
+		"a review of something else is let through and told": {after: memberOf(""), code: 200, series: `outcome="undecodable",rule="none"`,
+			warnings: []string{`snapshot-group: read review: resource "volumesnapshots" of API group "snapshot.storage.k8s.io" is not reviewed here`}},
+	})
+}
+
+func TestClasses(t *testing.T) {
+	grouped := claimObject("data-0", "fast", inGroup)
+	old := snapshotClassObject("a-snap", "a.csi", true)
+	const lost = `[class-in-use] group "shop/db" could not be snapshotted without it: driver "a.csi" has no VolumeSnapshotClass, and needs one marked default`
+	const mend = `to mend it, first create a VolumeSnapshotClass of driver "a.csi" that takes its place, and mark that as the default`
+	closed := namespaceObject(nil)
+	closed.Labels = nil
+	groups := &groupsnapshotv1.VolumeGroupSnapshotClass{ObjectMeta: metav1.ObjectMeta{Name: "a-groups"}, Driver: "a.csi"}
+	testAnswers(t, "classes", map[string]answerTest{
+		"a class may be created": {after: snapshotClassObject("new", "a.csi", false), cached: cluster(), code: 200, series: allowed},
+		"a second default may not": {after: snapshotClassObject("new", "a.csi", true), cached: cluster(), code: 403, series: `outcome="denied",rule="second-default-class"`,
+			message: `VolumeSnapshotClass "new" cannot be created: [second-default-class] driver "a.csi" has a default already: VolumeSnapshotClass "a-snap"; ` +
+				`to mend it, unmark that one first: kubectl annotate volumesnapshotclass a-snap snapshot.storage.kubernetes.io/is-default-class-`},
+		"an exempt user may make one": {after: snapshotClassObject("new", "a.csi", true), cached: cluster(), options: Options{ExemptUsers: []string{"admin"}}, code: 200,
+			series: `outcome="warned",rule="second-default-class"`, warnings: []string{
+				`VolumeSnapshotClass "new" (admitted because user "admin" is exempt): [second-default-class] driver "a.csi" has a default already: VolumeSnapshotClass "a-snap"`,
+				`[second-default-class] to mend it, unmark that one first: kubectl annotate volumesnapshotclass a-snap snapshot.storage.kubernetes.io/is-default-class-`}},
+		"a class that nobody uses may go": {before: old, cached: cluster(), code: 200, series: allowed},
+		"the last of a group is told": {before: old, cached: cluster(grouped), code: 200, series: `outcome="warned",rule="class-in-use"`,
+			warnings: []string{`VolumeSnapshotClass "a-snap": ` + lost, "[class-in-use] " + mend}},
+		"it may be refused": {before: old, cached: cluster(grouped), options: Options{DenyClassInUse: true}, code: 403, series: `outcome="denied",rule="class-in-use"`,
+			message: `VolumeSnapshotClass "a-snap" cannot be deleted: ` + lost + "; " + mend},
+		"groups of namespaces that are not opted in do not count": {before: old, cached: append(cluster(grouped)[1:], closed), code: 200, series: allowed},
+		"the only class of groups is told": {before: groups, cached: cluster(grouped), code: 200, series: `outcome="warned",rule="class-in-use"`,
+			warnings: []string{
+				`VolumeGroupSnapshotClass "a-groups": [class-in-use] group "shop/db" could not be snapshotted without it: driver "a.csi" has no VolumeGroupSnapshotClass`,
+				`[class-in-use] to mend it, first create a VolumeGroupSnapshotClass of driver "a.csi" that takes its place, and mark that as the default`}},
+		"a review of something else is let through and told": {after: namespaceObject(nil), code: 200, series: `outcome="undecodable",rule="none"`,
+			warnings: []string{`snapshot-group: read review: resource "namespaces" of API group "" is not reviewed here`}},
+	})
+}
+
+func TestGroupSnapshots(t *testing.T) {
+	bound := func(name, class string) client.Object {
+		c := claimObject(name, class, inGroup)
+		c.Status.Phase = corev1.ClaimBound
+		return c
+	}
+	const none = `VolumeGroupSnapshot "s" in namespace "shop": [selects-nothing] no claim of the namespace has the labels velero.io/volume-group=db; ` +
+		`to mend it, see which labels they have: kubectl get persistentvolumeclaims --namespace shop --show-labels`
+	static := selecting("a-groups", inGroup)
+	static.Spec.Source = groupsnapshotv1.VolumeGroupSnapshotSource{VolumeGroupSnapshotContentName: ptr.To("c")}
+	closed := namespaceObject(nil)
+	closed.Labels = nil
+	audited := append(cluster()[1:], namespaceObject(map[string]string{group.ModeAnnotation: "audit"}))
+	warned := append(cluster()[1:], namespaceObject(map[string]string{group.ModeAnnotation: "warn"}))
+	testAnswers(t, "groupsnapshots", map[string]answerTest{
+		"one of bound claims is admitted":           {after: selecting("a-groups", inGroup), cached: cluster(bound("data", "fast")), code: 200, series: allowed},
+		"one of content that is there selects none": {after: static, cached: cluster(), code: 200, series: allowed},
+		"claims too new for the cache are read":     {after: selecting("a-groups", inGroup), cached: cluster(), live: []client.Object{bound("data", "fast")}, code: 200, series: allowed},
+		"a class too new for the cache is read": {after: selecting("new", inGroup), cached: cluster(bound("data", "fast")), code: 200, series: allowed,
+			live: []client.Object{&groupsnapshotv1.VolumeGroupSnapshotClass{ObjectMeta: metav1.ObjectMeta{Name: "new"}, Driver: "a.csi"}}},
+		"one of nothing is refused": {after: selecting("a-groups", inGroup), cached: cluster(), code: 403, series: `outcome="denied",rule="selects-nothing"`,
+			message: `VolumeGroupSnapshot "s" in namespace "shop" cannot be created` + none[len(`VolumeGroupSnapshot "s" in namespace "shop"`):]},
+		"in mode warn it is told": {after: selecting("a-groups", inGroup), cached: warned, code: 200, series: `outcome="warned",rule="selects-nothing"`,
+			warnings: []string{
+				`VolumeGroupSnapshot "s" in namespace "shop" (admitted because of mode warn): [selects-nothing] no claim of the namespace has the labels velero.io/volume-group=db`,
+				`[selects-nothing] to mend it, see which labels they have: kubectl get persistentvolumeclaims --namespace shop --show-labels`}},
+		"in mode audit it is counted":           {after: selecting("a-groups", inGroup), cached: audited, code: 200, series: `outcome="audited",rule="selects-nothing"`},
+		"a namespace that opted out is its own": {after: selecting("a-groups", inGroup), cached: append(cluster()[1:], closed), code: 200, series: allowed},
+		"a claim of another driver is refused": {after: selecting("a-groups", inGroup), cached: cluster(bound("data", "fast"), bound("logs", "slow")), code: 403,
+			series: `outcome="denied",rule="class-mismatch"`,
+			message: `VolumeGroupSnapshot "s" in namespace "shop" cannot be created: [class-mismatch] VolumeGroupSnapshotClass "a-groups" is of driver "a.csi", ` +
+				`which is not that of claim "logs"; to mend it, select claims of that driver alone, or name a class of the claims' driver`},
+		"a namespace that is not there cannot be judged": {after: selecting("a-groups", inGroup), cached: cluster()[1:], code: 200, series: `outcome="undecided",rule="none"`,
+			warnings: []string{`snapshot-group: could not decide: read Namespace "shop": namespaces "shop" not found`}},
+	})
+}
+
+func TestMembers(t *testing.T) {
+	lives := groupSnapshotObject(ownerUID, nil)
+	going := groupSnapshotObject(ownerUID, nil)
+	going.DeletionTimestamp, going.Finalizers = &metav1.Time{Time: noon}, []string{"f"}
+	namespaceGoing := namespaceObject(nil)
+	namespaceGoing.DeletionTimestamp, namespaceGoing.Finalizers = &metav1.Time{Time: noon}, []string{"f"}
+	memberGoing := memberOf("db-1")
+	memberGoing.DeletionTimestamp = &metav1.Time{Time: noon}
+	testAnswers(t, "members", map[string]answerTest{
+		"a member alone may not go": {before: memberOf("db-1"), cached: cluster(lives), code: 403, series: `outcome="denied",rule="member-of-group"`,
+			message: `VolumeSnapshot "m" in namespace "shop" cannot be deleted: [member-of-group] it is a member of VolumeGroupSnapshot "db-1", without which it cannot go: ` +
+				`it would hang in Terminating; to mend it, delete the whole: kubectl delete volumegroupsnapshot db-1 --namespace shop`},
+		"a snapshot on its own may":                      {before: memberOf(""), cached: cluster(lives), code: 200, series: allowed},
+		"a member may go after its group":                {before: memberOf("db-1"), cached: cluster(), code: 200, series: allowed},
+		"a member may go after the group of its name":    {before: memberOf("db-1"), cached: cluster(groupSnapshotObject("new", nil)), code: 200, series: allowed},
+		"a member goes with its group":                   {before: memberOf("db-1"), cached: cluster(lives), live: []client.Object{going}, code: 200, series: allowed},
+		"a member goes with its namespace":               {before: memberOf("db-1"), cached: cluster(lives), live: []client.Object{namespaceGoing}, code: 200, series: allowed},
+		"a member may go after its namespace":            {before: memberOf("db-1"), cached: cluster(lives)[1:], code: 200, series: allowed},
+		"a member that is going goes on":                 {before: memberGoing, cached: cluster(lives), code: 200, series: allowed},
+		"only a deletion is looked at":                   {after: memberOf("db-1"), cached: cluster(lives), code: 200, series: `outcome="undecodable",rule="none"`, warnings: []string{`snapshot-group: read review: operation "CREATE" of resource "volumesnapshots" is not reviewed here`}},
+		"a restore's label does not free a member of it": {before: withLabel(memberOf("db-1"), group.VeleroRestoreLabel), cached: cluster(lives), code: 403, series: `outcome="denied",rule="member-of-group"`, message: `VolumeSnapshot "m" in namespace "shop" cannot be deleted: [member-of-group] it is a member of VolumeGroupSnapshot "db-1", without which it cannot go: it would hang in Terminating; to mend it, delete the whole: kubectl delete volumegroupsnapshot db-1 --namespace shop`},
+	})
+}
+
+func withLabel(s *snapshotv1.VolumeSnapshot, key string) *snapshotv1.VolumeSnapshot {
+	s.Labels = map[string]string{key: "x"}
+	return s
+}
+
+func TestAnAuditedRequestIsInTheAuditLog(t *testing.T) {
+	f := newFixture(t, append(cluster(claimObject("logs", "slow", inGroup))[1:], namespaceObject(map[string]string{group.ModeAnnotation: "audit"})))
+	got := post(t, NewClaims(f.facts, nil, f.respond), review(t, "claim-create.json", nil))
+	want := map[string]string{"mixed-drivers": `its claims are on 2 drivers and one group snapshot is taken by one driver: "a.csi" (claim "data-0"), "b.csi" (claim "logs"); ` +
+		`to mend it, take it out of the group: kubectl label persistentvolumeclaim data-0 --namespace shop velero.io/volume-group-`}
+	if diff := cmp.Diff(want, got.AuditAnnotations); diff != "" || !got.Allowed || got.Warnings != nil {
+		t.Errorf("allowed = %t, warnings %q, audit annotations (-want +got):\n%s", got.Allowed, got.Warnings, diff)
+	}
+}
+
+func TestNothingButClaimsWaitsForTheCache(t *testing.T) {
+	for webhook, review := range map[string][]byte{
+		"classes":        asked(t, snapshotClassObject("new", "a.csi", true), nil),
+		"groupsnapshots": asked(t, selecting("a-groups", inGroup), nil),
+	} {
+		t.Run(webhook, func(t *testing.T) {
+			f := newFixture(t, cluster())
+			f.store.synced = append(f.store.synced, func() bool { return false })
+			got := post(t, Webhooks(f.facts, Options{}, f.respond)["/"+webhook], review)
+			if diff := cmp.Diff([]string{"snapshot-group: could not decide: the cache is not synced yet"}, got.Warnings); diff != "" || !got.Allowed {
+				t.Errorf("allowed = %t, warnings (-want +got):\n%s", got.Allowed, diff)
+			}
+		})
+	}
+}
+
+func TestFailuresHaveTheirOwnCode(t *testing.T) {
+	for want, err := range map[int32]error{400: ErrUnreadable, 503: ErrNotSynced, 504: context.DeadlineExceeded, 500: errors.New("x")} {
+		if got := undecided(fmt.Errorf("ask: %w", err)).response.Result.Code; got != want {
+			t.Errorf("code of %v = %d, want %d", err, got, want)
+		}
+	}
+}
