@@ -19,9 +19,7 @@ import (
 // namespace makes a Namespace and returns its name. annotations are the Namespace's.
 func namespace(t *testing.T, u *user, name string, annotations map[string]string) string {
 	t.Helper()
-	must(t, u.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-		Name: name, Labels: map[string]string{group.OptInLabel: group.OptInValue}, Annotations: annotations,
-	}}))
+	must(t, u.Create(t.Context(), optedIn(name, annotations)))
 	return name
 }
 

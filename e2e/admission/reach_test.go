@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"testing"
 
+	snapv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/e2e/admission/outside"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
@@ -74,6 +76,34 @@ func TestOnlyLabelledNamespacesReachTheWebhook(t *testing.T) {
 		t.Errorf("%d reviews after changes that are none of ours, want 2 as before", got)
 	}
 	u.wasWarned(t)
+}
+
+func TestSnapshotsOfOtherNamespacesDoNotReachTheWebhook(t *testing.T) {
+	u := newUser(t, "")
+	for _, tc := range []struct {
+		namespace *corev1.Namespace
+		reviews   int
+	}{
+		{optedIn("snapshots-reached", nil), 1},
+		{&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "snapshots-plain"}}, 0},
+	} {
+		must(t, u.Create(t.Context(), tc.namespace))
+		u.bound(t, claim(tc.namespace.Name, "data", "csi-a"))
+		of := []string{groupSnapshotsWebhook, labelsWebhook, membersWebhook}
+		before := map[string]int{}
+		for _, webhook := range of {
+			before[webhook] = reviews(t, webhook)
+		}
+		u.createdMembers(t, groupSnapshot(tc.namespace.Name, "whole", nil), 1)
+		var members snapv1.VolumeSnapshotList
+		must(t, u.List(t.Context(), &members, client.InNamespace(tc.namespace.Name)))
+		_ = u.Delete(t.Context(), &members.Items[0], client.DryRunAll) // refused or not: it is asked about
+		for _, webhook := range of {
+			if got := reviews(t, webhook) - before[webhook]; got != tc.reviews {
+				t.Errorf("%d reviews by %s of the snapshot in namespace %s, want %d", got, webhook, tc.namespace.Name, tc.reviews)
+			}
+		}
+	}
 }
 
 func TestSumCountsTheSeriesOfOneWebhook(t *testing.T) {

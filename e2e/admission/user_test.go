@@ -90,8 +90,12 @@ func (u *user) label(t *testing.T, c *corev1.PersistentVolumeClaim, key, value s
 
 // The webhooks of the chart, by the first part of their names.
 const (
-	claimsWebhook = "claims"
-	labelsWebhook = "labels"
+	claimsWebhook         = "claims"
+	namespacesWebhook     = "namespaces"
+	classesWebhook        = "classes"
+	groupSnapshotsWebhook = "groupsnapshots"
+	membersWebhook        = "members"
+	labelsWebhook         = "labels"
 )
 
 // refusal is what a refused user gets to read.
@@ -104,7 +108,7 @@ type refusal struct {
 }
 
 // deniedBy is the refusal of one of our webhooks for rules.
-func deniedBy(webhook, message string, rules ...string) refusal { //nolint:unparam // the other webhooks' rules come with them
+func deniedBy(webhook, message string, rules ...string) refusal {
 	return refusal{
 		Code: 403, Reason: metav1.StatusReasonForbidden, Rules: rules,
 		Message: fmt.Sprintf("admission webhook %q denied the request: %s", webhook+".snapshot-group.admission", message),
