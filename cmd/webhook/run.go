@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/go-logr/zapr"
@@ -48,7 +49,8 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	mgr, err := newManager(config, o)
+	alive := newLiveness(clock.RealClock{})
+	mgr, err := newManager(config, o, alive)
 	if apimeta.IsNoMatchError(err) {
 		return fmt.Errorf("set up: install the CustomResourceDefinitions of external-snapshotter 8.6 or later first: %w", err)
 	}
@@ -72,7 +74,7 @@ func run(ctx context.Context, o options) error {
 		return fmt.Errorf("set up the server: %w", err)
 	}
 	ready := readiness{store: store, certificate: certificate, bundler: bundler, started: server.StartedChecker(), log: log}
-	if err := errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ready", ready.check)); err != nil {
+	if err := errors.Join(mgr.AddHealthzCheck("watches", alive.check), mgr.AddReadyzCheck("ready", ready.check)); err != nil {
 		return fmt.Errorf("set up probes: %w", err)
 	}
 	log.Info("starting", "version", version)
@@ -112,7 +114,7 @@ func restConfig(kubeconfig string) (*rest.Config, error) {
 	return config, nil
 }
 
-func newManager(config *rest.Config, o options) (ctrl.Manager, error) {
+func newManager(config *rest.Config, o options, alive *liveness) (ctrl.Manager, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, snapshotv1.AddToScheme, groupsnapshotv1.AddToScheme} {
 		if err := add(scheme); err != nil {
@@ -123,7 +125,7 @@ func newManager(config *rest.Config, o options) (ctrl.Manager, error) {
 	maps.Copy(objects, certs.CachedObjects(o.names))
 	return ctrl.NewManager(config, ctrl.Options{
 		Scheme:                 scheme,
-		Cache:                  cache.Options{ByObject: objects, ReaderFailOnMissingInformer: true},
+		Cache:                  cache.Options{ByObject: objects, ReaderFailOnMissingInformer: true, NewInformer: alive.newInformer},
 		Metrics:                metricsserver.Options{BindAddress: o.metricsAddr},
 		HealthProbeBindAddress: o.probeAddr,
 	})
@@ -140,9 +142,22 @@ func newServer(mgr ctrl.Manager, store *admit.Store, o options, certificate func
 		c.GetCertificate = certificate
 	}}})
 	for path, handler := range admit.Webhooks(facts, admit.Options{ExemptUsers: o.exemptUsers, DenyClassInUse: o.denyClassInUse}, responder) {
-		server.Register(path, &webhook.Admission{Handler: handler})
+		server.Register(path, finishing(&webhook.Admission{Handler: handler}))
 	}
 	return server
+}
+
+// reviewTimeout is how long the API server waits for an answer, timeoutSeconds of the webhook configurations.
+const reviewTimeout = 3 * time.Second
+
+// finishing lets a review end that is in flight when the server is stopped: the context of its request ends then, and with it
+// would what the review asks of the API server.
+func finishing(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), reviewTimeout)
+		defer cancel()
+		handler.ServeHTTP(w, r.WithContext(ctx))
+	})
 }
 
 // readiness is what must be there before the API server may send reviews.

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"testing"
+
+	"sigs.k8s.io/controller-runtime/pkg/webhook"
+)
+
+func TestAReviewInFlightEndsAfterTheServerIsStopped(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	arrived, stopping := make(chan struct{}), make(chan struct{})
+	slow := finishing(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(arrived)
+		<-stopping
+		if err := r.Context().Err(); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		_, _ = io.WriteString(w, "reviewed") // the client says so if it is not
+	}))
+	address, ended := serve(ctx, t, slow)
+	answered := make(chan string)
+	go func() { answered <- get(address) }()
+	<-arrived
+	stop()
+	for { // until new connections are refused
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			break
+		}
+		conn.Close()
+	}
+	close(stopping)
+	if got := <-answered; got != "200 OK: reviewed" {
+		t.Errorf("answer = %q, want 200 OK: reviewed", got)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("server ended with %v", err)
+	}
+}
+
+// serve runs a server of admission on a free port until ctx ends.
+func serve(ctx context.Context, t *testing.T, handler http.Handler) (address string, ended chan error) {
+	t.Helper()
+	certified := httptest.NewTLSServer(nil)
+	certified.Close()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address = listener.Addr().String()
+	listener.Close()
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := webhook.NewServer(webhook.Options{Host: host, Port: number, TLSOpts: []func(*tls.Config){func(c *tls.Config) {
+		c.Certificates = certified.TLS.Certificates
+		c.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &c.Certificates[0], nil }
+	}}})
+	server.Register("/", handler)
+	ended = make(chan error, 1)
+	go func() { ended <- server.Start(ctx) }()
+	for server.StartedChecker()(nil) != nil {
+		if t.Context().Err() != nil {
+			t.Fatal("the server does not start")
+		}
+	}
+	return address, ended
+}
+
+func get(address string) string {
+	insecure := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	response, err := insecure.Get("https://" + address)
+	if err != nil {
+		return err.Error()
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return response.Status + ": " + string(body)
+}
