@@ -26,7 +26,8 @@ func TestBadOptionsAreRefusedInOneLine(t *testing.T) {
 	defer taken.Close()
 	port := taken.Addr().(*net.TCPAddr).Port
 	foreign := t.TempDir()
-	if err := os.WriteFile(filepath.Join(foreign, "thesis.txt"), nil, 0o600); err != nil {
+	another := []byte(`{"Dir": "/somewhere/else", "ID": "x"}`)
+	if err := os.WriteFile(filepath.Join(foreign, supervise.ConfigFile), another, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	long := filepath.Join("/", strings.Repeat("x", 70))
@@ -46,6 +47,10 @@ func TestBadOptionsAreRefusedInOneLine(t *testing.T) {
 		},
 		"a folder with somebody's files": {cluster.Options{Dir: foreign}, fmt.Sprintf(
 			"the folder %q holds files that are not a cluster's: choose another, or empty it", foreign)},
+		"drivers whose classes would have one name": {
+			cluster.Options{CSI: map[string]string{"csi.one.example": "/1.sock", "csi.two.example": "/2.sock"}},
+			`CSI drivers "csi.one.example" and "csi.two.example" would both get classes named "csi": attach one at a time`,
+		},
 		"a folder too deep for sockets": {cluster.Options{Dir: long}, fmt.Sprintf(
 			"the cluster's folder %q is too long for sockets in it: choose one of at most 65 characters", long)},
 	} {
@@ -102,7 +107,7 @@ func TestASecondClusterInAFolderIsRefused(t *testing.T) {
 	}
 	start(t, cluster.Options{Dir: dir})
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	want := fmt.Sprintf("a cluster runs in %q already: stop it first, or choose another folder", dir)
+	want := fmt.Sprintf("folder %q: a cluster runs in it already: stop it first, or choose another folder", dir)
 	if _, err := cluster.Start(t.Context(), cluster.Options{Dir: dir}); err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
@@ -215,6 +220,27 @@ func TestTheCommandEndsBadInputInOneLine(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", first, tc.want)
 			}
 		})
+	}
+}
+
+func TestDownTouchesNoFolderThatIsNotAClusters(t *testing.T) {
+	dir := t.TempDir()
+	thesis := filepath.Join(dir, "thesis.txt")
+	another := []byte(`{"Dir": "/somewhere/else", "ID": "x"}`)
+	for path, data := range map[string][]byte{thesis: nil, filepath.Join(dir, supervise.ConfigFile): another} {
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := command(t)(0, "down", "--dir", dir)
+	if want := "no cluster in " + dir; err != nil || out != want {
+		t.Errorf("got %q, %v, want %q", out, err, want)
+	}
+	if err := cluster.Remove(dir); err == nil {
+		t.Error("Remove took it for a cluster's")
+	}
+	if _, err := os.Stat(thesis); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -19,7 +19,6 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/snapshot-group/snapshot-group/e2e/cluster/host"
 	"github.com/snapshot-group/snapshot-group/e2e/cluster/supervise"
 )
 
@@ -125,14 +124,6 @@ func (c *Cluster) Close() error {
 	return nil
 }
 
-// Running reports whether a cluster's supervisor answers in dir.
-func Running(dir string) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	_, err := call(ctx, dir, http.MethodGet, "/components")
-	return err == nil
-}
-
 // Attach finds the cluster in dir that another process started.
 func Attach(dir string) (*Cluster, error) {
 	cfg, err := supervise.ReadConfig(dir)
@@ -140,19 +131,6 @@ func Attach(dir string) (*Cluster, error) {
 		return nil, err
 	}
 	return &Cluster{cfg: cfg, pid: supervisorOf(cfg)}, nil
-}
-
-// Remove deletes the folder of a cluster that has ended, and what a killed supervisor left.
-func Remove(dir string) error {
-	if cfg, err := supervise.ReadConfig(dir); err == nil && cfg.Tier == supervise.Node {
-		if err := host.RemoveCgroups(cfg.CgroupRoot()); err != nil {
-			return err
-		}
-	}
-	if err := os.RemoveAll(dir); err != nil {
-		return fmt.Errorf("remove the cluster's folder: %w", err)
-	}
-	return nil
 }
 
 // supervisorOf is the process ID of a cluster's supervisor, 0 if it is gone: a number in a file may by now be another's.
@@ -178,6 +156,9 @@ const stopTimeout = 20 * time.Second
 
 func stop(cfg supervise.Config, pid int) error {
 	if pid == 0 || !isSupervisor(pid, cfg.Dir) {
+		if Running(cfg.Dir) {
+			return fmt.Errorf("a cluster is being built for %q: interrupt the command that starts it", cfg.Dir)
+		}
 		return nil
 	}
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {

@@ -177,14 +177,28 @@ func TestTheAPIServerCanBeCutOff(t *testing.T) {
 	eventually(t, "the API server to answer again", reach)
 }
 
+func TestTheCallersEnvironmentDoesNotReachTheCluster(t *testing.T) {
+	t.Setenv("KUBECONFIG", "/nowhere/kubeconfig")  // csi-provisioner prefers it to its flag
+	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:9/") // kube-apiserver would call webhooks through it
+	snapshots(t, start(t, cluster.Options{Drivers: 1}), "csi-a")
+}
+
 func TestADriverFromOutsideGetsItsSidecars(t *testing.T) {
-	endpoint := startDriver(t, "vendor.example.com")
-	c := start(t, cluster.Options{CSI: map[string]string{"vendor.example.com": endpoint}})
-	snapshots(t, c, "vendor")
+	for _, tier := range tiers() {
+		t.Run(string(tier), func(t *testing.T) {
+			parent := ""
+			if tier == supervise.Node {
+				parent = "/run" // where drivers have their sockets, and what the node tier covers
+			}
+			endpoint := startDriver(t, parent, "vendor.example.com")
+			c := start(t, cluster.Options{Tier: tier, CSI: map[string]string{"vendor.example.com": endpoint}})
+			snapshots(t, c, "vendor")
+		})
+	}
 }
 
 func TestADriverFromOutsideMustBeWhatItIsSaidToBe(t *testing.T) {
-	endpoint := startDriver(t, "vendor.example.com")
+	endpoint := startDriver(t, "", "vendor.example.com")
 	nobody := filepath.Join(t.TempDir(), "nobody.sock")
 	for name, tc := range map[string]struct{ socket, want string }{
 		"a socket that nobody listens on is refused": {nobody, fmt.Sprintf(
@@ -202,10 +216,10 @@ func TestADriverFromOutsideMustBeWhatItIsSaidToBe(t *testing.T) {
 	}
 }
 
-// startDriver starts our CSI driver as a vendor would theirs and returns its socket.
-func startDriver(t *testing.T, name string) string {
+// startDriver starts our CSI driver as a vendor would theirs, below a folder, and returns its socket.
+func startDriver(t *testing.T, parent, name string) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "vendor-") //nolint:usetesting // t.TempDir is too long for a socket
+	dir, err := os.MkdirTemp(parent, "vendor-") // t.TempDir is too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}

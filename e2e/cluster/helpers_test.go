@@ -125,11 +125,14 @@ func (s traces) left(t *testing.T) []string {
 			found = append(found, "mount "+string(line))
 		}
 	}
-	cgroups, err := filepath.Glob("/sys/fs/cgroup/*/" + s.cgroup)
-	if err != nil {
-		t.Fatal(err)
+	for _, pattern := range []string{"/sys/fs/cgroup/*/", "/sys/fs/cgroup/"} { // version 1, version 2
+		cgroups, err := filepath.Glob(pattern + s.cgroup)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, cgroups...)
 	}
-	return append(found, cgroups...)
+	return found
 }
 
 // outside are the files and interfaces outside a cluster's folder that its components are known to make.

@@ -150,6 +150,48 @@ func TestTheDeathOfTheSupervisorEndsItsCluster(t *testing.T) {
 	}
 }
 
+func TestAnInterruptedStartLeavesNothing(t *testing.T) {
+	for _, tier := range tiers() {
+		for _, step := range []string{"starting etcd", "starting csi-a-provisioner"} {
+			t.Run(string(tier)+" at "+step, func(t *testing.T) {
+				dir, err := os.MkdirTemp("", "interrupted-") //nolint:usetesting // t.TempDir is too long for a socket
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx, interrupt := context.WithCancel(t.Context())
+				defer interrupt()
+				_, err = cluster.Start(ctx, cluster.Options{
+					Dir: dir, Tier: tier, Drivers: 1, Progress: &interrupter{at: step, interrupt: interrupt},
+				})
+				if err == nil || err.Error() != "interrupted" {
+					t.Errorf("got %v, want interrupted", err)
+				}
+				for _, pid := range processes() {
+					if strings.Contains(commandLine(pid), dir) {
+						t.Errorf("still running: %s", commandLine(pid))
+					}
+				}
+				if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+					t.Errorf("its folder: %v, want it gone", err)
+				}
+			})
+		}
+	}
+}
+
+// interrupter calls interrupt when a line of progress begins with at.
+type interrupter struct {
+	at        string
+	interrupt func()
+}
+
+func (i *interrupter) Write(line []byte) (int, error) {
+	if strings.HasPrefix(string(line), i.at) {
+		i.interrupt()
+	}
+	return len(line), nil
+}
+
 // startElsewhere starts a cluster from another process and returns that process and the cluster's folder.
 func startElsewhere(t *testing.T, tier supervise.Tier) (*exec.Cmd, string) {
 	t.Helper()

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/snapshot-group/snapshot-group/e2e/cluster/supervise"
@@ -63,6 +65,9 @@ func (o *Options) complete() error {
 			return err
 		}
 	}
+	if err := o.checkDrivers(); err != nil {
+		return err
+	}
 	return o.completeDir()
 }
 
@@ -84,24 +89,18 @@ func (o *Options) completeDir() error {
 		if err != nil {
 			return fmt.Errorf("make the cluster's folder: %w", err)
 		}
+		if err := checkLength(dir); err != nil {
+			return errors.Join(fmt.Errorf("%w, with TMPDIR", err), os.Remove(dir))
+		}
 		o.Dir = dir
-		return checkLength(dir)
+		return nil
 	}
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
 		return fmt.Errorf("find the cluster's folder: %w", err)
 	}
 	o.Dir = dir
-	if err := checkLength(dir); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("make the cluster's folder: %w", err)
-	}
-	if Running(dir) {
-		return fmt.Errorf("a cluster runs in %q already: stop it first, or choose another folder", dir)
-	}
-	return empty(dir)
+	return checkLength(dir)
 }
 
 func checkLength(dir string) error {
@@ -110,21 +109,6 @@ func checkLength(dir string) error {
 			dir, maxDirLength)
 	}
 	return nil
-}
-
-// empty clears the folder of an earlier cluster; a folder that holds anything else is refused.
-func empty(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return fmt.Errorf("read the cluster's folder: %w", err)
-	}
-	if len(entries) == 0 {
-		return nil
-	}
-	if _, err := os.Stat(filepath.Join(dir, supervise.ConfigFile)); err != nil {
-		return fmt.Errorf("the folder %q holds files that are not a cluster's: choose another, or empty it", dir)
-	}
-	return Remove(dir)
 }
 
 // drivers are the drivers to run, ours first.
@@ -136,8 +120,27 @@ func (o *Options) drivers() []supervise.Driver {
 		d.Control = filepath.Join(o.Dir, "csi", d.ClassName(), "control.sock")
 		all = append(all, d)
 	}
-	for name, socket := range o.CSI {
-		all = append(all, supervise.Driver{Name: name, Endpoint: socket})
+	for _, name := range slices.Sorted(maps.Keys(o.CSI)) {
+		all = append(all, supervise.Driver{Name: name, Endpoint: o.CSI[name]})
 	}
 	return all
+}
+
+// checkDrivers makes the sockets absolute, and refuses drivers whose classes would have the same name.
+func (o *Options) checkDrivers() error {
+	for name, socket := range o.CSI {
+		path, err := filepath.Abs(socket)
+		if err != nil {
+			return fmt.Errorf("find the socket of CSI driver %q: %w", name, err)
+		}
+		o.CSI[name] = path
+	}
+	seen := map[string]string{}
+	for _, d := range o.drivers() {
+		if other, twice := seen[d.ClassName()]; twice {
+			return fmt.Errorf("CSI drivers %q and %q would both get classes named %q: attach one at a time", other, d.Name, d.ClassName())
+		}
+		seen[d.ClassName()] = d.Name
+	}
+	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -44,6 +45,9 @@ func Build(ctx context.Context, o Options, names ...string) (Binaries, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Progress == nil {
+		o.Progress = io.Discard
+	}
 	if o.CacheDir, err = cacheDir(o.CacheDir); err != nil {
 		return nil, err
 	}
@@ -52,6 +56,7 @@ func Build(ctx context.Context, o Options, names ...string) (Binaries, error) {
 	for _, name := range names {
 		if path, ok := prebuilt(dirs, name); ok {
 			found[name] = path
+			fmt.Fprintf(o.Progress, "using the prebuilt %s\n", path)
 		}
 	}
 	for _, c := range all {
@@ -134,7 +139,7 @@ func cached(ctx context.Context, o Options, module string, c Component) (string,
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", explainFull(err, dir)
 	}
-	unlock, err := lock(filepath.Join(dir, ".lock"))
+	unlock, err := lock(ctx, o.Progress, filepath.Join(dir, ".lock"))
 	if err != nil {
 		return "", explainFull(err, dir)
 	}
@@ -167,6 +172,9 @@ func versionKey(module string, c Component) (string, error) {
 	return hex.EncodeToString(h.Sum(nil))[:12], nil
 }
 
+// lockPause is the pace at which a lock is tried: a build takes seconds to minutes.
+const lockPause = 250 * time.Millisecond
+
 // RepositoryRoot is the folder of the go.mod of this repository: components are built from its sources.
 func RepositoryRoot(ctx context.Context) (string, error) {
 	out, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
@@ -180,22 +188,29 @@ func RepositoryRoot(ctx context.Context) (string, error) {
 	return root, nil
 }
 
-// lock takes an exclusive lock that ends with the process.
-func lock(path string) (unlock func(), err error) {
+// lock takes an exclusive lock that ends with the process. It waits, and says so, while another process builds.
+func lock(ctx context.Context, progress io.Writer, path string) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)
 	}
-	for {
-		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
-		if !errors.Is(err, syscall.EINTR) {
-			break
+	for waited := time.Duration(0); ; waited += lockPause {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { _ = f.Close() }, nil // closing is what unlocks, error or not
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			return nil, errors.Join(fmt.Errorf("lock %q: %w", path, err), f.Close())
+		}
+		if waited%tellEvery == 0 {
+			fmt.Fprintf(progress, "waiting for another process that builds into %s\n", filepath.Dir(path))
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(ctx.Err(), f.Close())
+		case <-time.After(lockPause):
 		}
 	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("lock %q: %w", path, err), f.Close())
-	}
-	return func() { _ = f.Close() }, nil // closing is what unlocks, error or not
 }
 
 // neededMiB is what the programs take when all are built, with room for the linker's output in between.

@@ -59,9 +59,6 @@ type teller struct {
 }
 
 func tell(out io.Writer, name string) *teller {
-	if out == nil {
-		out = io.Discard
-	}
 	t := &teller{out: out, name: name, began: time.Now(), done: make(chan struct{})}
 	fmt.Fprintf(out, "building %s\n", name)
 	t.wg.Go(t.tick)

@@ -6,11 +6,11 @@
 package host
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"syscall"
 	"time"
 
@@ -23,9 +23,9 @@ import (
 const Namespaces = unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWNET
 
 // Init prepares mounts, network and cgroups, runs this same program with args as its child, hands it standard input and
-// output and descriptor 3, and reaps what is orphaned. It returns the child's exit status when the child has ended, every
-// other process of the namespace is killed and the cgroups are gone.
-func Init(cfg supervise.Config, args []string) (int, error) {
+// output and the inherited descriptors, and reaps what is orphaned. It returns the child's exit status when the child has
+// ended, every other process of the namespace is killed and the cgroups are gone. The end of ctx asks the child to end.
+func Init(ctx context.Context, cfg supervise.Config, args []string) (int, error) {
 	if os.Getpid() != 1 {
 		return 1, errors.New("init must be process 1 of a namespace of its own")
 	}
@@ -35,37 +35,34 @@ func Init(cfg supervise.Config, args []string) (int, error) {
 	if err := createCgroups(cfg.CgroupRoot()); err != nil {
 		return 1, errors.Join(err, RemoveCgroups(cfg.CgroupRoot()))
 	}
-	status, err := runChild(args)
+	status, err := runChild(ctx, args)
 	killAll()
 	err = errors.Join(err, RemoveCgroups(cfg.CgroupRoot()))
-	if cfg.Ephemeral {
+	if cfg.Ephemeral && status == 0 {
 		err = errors.Join(err, removeDir(cfg.Dir))
 	}
 	return status, err
 }
 
 // runChild starts the child and reaps until it has ended.
-func runChild(args []string) (int, error) {
+func runChild(ctx context.Context, args []string) (int, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return 1, fmt.Errorf("find this program: %w", err)
 	}
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	cmd := exec.Command(self, args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.ExtraFiles = []*os.File{os.NewFile(3, "forward")}
+	cmd.ExtraFiles = []*os.File{os.NewFile(supervise.ForwardFD, "forward"), os.NewFile(supervise.LockFD, "lock")}
 	if err := cmd.Start(); err != nil {
 		return 1, fmt.Errorf("start the supervisor: %w", err)
 	}
 	// Only the child may write to the launcher and hold the port.
 	_ = os.Stdout.Close()
 	_ = cmd.ExtraFiles[0].Close()
-	go func() {
-		for s := range signals {
-			_ = cmd.Process.Signal(s) // ended already
-		}
-	}()
+	stop := context.AfterFunc(ctx, func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM) // ended already
+	})
+	defer stop()
 	return reapUntil(cmd.Process.Pid)
 }
 

@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -18,11 +20,6 @@ import (
 var hidden = []string{"/run", "/var/lib", "/var/log"}
 
 func mounts(cfg supervise.Config) error {
-	for _, dir := range hidden {
-		if strings.HasPrefix(cfg.Dir+"/", dir+"/") {
-			return fmt.Errorf("the cluster's folder %q is below %s, which the node tier covers: choose another with --dir", cfg.Dir, dir)
-		}
-	}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
@@ -30,8 +27,8 @@ func mounts(cfg supervise.Config) error {
 		return fmt.Errorf("mount /proc: %w", err)
 	}
 	for _, dir := range hidden {
-		if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"); err != nil {
-			return fmt.Errorf("cover %s: %w", dir, err)
+		if err := cover(dir, needed(cfg)); err != nil {
+			return err
 		}
 	}
 	// kubelet and the CSI drivers propagate mounts to containers through the cluster's folder.
@@ -40,6 +37,49 @@ func mounts(cfg supervise.Config) error {
 	}
 	if err := unix.Mount("", cfg.Dir, "", unix.MS_REC|unix.MS_SHARED, ""); err != nil {
 		return fmt.Errorf("share the cluster's folder: %w", err)
+	}
+	return nil
+}
+
+// needed are the folders that must stay visible wherever they are.
+func needed(cfg supervise.Config) []string {
+	all := append([]string{cfg.Dir}, cfg.CRDs...)
+	for _, program := range cfg.Bin {
+		all = append(all, filepath.Dir(program))
+	}
+	for _, d := range cfg.Drivers {
+		if d.External() {
+			all = append(all, filepath.Dir(d.Endpoint))
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// cover mounts an empty file system on dir, and in it again those of the folders to keep that are below dir.
+func cover(dir string, keep []string) error {
+	open := map[string]int{}
+	for _, path := range keep {
+		if !strings.HasPrefix(path+"/", dir+"/") {
+			continue
+		}
+		fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("open %q, which %s would hide: %w", path, dir, err)
+		}
+		defer unix.Close(fd) //nolint:errcheck,gocritic // a handful of folders, needed to the end of the function
+		open[path] = fd
+	}
+	if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"); err != nil {
+		return fmt.Errorf("cover %s: %w", dir, err)
+	}
+	for _, path := range slices.Sorted(maps.Keys(open)) {
+		if err := os.MkdirAll(path, 0o755); err != nil {
+			return fmt.Errorf("keep %q visible: %w", path, err)
+		}
+		if err := unix.Mount(fmt.Sprintf("/proc/self/fd/%d", open[path]), path, "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("keep %q visible: %w", path, err)
+		}
 	}
 	return nil
 }

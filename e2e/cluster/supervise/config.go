@@ -8,7 +8,9 @@ package supervise
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -47,17 +49,18 @@ type Config struct {
 	// Images maps the names of the node's images to their tarballs; PauseRef is the one that holds a Pod's sandbox.
 	Images   map[string]string
 	PauseRef string
-	// Port is where the API server is reached from outside, on loopback. Its listener is inherited as descriptor 3.
+	// Port is where the API server is reached from outside, on loopback.
 	Port int
 	// Flags are further flags by component, after ours.
 	Flags map[string][]string
-	// Lifeline: end when standard input ends. Ephemeral: remove Dir at the end.
+	// Lifeline: end when standard input ends. Ephemeral: remove Dir at the end of a cluster that was ready.
 	Lifeline, Ephemeral bool
 }
 
 // The files of a cluster's folder that others look for.
 const (
-	ConfigFile     = "config.json"
+	ConfigFile     = "snapshot-group-cluster.json"
+	LockFile       = "cluster.lock"
 	KubeconfigFile = "kubeconfig"
 	ControlSocket  = "control.sock"
 	LogsDir        = "logs"
@@ -83,15 +86,25 @@ func (c Config) Write() error {
 	return nil
 }
 
-// ReadConfig reads the configuration of the cluster in dir.
+// ErrNoCluster reports that a folder is not a cluster's.
+var ErrNoCluster = errors.New("not a cluster's folder")
+
+// ReadConfig reads the configuration of the cluster in dir, an absolute path. A file that was written for another folder
+// counts as none: whoever removes a cluster's folder must not be led to another.
 func ReadConfig(dir string) (Config, error) {
 	data, err := os.ReadFile(filepath.Join(dir, ConfigFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Config{}, fmt.Errorf("%s: %w", dir, ErrNoCluster)
+	}
 	if err != nil {
 		return Config{}, fmt.Errorf("read the cluster's configuration: %w", err)
 	}
 	var c Config
 	if err := json.Unmarshal(data, &c); err != nil {
 		return Config{}, fmt.Errorf("read the cluster's configuration: %w", err)
+	}
+	if c.Dir != dir || c.ID == "" {
+		return Config{}, fmt.Errorf("%s: %w", dir, ErrNoCluster)
 	}
 	return c, nil
 }

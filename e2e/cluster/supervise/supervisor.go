@@ -26,14 +26,20 @@ type supervisor struct {
 	processes []*process
 }
 
-// forwardFD is the descriptor of the inherited listener.
-const forwardFD = 3
+// The descriptors that a supervisor inherits: the listener on Config.Port, and the lock on the cluster's folder, which it
+// holds as long as it lives.
+const (
+	ForwardFD = 3
+	LockFD    = 4
+)
 
 // Run starts the cluster, tells out of each step (Event, one JSON value a line) and stays until ctx ends, the control API
 // says so, or the lifeline breaks. When it returns every component that it started is gone.
 func Run(ctx context.Context, cfg Config, out io.WriteCloser) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	syscall.CloseOnExec(ForwardFD) // not the components' business
+	syscall.CloseOnExec(LockFD)
 	s := &supervisor{cfg: cfg, events: json.NewEncoder(out), stop: stop}
 	defer s.killAll()
 	if cfg.Lifeline {
@@ -43,7 +49,10 @@ func Run(ctx context.Context, cfg Config, out io.WriteCloser) error {
 		}()
 	}
 	if err := s.start(ctx); err != nil {
-		_ = s.events.Encode(Event{Failed: err.Error()}) // where nobody listens any more, the log below has it
+		_ = s.events.Encode(Event{Failed: err.Error()}) // where nobody listens any more, the log has it
+		if ctx.Err() != nil {
+			return nil // it was told to end, and that is no failure
+		}
 		return err
 	}
 	if err := s.events.Encode(Event{Ready: true}); err != nil {
@@ -60,7 +69,7 @@ func (s *supervisor) start(ctx context.Context) error {
 	if err := os.MkdirAll(s.cfg.Path(LogsDir), 0o755); err != nil {
 		return fmt.Errorf("create the folder of logs: %w", err)
 	}
-	listener, err := net.FileListener(os.NewFile(forwardFD, "forward"))
+	listener, err := net.FileListener(os.NewFile(ForwardFD, "forward"))
 	if err != nil {
 		return fmt.Errorf("use the inherited listener: %w", err)
 	}
