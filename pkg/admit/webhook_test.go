@@ -79,8 +79,8 @@ func typeName(o client.Object) string {
 	}
 }
 
-func snapshotClassObject(name, driver string, isDefault bool) *snapshotv1.VolumeSnapshotClass {
-	c := &snapshotv1.VolumeSnapshotClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Driver: driver}
+func snapshotClassObject(name string, isDefault bool) *snapshotv1.VolumeSnapshotClass {
+	c := &snapshotv1.VolumeSnapshotClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Driver: "a.csi"}
 	if isDefault {
 		c.Annotations = map[string]string{group.DefaultSnapshotClassAnnotation: "true"}
 	}
@@ -166,18 +166,18 @@ func TestNamespaces(t *testing.T) {
 
 func TestClasses(t *testing.T) {
 	grouped := claimObject("data-0", "fast", inGroup)
-	old := snapshotClassObject("a-snap", "a.csi", true)
+	old := snapshotClassObject("a-snap", true)
 	const lost = `[class-in-use] group "shop/db" could not be snapshotted without it: driver "a.csi" has no VolumeSnapshotClass, and needs one marked default`
 	const mend = `to mend it, first create a VolumeSnapshotClass of driver "a.csi" that takes its place, and mark that as the default`
 	closed := namespaceObject(nil)
 	closed.Labels = nil
 	groups := &groupsnapshotv1.VolumeGroupSnapshotClass{ObjectMeta: metav1.ObjectMeta{Name: "a-groups"}, Driver: "a.csi"}
 	testAnswers(t, "classes", map[string]answerTest{
-		"a class may be created": {after: snapshotClassObject("new", "a.csi", false), cached: cluster(), code: 200, series: allowed},
-		"a second default may not": {after: snapshotClassObject("new", "a.csi", true), cached: cluster(), code: 403, series: `outcome="denied",rule="second-default-class"`,
+		"a class may be created": {after: snapshotClassObject("new", false), cached: cluster(), code: 200, series: allowed},
+		"a second default may not": {after: snapshotClassObject("new", true), cached: cluster(), code: 403, series: `outcome="denied",rule="second-default-class"`,
 			message: `VolumeSnapshotClass "new" cannot be created: [second-default-class] driver "a.csi" has a default already: VolumeSnapshotClass "a-snap"; ` +
 				`to mend it, unmark that one first: kubectl annotate volumesnapshotclass a-snap snapshot.storage.kubernetes.io/is-default-class-`},
-		"an exempt user may make one": {after: snapshotClassObject("new", "a.csi", true), cached: cluster(), options: Options{ExemptUsers: []string{"admin"}}, code: 200,
+		"an exempt user may make one": {after: snapshotClassObject("new", true), cached: cluster(), options: Options{ExemptUsers: []string{"admin"}}, code: 200,
 			series: `outcome="warned",rule="second-default-class"`, warnings: []string{
 				`VolumeSnapshotClass "new" (admitted because user "admin" is exempt): [second-default-class] driver "a.csi" has a default already: VolumeSnapshotClass "a-snap"`,
 				`[second-default-class] to mend it, unmark that one first: kubectl annotate volumesnapshotclass a-snap snapshot.storage.kubernetes.io/is-default-class-`}},
@@ -208,8 +208,11 @@ func TestGroupSnapshots(t *testing.T) {
 	static.Spec.Source = groupsnapshotv1.VolumeGroupSnapshotSource{VolumeGroupSnapshotContentName: ptr.To("c")}
 	closed := namespaceObject(nil)
 	closed.Labels = nil
-	audited := append(cluster()[1:], namespaceObject(map[string]string{group.ModeAnnotation: "audit"}))
-	warned := append(cluster()[1:], namespaceObject(map[string]string{group.ModeAnnotation: "warn"}))
+	inMode := func(mode string) []client.Object {
+		objects := cluster()
+		objects[0] = namespaceObject(map[string]string{group.ModeAnnotation: mode})
+		return objects
+	}
 	testAnswers(t, "groupsnapshots", map[string]answerTest{
 		"one of bound claims is admitted":           {after: selecting("a-groups", inGroup), cached: cluster(bound("data", "fast")), code: 200, series: allowed},
 		"one of content that is there selects none": {after: static, cached: cluster(), code: 200, series: allowed},
@@ -218,11 +221,11 @@ func TestGroupSnapshots(t *testing.T) {
 			live: []client.Object{&groupsnapshotv1.VolumeGroupSnapshotClass{ObjectMeta: metav1.ObjectMeta{Name: "new"}, Driver: "a.csi"}}},
 		"one of nothing is refused": {after: selecting("a-groups", inGroup), cached: cluster(), code: 403, series: `outcome="denied",rule="selects-nothing"`,
 			message: `VolumeGroupSnapshot "s" in namespace "shop" cannot be created` + none[len(`VolumeGroupSnapshot "s" in namespace "shop"`):]},
-		"in mode warn it is told": {after: selecting("a-groups", inGroup), cached: warned, code: 200, series: `outcome="warned",rule="selects-nothing"`,
+		"in mode warn it is told": {after: selecting("a-groups", inGroup), cached: inMode("warn"), code: 200, series: `outcome="warned",rule="selects-nothing"`,
 			warnings: []string{
 				`VolumeGroupSnapshot "s" in namespace "shop" (admitted because of mode warn): [selects-nothing] no claim of the namespace has the labels velero.io/volume-group=db`,
 				`[selects-nothing] to mend it, see which labels they have: kubectl get persistentvolumeclaims --namespace shop --show-labels`}},
-		"in mode audit it is counted":           {after: selecting("a-groups", inGroup), cached: audited, code: 200, series: `outcome="audited",rule="selects-nothing"`},
+		"in mode audit it is counted":           {after: selecting("a-groups", inGroup), cached: inMode("audit"), code: 200, series: `outcome="audited",rule="selects-nothing"`},
 		"a namespace that opted out is its own": {after: selecting("a-groups", inGroup), cached: append(cluster()[1:], closed), code: 200, series: allowed},
 		"a claim of another driver is refused": {after: selecting("a-groups", inGroup), cached: cluster(bound("data", "fast"), bound("logs", "slow")), code: 403,
 			series: `outcome="denied",rule="class-mismatch"`,
@@ -274,7 +277,7 @@ func TestAnAuditedRequestIsInTheAuditLog(t *testing.T) {
 
 func TestNothingButClaimsWaitsForTheCache(t *testing.T) {
 	for webhook, review := range map[string][]byte{
-		"classes":        asked(t, snapshotClassObject("new", "a.csi", true), nil),
+		"classes":        asked(t, snapshotClassObject("new", true), nil),
 		"groupsnapshots": asked(t, selecting("a-groups", inGroup), nil),
 	} {
 		t.Run(webhook, func(t *testing.T) {
