@@ -118,6 +118,7 @@ func (t *teller) mixedDrivers(ctx context.Context) error {
 	if err := t.refused(
 		ctx, index,
 		`"db-cluster-1"`, `"db-data-pvc"`, `"db-logs-pvc"`, `"db-index-pvc"`, `"csi-a.test"`, `"csi-b.test"`,
+		`to mend it, create claim "db-index-pvc" with a StorageClass of driver "csi-a.test"`,
 	); err != nil {
 		return err
 	}

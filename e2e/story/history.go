@@ -4,7 +4,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"sync/atomic"
+	"slices"
+	"sync"
 
 	snapv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	"k8s.io/apimachinery/pkg/watch"
@@ -13,30 +14,56 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
-// watchMembers records every VolumeSnapshot of the namespace as each write to it left it.
-func (t *teller) watchMembers(ctx context.Context) (history func() []watch.Event, stop func(), err error) {
+// history is what a watch has shown of the VolumeSnapshots of the namespace: each as every write to it left it.
+type history struct {
+	watch watch.Interface
+
+	mu   sync.Mutex
+	seen []watch.Event
+}
+
+func (t *teller) watchMembers(ctx context.Context) (*history, error) {
 	w, err := t.client.Watch(ctx, &snapv1.VolumeSnapshotList{}, client.InNamespace(namespace))
 	if err != nil {
-		return nil, nil, fmt.Errorf("watch members: %w", err)
+		return nil, fmt.Errorf("watch members: %w", err)
 	}
-	var seen []watch.Event
-	var ended atomic.Bool
-	done := make(chan struct{})
+	h := &history{watch: w}
 	go func() {
-		defer close(done)
 		for e := range w.ResultChan() {
-			if e.Type != watch.Error || !ended.Load() { // a watch that is stopped may say so as an error
-				seen = append(seen, e)
-			}
+			h.mu.Lock()
+			h.seen = append(h.seen, e)
+			h.mu.Unlock()
 		}
 	}()
-	history = func() []watch.Event {
-		ended.Store(true)
-		w.Stop()
-		<-done
-		return seen
-	}
-	return history, w.Stop, nil
+	return h, nil
+}
+
+func (h *history) events() []watch.Event {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.seen)
+}
+
+// upToDate waits until the watch has shown the members of a run as they are now, and returns all that it has shown.
+func (t *teller) upToDate(ctx context.Context, h *history, run string) ([]watch.Event, error) {
+	var events []watch.Event
+	err := t.eventually(ctx, "the watch to catch up", func(ctx context.Context) error {
+		members, err := t.members(ctx, run)
+		if err != nil {
+			return err
+		}
+		events = h.events()
+		for _, m := range members {
+			if !slices.ContainsFunc(events, func(e watch.Event) bool {
+				o, ok := e.Object.(*snapv1.VolumeSnapshot)
+				return ok && o.UID == m.UID && o.ResourceVersion == m.ResourceVersion
+			}) {
+				return fmt.Errorf("member %q at resourceVersion %s was not shown", m.Name, m.ResourceVersion)
+			}
+		}
+		return nil
+	})
+	return events, err
 }
 
 // labelledAtCreation checks that each member had its labels and its class when it was created, and that no later write

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	groupv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/snapshot-group/snapshot-group/e2e/csidriver"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
@@ -55,11 +57,11 @@ func (t *teller) keep(ctx context.Context) error {
 	); err != nil {
 		return err
 	}
-	history, stop, err := t.watchMembers(ctx)
+	watched, err := t.watchMembers(ctx)
 	if err != nil {
 		return err
 	}
-	defer stop()
+	defer watched.watch.Stop()
 	run, err := t.runNow(ctx, "1")
 	if err != nil {
 		return err
@@ -79,7 +81,11 @@ func (t *teller) keep(ctx context.Context) error {
 	if err := t.runEvent(ctx, run.ID); err != nil {
 		return err
 	}
-	return t.labelledAtCreation(history(), run.ID)
+	events, err := t.upToDate(ctx, watched, run.ID)
+	if err != nil {
+		return err
+	}
+	return t.labelledAtCreation(events, run.ID)
 }
 
 // runNow asks for a run and waits until it has ended well.
@@ -134,7 +140,7 @@ func (t *teller) runEvent(ctx context.Context, run string) error {
 		return fmt.Errorf("list events: %w", err)
 	}
 	for _, e := range events.Items {
-		if e.Reason == "RunSucceeded" && e.Type == corev1.EventTypeNormal {
+		if e.Reason == "RunSucceeded" && e.Type == corev1.EventTypeNormal && strings.Contains(e.Message, run) {
 			return nil
 		}
 	}
@@ -190,7 +196,47 @@ func (t *teller) detach(ctx context.Context) error {
 		}
 	}
 	t.say("The detached members restore like any VolumeSnapshot.")
-	return t.restoreAs(ctx, run.ID, "detached", "after")
+	if err := t.restoreAs(ctx, run.ID, "detached", "after"); err != nil {
+		return err
+	}
+	return t.free(ctx, run.ID)
+}
+
+// free frees the storage of a detached run by its anchor, and looks at the storage itself.
+func (t *teller) free(ctx context.Context, run string) error {
+	before, err := t.stored(ctx)
+	if err != nil {
+		return err
+	}
+	t.say("Deleting the members alone would leak their storage for ever. The anchor frees it.")
+	if err := t.runAll(
+		ctx,
+		"kubectl --namespace db delete volumesnapshots --selector=snapshot-group/run="+run,
+		fmt.Sprintf(`kubectl patch $(kubectl get volumegroupsnapshotcontents --selector=snapshot-group/run=%s --output=name) \
+  --type=merge --patch='{"spec":{"deletionPolicy":"Delete"}}'`, run),
+		"kubectl delete volumegroupsnapshotcontents --selector=snapshot-group/run="+run,
+	); err != nil {
+		return err
+	}
+	return t.eventually(ctx, "the storage to be freed", func(ctx context.Context) error {
+		after, err := t.stored(ctx)
+		if err != nil {
+			return err
+		}
+		if before-after != len(claimNames) {
+			return fmt.Errorf("the driver holds %d snapshots and held %d, want %d fewer", after, before, len(claimNames))
+		}
+		return nil
+	})
+}
+
+// stored is how many snapshots the driver of the group holds on storage.
+func (t *teller) stored(ctx context.Context) (int, error) {
+	inventory, err := csidriver.Dial(t.cluster.Drivers()[0].Control).Inventory(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("ask the driver what it holds: %w", err)
+	}
+	return len(inventory.Snapshots), nil
 }
 
 // oneAnchor checks that the run's VolumeGroupSnapshot is gone, and its content stays and is retained.

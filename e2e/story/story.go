@@ -52,7 +52,7 @@ var chapters = []chapter{
 	{"a namespace that did not opt in notices nothing", (*teller).notOptedIn},
 	{"one annotation snapshots the group at once; its members are labelled when they are created", (*teller).keep},
 	{"volumes restored from the members hold the data of the snapshot's instant", (*teller).restore},
-	{"workflow detach leaves ready members and the anchor by which their storage can be freed", (*teller).detach},
+	{"workflow detach leaves ready members and the anchor, which frees their storage", (*teller).detach},
 }
 
 // Tell tells the story on a fresh cluster of the node tier with two drivers, and shows on out each command and what came
