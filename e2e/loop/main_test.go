@@ -1,0 +1,147 @@
+// Package loop_test holds what the loop promises to users, on a real control plane with real snapshot-controller and
+// csi-snapshotter: each test is one promise.
+//
+// All share one cluster and run one after the other, each with a process of the loop and a namespace of its own.
+package loop_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"testing"
+
+	groupv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	snapv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/snapshot-group/snapshot-group/e2e/cluster"
+	"github.com/snapshot-group/snapshot-group/e2e/cluster/components"
+)
+
+// installed is the namespace and the ServiceAccount of the chart.
+const installed = "snapshot-group"
+
+// The cluster of all tests, and an administrator's client.
+var (
+	shared *cluster.Cluster
+	admin  client.WithWatch
+)
+
+func TestMain(m *testing.M) {
+	status, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
+	}
+	os.Exit(status)
+}
+
+func run(m *testing.M) (status int, err error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if shared, err = cluster.Start(ctx, cluster.Options{Drivers: 1, Progress: os.Stderr}); err != nil {
+		return 0, err
+	}
+	defer func() {
+		if closing := shared.Close(); err == nil {
+			err = closing
+		}
+	}()
+	if err := prepare(ctx); err != nil {
+		return 0, err
+	}
+	return m.Run(), nil
+}
+
+// prepare builds the loop, and gives it the rights that the chart gives it.
+func prepare(ctx context.Context) error {
+	root, err := components.RepositoryRoot(ctx)
+	if err != nil {
+		return err
+	}
+	build := exec.CommandContext(ctx, "go", "build", "-o", program(), "./cmd/snapshotter")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the loop: %w\n%s", err, out)
+	}
+	config, err := shared.RESTConfig()
+	if err != nil {
+		return err
+	}
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, snapv1.AddToScheme, groupv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return err
+		}
+	}
+	if admin, err = client.NewWithWatch(config, client.Options{Scheme: scheme}); err != nil {
+		return fmt.Errorf("make a client: %w", err)
+	}
+	if err := grant(ctx, filepath.Join(root, "manifests", "install.yaml")); err != nil {
+		return err
+	}
+	return writeKubeconfig(ctx)
+}
+
+func program() string    { return filepath.Join(shared.Dir(), "snapshotter") }
+func kubeconfig() string { return filepath.Join(shared.Dir(), "snapshotter.kubeconfig") }
+
+// grant makes those of the chart's objects that are about rights.
+func grant(ctx context.Context, manifest string) error {
+	rendered, err := os.ReadFile(manifest)
+	if err != nil {
+		return fmt.Errorf("read the chart's rendering: %w", err)
+	}
+	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(rendered), 4096)
+	for {
+		o := &unstructured.Unstructured{}
+		err := decoder.Decode(&o.Object)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read the chart's rendering: %w", err)
+		}
+		switch o.GetKind() {
+		case "Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding":
+			if err := admin.Create(ctx, o); err != nil {
+				return fmt.Errorf("create %s %q: %w", o.GetKind(), o.GetName(), err)
+			}
+		}
+	}
+}
+
+// writeKubeconfig writes one with a token of the chart's ServiceAccount.
+func writeKubeconfig(ctx context.Context) error {
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: installed, Name: installed}}
+	token := &authenticationv1.TokenRequest{}
+	if err := admin.SubResource("token").Create(ctx, account, token); err != nil {
+		return fmt.Errorf("ask for a token: %w", err)
+	}
+	config, err := clientcmd.LoadFromFile(shared.Kubeconfig())
+	if err != nil {
+		return fmt.Errorf("read the cluster's kubeconfig: %w", err)
+	}
+	for user := range config.AuthInfos {
+		config.AuthInfos[user] = &clientcmdapi.AuthInfo{Token: token.Status.Token}
+	}
+	if err := clientcmd.WriteToFile(*config, kubeconfig()); err != nil {
+		return fmt.Errorf("write the loop's kubeconfig: %w", err)
+	}
+	return nil
+}
