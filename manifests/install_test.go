@@ -121,7 +121,9 @@ func TestServicesAndProbesReachThePortsThatCommandsOpen(t *testing.T) {
 		}
 		for _, probe := range []*corev1.Probe{c.LivenessProbe, c.ReadinessProbe} {
 			if probe != nil {
+				if probe != nil {
 				got[name+probe.HTTPGet.Path] = probe.HTTPGet.Port.String()
+			}
 			}
 		}
 	}
