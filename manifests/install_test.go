@@ -121,9 +121,7 @@ func TestServicesAndProbesReachThePortsThatCommandsOpen(t *testing.T) {
 		}
 		for _, probe := range []*corev1.Probe{c.LivenessProbe, c.ReadinessProbe} {
 			if probe != nil {
-				if probe != nil {
 				got[name+probe.HTTPGet.Path] = probe.HTTPGet.Port.String()
-			}
 			}
 		}
 	}
@@ -135,6 +133,7 @@ func TestServicesAndProbesReachThePortsThatCommandsOpen(t *testing.T) {
 	want := map[string]string{
 		"webhook": "9443", "webhook-metrics": "8080", "webhook-health": "8081", "loop-metrics": "8082", "loop-health": "8083",
 		"webhook/healthz": "webhook-health", "webhook/readyz": "webhook-health",
+		"snapshotter/healthz":                 "loop-health",
 		"Service snapshot-group-webhook:443":  "webhook",
 		"Service snapshot-group-metrics:8080": "webhook-metrics",
 		"Service snapshot-group-metrics:8082": "loop-metrics",
