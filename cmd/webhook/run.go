@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -36,8 +37,13 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy"
 )
 
+// garbagePercent is how much garbage there may be for what is in use. Nearly all memory is the cache, which stays: Go's own
+// 100 would double what the webhook takes in a cluster of 100,000 claims, for a collection in a thousand reviews.
+const garbagePercent = 30
+
 // run serves until ctx ends, then lets the requests in flight finish.
 func run(ctx context.Context, o options) error {
+	debug.SetGCPercent(garbagePercent)
 	log, err := newLogger(o.logLevel)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -82,16 +83,25 @@ func (g *Gatherer) memberFacts(ctx context.Context, snapshot *snapshotv1.VolumeS
 		f.Missing = append(f.Missing, err.Error())
 	}
 	name := ptr.Deref(snapshot.Spec.Source.PersistentVolumeClaimName, "")
-	if claim, found := g.store.claim(snapshot.Namespace, name); found {
+	if claim, err := g.claim(ctx, client.ObjectKey{Namespace: snapshot.Namespace, Name: name}); err != nil {
+		f.Missing = append(f.Missing, err.Error())
+	} else {
 		f.Claim = &member.Claim{Group: claim.Labels[f.Settings.LabelKey], Annotations: claim.Annotations, Spec: group.ClaimSpecOf(claim)}
 		f.Driver = g.store.driverOf(claim, g.store.storageClassList()).Name
-	} else {
-		f.Missing = append(f.Missing, fmt.Sprintf("claim %q is not known", name))
 	}
 	if f.Driver == "" && f.Snapshot != nil {
 		f.Driver = g.driverOfGroupClass(ptr.Deref(f.Snapshot.Spec.VolumeGroupSnapshotClassName, ""))
 	}
 	return f, nil
+}
+
+// claim reads a claim whole: of its size and the like, which a member records, the cache has nothing.
+func (g *Gatherer) claim(ctx context.Context, key client.ObjectKey) (*corev1.PersistentVolumeClaim, error) {
+	claim := &corev1.PersistentVolumeClaim{}
+	if err := g.live.Get(ctx, key, claim); err != nil {
+		return nil, fmt.Errorf("read claim %q: %w", key.Name, err)
+	}
+	return claim, nil
 }
 
 // groupSnapshot finds the VolumeGroupSnapshot that owns a member. It may be milliseconds old, and one of the same name may

@@ -71,7 +71,7 @@ func TestLabels(t *testing.T) {
 			log:    `read VolumeGroupSnapshot "db-1": it has UID "new" and the owner has "` + ownerUID + `"`},
 		"a claim that is gone leaves what the group snapshot tells": {cached: cluster(groupSnapshotObject(ownerUID, run)),
 			want:   admittedMember{Labels: ours.Labels, Class: ours.Class},
-			series: `outcome="incomplete",rule="none"`, log: `claim "data-0" is not known`},
+			series: `outcome="incomplete",rule="none"`, log: `read claim "data-0": persistentvolumeclaims "data-0" not found`},
 		"a snapshot of one's own is left alone": {change: noOwner, cached: cluster(data), series: `outcome="allowed",rule="none"`},
 		"a namespace that cannot be found stops nothing": {cached: cluster(data)[1:], series: `outcome="undecided",rule="none"`,
 			log: `could not label: read Namespace "shop": namespaces "shop" not found`},

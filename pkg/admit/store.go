@@ -119,10 +119,6 @@ func (s *Store) claimsOf(namespace string) ([]*corev1.PersistentVolumeClaim, err
 	return selected[*corev1.PersistentVolumeClaim](s.claims.ByIndex(toolscache.NamespaceIndex, namespace))
 }
 
-func (s *Store) claim(namespace, name string) (*corev1.PersistentVolumeClaim, bool) {
-	return lookup[*corev1.PersistentVolumeClaim](s.claims, namespace+"/"+name)
-}
-
 // holder is the driver that holds the Lease of a group; empty where there is none.
 func (s *Store) holder(g lease.Group) string {
 	l, found := lookup[*coordinationv1.Lease](s.leases, g.Key().String())

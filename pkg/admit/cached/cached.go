@@ -3,6 +3,7 @@ package cached
 
 import (
 	"strings"
+	"unique"
 
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
@@ -48,7 +49,6 @@ func meta(o metav1.Object, annotations ...string) metav1.ObjectMeta {
 	m := metav1.ObjectMeta{
 		Name:              o.GetName(),
 		Namespace:         o.GetNamespace(),
-		UID:               o.GetUID(),
 		ResourceVersion:   o.GetResourceVersion(),
 		DeletionTimestamp: o.GetDeletionTimestamp(),
 	}
@@ -77,25 +77,20 @@ func trimNamespace(n *corev1.Namespace) *corev1.Namespace {
 	return out
 }
 
-// Claim is a claim as it is cached. It keeps all labels: a Namespace may choose any of them to be its group label, and a restore needs them.
+// Claim is a claim as it is cached. It keeps all labels, since a Namespace may choose any of them to be its group label, but
+// not what only a restore needs: that is read when a snapshot of the claim is taken.
 func Claim(c *corev1.PersistentVolumeClaim) *corev1.PersistentVolumeClaim {
 	out := &corev1.PersistentVolumeClaim{
 		ObjectMeta: meta(c, corev1.BetaStorageClassAnnotation, group.VeleroClaimGroupClassAnnotation, group.VeleroClaimSnapshotClassAnnotation),
-		Spec: corev1.PersistentVolumeClaimSpec{
-			StorageClassName: c.Spec.StorageClassName,
-			VolumeName:       c.Spec.VolumeName,
-			AccessModes:      c.Spec.AccessModes,
-			VolumeMode:       c.Spec.VolumeMode,
-		},
+		Spec:       corev1.PersistentVolumeClaimSpec{StorageClassName: c.Spec.StorageClassName, VolumeName: c.Spec.VolumeName},
 	}
-	out.Labels = c.Labels
-	if size, found := c.Spec.Resources.Requests[corev1.ResourceStorage]; found {
-		out.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: size}
+	for key, value := range c.Labels {
+		if out.Labels == nil {
+			out.Labels = make(map[string]string, len(c.Labels))
+		}
+		out.Labels[unique.Make(key).Value()] = unique.Make(value).Value()
 	}
 	out.Status.Phase = c.Status.Phase
-	if size, found := c.Status.Capacity[corev1.ResourceStorage]; found {
-		out.Status.Capacity = corev1.ResourceList{corev1.ResourceStorage: size}
-	}
 	return out
 }
 
@@ -103,7 +98,7 @@ func Claim(c *corev1.PersistentVolumeClaim) *corev1.PersistentVolumeClaim {
 func trimVolume(v *corev1.PersistentVolume) *corev1.PersistentVolume {
 	out := &corev1.PersistentVolume{ObjectMeta: meta(v)}
 	if v.Spec.CSI != nil {
-		out.Spec.CSI = &corev1.CSIPersistentVolumeSource{Driver: v.Spec.CSI.Driver}
+		out.Spec.CSI = &corev1.CSIPersistentVolumeSource{Driver: unique.Make(v.Spec.CSI.Driver).Value()}
 		return out
 	}
 	out.Spec.PersistentVolumeSource = v.Spec.PersistentVolumeSource
@@ -134,6 +129,7 @@ func trimGroupSnapshotClass(c *groupsnapshotv1.VolumeGroupSnapshotClass) *groups
 
 func trimGroupSnapshot(s *groupsnapshotv1.VolumeGroupSnapshot) *groupsnapshotv1.VolumeGroupSnapshot {
 	out := &groupsnapshotv1.VolumeGroupSnapshot{ObjectMeta: meta(s)}
+	out.UID = s.UID // its members name it
 	out.Labels = s.Labels
 	out.Spec.VolumeGroupSnapshotClassName = s.Spec.VolumeGroupSnapshotClassName
 	return out

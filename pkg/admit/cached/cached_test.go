@@ -33,10 +33,12 @@ func TestTheCacheKeepsOnlyWhatIsUsed(t *testing.T) {
 			OwnerReferences: []metav1.OwnerReference{{Name: "o"}}, ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "m"}}}
 	}
 	kept := func(annotations, labels map[string]string) metav1.ObjectMeta {
-		return metav1.ObjectMeta{Name: "n", Namespace: "shop", UID: "u", ResourceVersion: "7",
+		return metav1.ObjectMeta{Name: "n", Namespace: "shop", ResourceVersion: "7",
 			DeletionTimestamp: &metav1.Time{Time: noon}, Labels: labels, Annotations: annotations}
 	}
 	labels := map[string]string{"l": "v"}
+	named := kept(nil, labels)
+	named.UID = "u"
 	size := corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
 	standard := kept(map[string]string{group.DefaultStorageClassAnnotation: "true"}, nil)
 	standard.CreationTimestamp = metav1.NewTime(noon)
@@ -48,9 +50,8 @@ func TestTheCacheKeepsOnlyWhatIsUsed(t *testing.T) {
 				AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}, Resources: corev1.VolumeResourceRequirements{Requests: size}},
 			Status: corev1.PersistentVolumeClaimStatus{Phase: corev1.ClaimBound, Capacity: size}},
 			&corev1.PersistentVolumeClaim{ObjectMeta: kept(map[string]string{group.VeleroClaimGroupClassAnnotation: "c"}, labels),
-				Spec: corev1.PersistentVolumeClaimSpec{StorageClassName: ptr.To("fast"), VolumeName: "pv",
-					AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}, Resources: corev1.VolumeResourceRequirements{Requests: size}},
-				Status: corev1.PersistentVolumeClaimStatus{Phase: corev1.ClaimBound, Capacity: size}}},
+				Spec:   corev1.PersistentVolumeClaimSpec{StorageClassName: ptr.To("fast"), VolumeName: "pv"},
+				Status: corev1.PersistentVolumeClaimStatus{Phase: corev1.ClaimBound}}},
 		{&corev1.PersistentVolume{ObjectMeta: full(nil), Spec: corev1.PersistentVolumeSpec{StorageClassName: "fast",
 			PersistentVolumeSource: corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: "a.csi", VolumeHandle: "h"}}}},
 			&corev1.PersistentVolume{ObjectMeta: kept(nil, nil), Spec: corev1.PersistentVolumeSpec{
@@ -66,7 +67,7 @@ func TestTheCacheKeepsOnlyWhatIsUsed(t *testing.T) {
 			&groupsnapshotv1.VolumeGroupSnapshotClass{ObjectMeta: kept(nil, labels), Driver: "a.csi"}},
 		{&groupsnapshotv1.VolumeGroupSnapshot{ObjectMeta: full(nil), Spec: groupsnapshotv1.VolumeGroupSnapshotSpec{VolumeGroupSnapshotClassName: ptr.To("c"),
 			Source: groupsnapshotv1.VolumeGroupSnapshotSource{Selector: &metav1.LabelSelector{}}}, Status: &groupsnapshotv1.VolumeGroupSnapshotStatus{}},
-			&groupsnapshotv1.VolumeGroupSnapshot{ObjectMeta: kept(nil, labels), Spec: groupsnapshotv1.VolumeGroupSnapshotSpec{VolumeGroupSnapshotClassName: ptr.To("c")}}},
+			&groupsnapshotv1.VolumeGroupSnapshot{ObjectMeta: named, Spec: groupsnapshotv1.VolumeGroupSnapshotSpec{VolumeGroupSnapshotClassName: ptr.To("c")}}},
 	} {
 		t.Run(fmt.Sprintf("%T", tc.in), func(t *testing.T) {
 			once := cachedAs(t, tc.in)
