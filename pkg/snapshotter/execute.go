@@ -192,15 +192,27 @@ func (p *pass) checkOurs(ctx context.Context, s plan.Create, o *groupsnapshotv1.
 	return nil
 }
 
-// deleteSnapshot deletes the VolumeGroupSnapshot after a last live look at the members that must outlive it.
+// deleteSnapshot deletes the VolumeGroupSnapshot, at the end of a detach after a last live look at what must outlive it.
 func (p *pass) deleteSnapshot(ctx context.Context, s plan.DeleteSnapshot) error {
-	if len(s.Spared) > 0 {
-		if err := p.checkFree(ctx, s); err != nil {
+	if s.Anchor != "" {
+		if err := errors.Join(p.checkKept(ctx, s), p.checkFree(ctx, s)); err != nil {
 			return fmt.Errorf("delete VolumeGroupSnapshot %q: %w", s.Name, err)
 		}
 	}
 	o := &groupsnapshotv1.VolumeGroupSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: p.ns.Name, Name: s.Name, UID: s.UID}}
 	return p.remove(ctx, "VolumeGroupSnapshot", o)
+}
+
+// checkKept: a content with another policy is deleted with its VolumeGroupSnapshot, and the members' storage with it.
+func (p *pass) checkKept(ctx context.Context, s plan.DeleteSnapshot) error {
+	var live groupsnapshotv1.VolumeGroupSnapshotContent
+	if err := p.Live.Get(ctx, client.ObjectKey{Name: s.Anchor}, &live); err != nil {
+		return fmt.Errorf("read content %q: %w", s.Anchor, err)
+	}
+	if live.UID != s.AnchorUID || live.DeletionTimestamp != nil || live.Spec.DeletionPolicy != snapshotv1.VolumeSnapshotContentRetain {
+		return fmt.Errorf("content %q is not kept any more: %w", s.Anchor, ErrStale)
+	}
+	return nil
 }
 
 // checkFree: snapshot-controller and the garbage collector delete the members that are owned or named by the group.

@@ -42,12 +42,14 @@ func (r *Reconciler) observe(ctx context.Context, ns *corev1.Namespace, facts cl
 	if o.Unfinished, err = r.unfinished(ctx, ns, o); err != nil {
 		return o, err
 	}
-	if o.Run.Outcome != group.Running || o.Unreadable() {
+	if o.Run.Outcome != group.Running || o.Refused() {
 		return o, nil
 	}
-	found, err := r.candidates(ctx, facts, ns, o.Settings)
-	if err != nil {
-		return o, err
+	found := map[string]plan.Group{}
+	if !o.Stopped() {
+		if found, err = r.candidates(ctx, facts, ns, o.Settings); err != nil {
+			return o, err
+		}
 	}
 	if err := r.addMade(ctx, ns, o.Run, found); err != nil {
 		return o, err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
@@ -167,10 +168,34 @@ func TestAMemberThatIsOwnedAgainStopsTheDeletion(t *testing.T) {
 	ns := &corev1.Namespace{}
 	c.must(c.api.Get(t.Context(), types.NamespacedName{Name: "db"}, ns))
 	s := c.snapshots()[0]
+	anchor := c.anchors()[0]
 	_, err := c.loop.execute(t.Context(), ns, []plan.Step{
-		plan.DeleteSnapshot{Group: "pg", Name: s.Name, UID: s.UID, Spared: []string{c.members()[0].Name}},
+		plan.DeleteSnapshot{Group: "pg", Name: s.Name, UID: s.UID, Anchor: anchor.Name, AnchorUID: anchor.UID},
 	})
 	want := fmt.Sprintf("delete VolumeGroupSnapshot %q: member %q is not free: changed since it was looked at", s.Name, c.members()[0].Name)
+	if !errors.Is(err, ErrStale) || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+	if c.snapshots()[0].DeletionTimestamp != nil {
+		t.Error("the snapshot is being deleted")
+	}
+}
+
+func TestAnAnchorThatIsNotKeptAnyMoreStopsTheDeletion(t *testing.T) {
+	c := newCluster(t, asks(group.Detach))
+	c.once()
+	c.controllers()
+	c.once() // released
+	anchor := c.anchors()[0]
+	anchor.Spec.DeletionPolicy = snapshotv1.VolumeSnapshotContentDelete
+	c.must(c.api.Update(t.Context(), &anchor))
+	ns := &corev1.Namespace{}
+	c.must(c.api.Get(t.Context(), types.NamespacedName{Name: "db"}, ns))
+	s := c.snapshots()[0]
+	_, err := c.loop.execute(t.Context(), ns, []plan.Step{
+		plan.DeleteSnapshot{Group: "pg", Name: s.Name, UID: s.UID, Anchor: anchor.Name, AnchorUID: anchor.UID},
+	})
+	want := fmt.Sprintf("delete VolumeGroupSnapshot %q: content %q is not kept any more: changed since it was looked at", s.Name, anchor.Name)
 	if !errors.Is(err, ErrStale) || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}

@@ -40,6 +40,8 @@ func advance(o Observed, g Group) progress {
 		return failedFor("VolumeGroupSnapshot %q exists and is not of this run", g.SnapshotName)
 	case g.Snapshot == nil && g.Content != nil:
 		return hopelessFor("VolumeGroupSnapshot %q was deleted before it was complete", g.SnapshotName)
+	case g.Snapshot == nil && o.Stopped():
+		return failedFor("%s", o.unreadable())
 	case g.Snapshot == nil:
 		return create(o, g)
 	case g.Snapshot.Deleting:
@@ -48,6 +50,8 @@ func advance(o Observed, g Group) progress {
 		return incomplete(o, g)
 	case g.uncovered() != "":
 		return hopelessFor("no member was made of claim %q; it left the group while the snapshot was taken", g.uncovered())
+	case o.Stopped():
+		return progress{cuts: []Cut{g.cut(o.Now)}}
 	case o.Settings.Workflow == group.Detach:
 		return anchor(o, g)
 	default:
@@ -90,6 +94,9 @@ func incomplete(o Observed, g Group) progress {
 	why := g.lacks()
 	if cause := g.cause(); cause != "" {
 		why += ": " + cause
+	}
+	if o.Stopped() {
+		return hopelessFor("not complete when the run was stopped: %s", o.unreadable())
 	}
 	if o.overdue() {
 		return hopelessFor("not complete after %s: %s", o.Settings.Timeout, why)
@@ -153,7 +160,10 @@ func detach(g Group, until time.Time) progress {
 		})}
 	}
 	return progress{steps: []Step{
-		DeleteSnapshot{Group: g.Name, Name: g.SnapshotName, UID: g.Snapshot.UID, Spared: spared}, gone,
+		DeleteSnapshot{
+			Group: g.Name, Name: g.SnapshotName, UID: g.Snapshot.UID,
+			Anchor: g.Content.Name, AnchorUID: g.Content.UID, Spared: spared,
+		}, gone,
 	}}
 }
 
@@ -172,10 +182,13 @@ func overdueDetach(g Group, timeout time.Duration) progress {
 // was not bound to it yet leaves it behind for ever.
 func abandon(g Group, reason string) progress {
 	p := progress{failure: reason}
+	if g.Snapshot != nil && g.Snapshot.Foreign {
+		return p // somebody has taken the name since, and what it has belongs to it
+	}
 	if c := g.Content; c != nil && !c.Freeable {
 		p.steps = append(p.steps, FreeContent{Group: g.Name, Name: c.Name, UID: c.UID})
 	}
-	if s := g.Snapshot; s != nil && !s.Deleting && !s.Foreign {
+	if s := g.Snapshot; s != nil && !s.Deleting {
 		p.steps = append(p.steps, DeleteSnapshot{Group: g.Name, Name: g.SnapshotName, UID: s.UID})
 	}
 	if c := g.Content; c != nil && !c.Deleting {

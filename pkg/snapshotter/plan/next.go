@@ -90,8 +90,8 @@ func heldBack(steps []Step) bool {
 
 // runSteps moves every group of the run by itself, and ends the run when none is moving.
 func runSteps(o Observed) []Step {
-	if _, problems := split(o.Problems); len(problems) > 0 {
-		return []Step{o.end(o.Run.ended(texts(problems)))}
+	if why := o.unreadable(); why != "" && (o.Begins || len(o.Groups) == 0) {
+		return []Step{o.end(o.Run.ended([]string{why}))}
 	}
 	if len(o.Groups) == 0 {
 		return []Step{o.end(o.Run.ended([]string{fmt.Sprintf("no claim carries the label %q", o.Settings.LabelKey)}))}
@@ -118,7 +118,11 @@ func runSteps(o Observed) []Step {
 	if len(moving) > 0 {
 		return moving
 	}
-	end := o.end(o.Run.endedWith(o.Groups, failed))
+	run := o.Run.endedWith(o.Groups, failed)
+	if o.Stopped() && len(failed) == 0 { // what is complete stays, but is not all that was asked for
+		run = o.Run.ended([]string{o.unreadable()})
+	}
+	end := o.end(run)
 	end.Cuts = cuts
 	return []Step{end}
 }
@@ -129,7 +133,7 @@ func (o Observed) end(run Run) End {
 	return End{Run: run, Skipped: skipped, Last: last}
 }
 
-// ended is the run failed as a whole, before anything was made.
+// ended is the run failed as a whole, for reasons that are no group's own.
 func (r Run) ended(reasons []string) Run {
 	r.Outcome, r.Message = group.Failed, bounded(strings.Join(reasons, "; "))
 	return r
@@ -166,10 +170,17 @@ func WakeAfter(o Observed, steps []Step) time.Duration {
 	return first
 }
 
-// Unreadable: an annotation does not parse that every run goes by.
-func (o Observed) Unreadable() bool {
+// Refused: a run would begin, and an annotation does not parse that every run goes by. Its groups are not looked at.
+func (o Observed) Refused() bool { return o.Begins && o.unreadable() != "" }
+
+// Stopped: such an annotation was written while the run goes on. Which claims and which settings it should go by is not
+// known any more: only groups that it has made something for are looked at.
+func (o Observed) Stopped() bool { return !o.Begins && o.unreadable() != "" }
+
+// unreadable are the annotations that do not parse and that every run goes by, as a sentence; empty if there is none.
+func (o Observed) unreadable() string {
 	_, problems := split(o.Problems)
-	return len(problems) > 0
+	return strings.Join(texts(problems), "; ")
 }
 
 // Creates are the groups whose snapshots the steps begin.

@@ -108,14 +108,6 @@ func TestNext(t *testing.T) {
 			observed(0, group.Keep),
 			[]string{`end manual run 20261122t120000z: failed: no claim carries the label "team/group"`},
 		},
-		"a run with a setting that does not parse fails whole": {
-			func() Observed {
-				o := observed(0, group.Keep, unmade("db"))
-				o.Problems = []group.Problem{{Key: "snapshot-group/workflow", Value: "detatch", Reason: "must be one of keep, detach"}}
-				return o
-			}(),
-			[]string{`end manual run 20261122t120000z: failed: annotation "snapshot-group/workflow" has value "detatch": must be one of keep, detach`},
-		},
 		"a refused group fails at once, the other is made": {
 			observed(0, group.Keep, changed(unmade("a"), func(g *Group) { g.Refusal = "mixed" }), unmade("b")),
 			[]string{

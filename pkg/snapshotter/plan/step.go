@@ -71,7 +71,11 @@ type Release struct {
 type DeleteSnapshot struct {
 	Group, Name string
 	UID         types.UID
-	// Spared are the members that must outlive it; the step fails if one is not free.
+	// Anchor is the content that must outlive it, where this ends a detach: the step fails if it is not kept or if a member
+	// of the group is not free. Empty: everything that the group made goes with it.
+	Anchor    string
+	AnchorUID types.UID
+	// Spared are the members that the plan saw, for the reader.
 	Spared []string
 }
 
