@@ -51,7 +51,11 @@ func run(ctx context.Context, keep bool) error {
 	} else {
 		err = errors.Join(err, c.Close())
 	}
-	return errors.Join(err, summarize(promises))
+	broken := summarize(promises)
+	if broken != nil && !keep {
+		fmt.Println("To look at the cluster and its logs when that happens: KEEP=1 make demo")
+	}
+	return errors.Join(err, broken)
 }
 
 func summarize(promises []story.Promise) error {
