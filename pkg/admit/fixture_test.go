@@ -57,13 +57,13 @@ type fixture struct {
 
 // newFixture has the objects in its cache, trimmed as the manager trims them, and the same at the API server but for those
 // that it has as live says.
-func newFixture(t *testing.T, cached []client.Object, live ...client.Object) *fixture {
-	t.Helper()
-	f := &fixture{store: newStore(t, cached...), registry: prometheus.NewRegistry()}
+func newFixture(tb testing.TB, cached []client.Object, live ...client.Object) *fixture {
+	tb.Helper()
+	f := &fixture{store: newStore(tb, cached...), registry: prometheus.NewRegistry()}
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, snapshotv1.AddToScheme, groupsnapshotv1.AddToScheme} {
 		if err := add(scheme); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	f.api = fake.NewClientBuilder().WithScheme(scheme).WithObjects(replaced(cached, live)...).WithInterceptorFuncs(jsonPatches).Build()
