@@ -22,6 +22,7 @@ import (
 
 	"github.com/snapshot-group/snapshot-group/e2e/admission/outside"
 	"github.com/snapshot-group/snapshot-group/e2e/cluster/components"
+	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
 // floorName is that of the allow-all webhook's Service and configuration.
@@ -170,11 +171,25 @@ func freePort() (int32, error) {
 	return int32(l.Addr().(*net.TCPAddr).Port), nil
 }
 
-// notKept selects the claims that were measured.
-var notKept = func() labels.Selector {
-	r, err := labels.NewRequirement(kept, selection.DoesNotExist, nil)
+// notKept selects the claims that were measured, ofFirst the Leases of groups that are not there from the beginning.
+var (
+	notKept = selecting(kept, selection.DoesNotExist)
+	ofFirst = selecting(group.GroupLabel, selection.NotIn, settled()...)
+)
+
+func selecting(key string, operator selection.Operator, values ...string) labels.Selector {
+	r, err := labels.NewRequirement(key, operator, values)
 	if err != nil {
 		panic(err) // a constant
 	}
 	return labels.NewSelector().Add(*r)
-}()
+}
+
+// settled are the groups that have claims from the beginning.
+func settled() []string {
+	names := make([]string, 0, groups)
+	for g := range groups {
+		names = append(names, fmt.Sprintf("group-%d", g))
+	}
+	return names
+}

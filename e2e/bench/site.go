@@ -171,13 +171,14 @@ func (s *site) leave() {
 	}
 }
 
-// clear deletes the claims that were measured, and the Leases that they took.
+// clear deletes the claims that were measured, and the Leases of groups that have gone with them. Those of the groups that
+// stay are what makes them settled.
 func (s *site) clear(ctx context.Context, w webhook) error {
 	in := client.InNamespace(namespaceOf(w))
 	if err := s.api.DeleteAllOf(ctx, &corev1.PersistentVolumeClaim{}, in, client.MatchingLabelsSelector{Selector: notKept}); err != nil {
 		return fmt.Errorf("delete claims: %w", err)
 	}
-	if err := s.api.DeleteAllOf(ctx, &coordinationv1.Lease{}, in); err != nil {
+	if err := s.api.DeleteAllOf(ctx, &coordinationv1.Lease{}, in, client.MatchingLabelsSelector{Selector: ofFirst}); err != nil {
 		return fmt.Errorf("delete Leases: %w", err)
 	}
 	return nil
