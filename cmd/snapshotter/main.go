@@ -30,7 +30,7 @@ func main() {
 	case err != nil:
 		fmt.Fprintf(os.Stderr, "snapshotter: %v (see snapshotter --help)\n", err)
 		os.Exit(exitUsage)
-	case o.version:
+	case o.Version:
 		fmt.Println(version)
 		return
 	}

@@ -10,21 +10,23 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/snapshot-group/snapshot-group/certs"
+	"github.com/snapshot-group/snapshot-group/cmd/internal/command"
 )
 
 var required = []string{"--namespace=sg", "--service-name=svc", "--ca-secret-name=ca", "--webhook-configuration-name=conf"}
 
 func TestParse(t *testing.T) {
 	defaults := options{
+		Options:   command.Options{Namespace: "sg", MetricsAddr: ":8080", ProbeAddr: ":8081", LabelKey: "velero.io/volume-group", LogLevel: "info"},
 		names:     certs.Names{Namespace: "sg", Service: "svc", Secret: "ca", Configuration: "conf"},
 		lifetimes: certs.Lifetimes{CA: 87600 * time.Hour, Leaf: 2160 * time.Hour},
-		port:      9443, metricsAddr: ":8080", probeAddr: ":8081", labelKey: "velero.io/volume-group", logLevel: "info",
+		port:      9443,
 	}
 	all := defaults
 	all.lifetimes = certs.Lifetimes{CA: 10 * time.Hour, Leaf: time.Hour}
-	all.host, all.port, all.metricsAddr, all.probeAddr = "127.0.0.1", 1, "0", ":0"
+	all.host, all.port, all.MetricsAddr, all.ProbeAddr = "127.0.0.1", 1, "0", ":0"
 	all.denyClassInUse = true
-	all.labelKey, all.exemptUsers, all.logLevel, all.kubeconfig = "team", []string{"a", "b", "c"}, "debug", "k"
+	all.LabelKey, all.exemptUsers, all.LogLevel, all.Kubeconfig = "team", []string{"a", "b", "c"}, "debug", "k"
 	for name, tc := range map[string]struct {
 		args []string
 		want options
@@ -84,7 +86,7 @@ func TestHelpAndVersionNeedNothing(t *testing.T) {
 	if _, err := parse([]string{"--help"}); !errors.Is(err, pflag.ErrHelp) {
 		t.Errorf("error of --help = %v, want ErrHelp", err)
 	}
-	if o, err := parse([]string{"--version"}); err != nil || !o.version {
-		t.Errorf("--version = %t, %v", o.version, err)
+	if o, err := parse([]string{"--version"}); err != nil || !o.Version {
+		t.Errorf("--version = %t, %v", o.Version, err)
 	}
 }

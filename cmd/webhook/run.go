@@ -11,17 +11,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"github.com/go-logr/zapr"
-	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
-	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
-	apimeta "k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -31,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"github.com/snapshot-group/snapshot-group/certs"
+	"github.com/snapshot-group/snapshot-group/cmd/internal/command"
 	"github.com/snapshot-group/snapshot-group/pkg/admit"
 	"github.com/snapshot-group/snapshot-group/pkg/admit/cached"
 	"github.com/snapshot-group/snapshot-group/pkg/admit/lease"
@@ -44,24 +35,20 @@ const garbagePercent = 30
 // run serves until ctx ends, then lets the requests in flight finish.
 func run(ctx context.Context, o options) error {
 	debug.SetGCPercent(garbagePercent)
-	log, err := newLogger(o.logLevel)
+	log, err := command.SetUpLogging(o.LogLevel)
 	if err != nil {
 		return err
 	}
-	ctrl.SetLogger(log)
-	klog.SetLogger(log.WithName("client"))
-
-	config, err := restConfig(o.kubeconfig)
+	// No rate limit: the webhook writes next to nothing, and an answer must not wait for a limit of its own making. The API
+	// server's priority and fairness protects it.
+	config, err := command.RESTConfig(o.Kubeconfig, "snapshot-group-webhook/"+version)
 	if err != nil {
 		return err
 	}
 	alive := newLiveness(clock.RealClock{})
 	mgr, err := newManager(config, o, alive)
-	if apimeta.IsNoMatchError(err) {
-		return fmt.Errorf("set up: install the CustomResourceDefinitions of external-snapshotter 8.6 or later first: %w", err)
-	}
 	if err != nil {
-		return fmt.Errorf("set up: %w", err)
+		return command.SetUpError(err)
 	}
 	bundler := certs.NewBundler(mgr.GetClient(), o.names, clock.RealClock{})
 	if err := bundler.SetupWithManager(mgr); err != nil {
@@ -71,7 +58,7 @@ func run(ctx context.Context, o options) error {
 	if err := mgr.Add(certificate); err != nil {
 		return fmt.Errorf("set up the serving certificate: %w", err)
 	}
-	store, err := admit.NewStore(ctx, mgr.GetCache(), o.labelKey)
+	store, err := admit.NewStore(ctx, mgr.GetCache(), o.LabelKey)
 	if err != nil {
 		return fmt.Errorf("set up the cache: %w", err)
 	}
@@ -90,50 +77,18 @@ func run(ctx context.Context, o options) error {
 	return nil
 }
 
-func newLogger(level string) (logr.Logger, error) {
-	parsed, err := zapcore.ParseLevel(level)
-	if err != nil {
-		return logr.Logger{}, err
-	}
-	config := zap.NewProductionConfig()
-	config.Level = zap.NewAtomicLevelAt(parsed)
-	config.Sampling = nil // a refusal that is not logged cannot be explained
-	config.DisableCaller, config.DisableStacktrace = true, true
-	config.EncoderConfig.EncodeTime = zapcore.RFC3339NanoTimeEncoder
-	built, err := config.Build()
-	if err != nil {
-		return logr.Logger{}, fmt.Errorf("set up logging: %w", err)
-	}
-	zap.RedirectStdLog(built) // net/http logs failed TLS handshakes there
-	return zapr.NewLogger(built), nil
-}
-
-// restConfig has no rate limit: the webhook writes next to nothing, and an answer must not wait for a limit of its own
-// making. The API server's priority and fairness protects it.
-func restConfig(kubeconfig string) (*rest.Config, error) {
-	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
-	if err != nil {
-		return nil, fmt.Errorf("find the API server: %w", err)
-	}
-	config.QPS = -1
-	config.UserAgent = "snapshot-group-webhook/" + version
-	return config, nil
-}
-
 func newManager(config *rest.Config, o options, alive *liveness) (ctrl.Manager, error) {
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, snapshotv1.AddToScheme, groupsnapshotv1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			return nil, err
-		}
+	scheme, err := command.Scheme()
+	if err != nil {
+		return nil, err
 	}
 	objects := cached.Objects()
 	maps.Copy(objects, certs.CachedObjects(o.names))
 	return ctrl.NewManager(config, ctrl.Options{
 		Scheme:                 scheme,
 		Cache:                  cache.Options{ByObject: objects, ReaderFailOnMissingInformer: true, NewInformer: alive.newInformer},
-		Metrics:                metricsserver.Options{BindAddress: o.metricsAddr},
-		HealthProbeBindAddress: o.probeAddr,
+		Metrics:                metricsserver.Options{BindAddress: o.MetricsAddr},
+		HealthProbeBindAddress: o.ProbeAddr,
 	})
 }
 

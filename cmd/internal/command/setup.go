@@ -1,0 +1,71 @@
+package command
+
+import (
+	"fmt"
+
+	"github.com/go-logr/logr"
+	"github.com/go-logr/zapr"
+	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+)
+
+// SetUpLogging makes JSON on standard error the log of the command and of the libraries that it uses: level is one of
+// zap's. Nothing is sampled: a step that is not logged cannot be traced.
+func SetUpLogging(level string) (logr.Logger, error) {
+	parsed, err := zapcore.ParseLevel(level)
+	if err != nil {
+		return logr.Logger{}, err
+	}
+	config := zap.NewProductionConfig()
+	config.Level = zap.NewAtomicLevelAt(parsed)
+	config.Sampling = nil
+	config.DisableCaller, config.DisableStacktrace = true, true
+	config.EncoderConfig.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	built, err := config.Build()
+	if err != nil {
+		return logr.Logger{}, fmt.Errorf("set up logging: %w", err)
+	}
+	zap.RedirectStdLog(built) // net/http logs failed TLS handshakes there
+	log := zapr.NewLogger(built)
+	ctrl.SetLogger(log)
+	klog.SetLogger(log.WithName("client"))
+	return log, nil
+}
+
+// RESTConfig finds the API server; agent is what the audit log shows. It sets no limit on the rate of requests.
+func RESTConfig(kubeconfig, agent string) (*rest.Config, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("find the API server: %w", err)
+	}
+	config.QPS, config.UserAgent = -1, agent
+	return config, nil
+}
+
+// Scheme holds the API types that the product uses.
+func Scheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, snapshotv1.AddToScheme, groupsnapshotv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, fmt.Errorf("register API types: %w", err)
+		}
+	}
+	return scheme, nil
+}
+
+// SetUpError is err as a failure to set up, with the remedy where the cluster lacks the snapshot APIs.
+func SetUpError(err error) error {
+	if apimeta.IsNoMatchError(err) {
+		return fmt.Errorf("set up: install the CustomResourceDefinitions of external-snapshotter 8.6 or later first: %w", err)
+	}
+	return fmt.Errorf("set up: %w", err)
+}
