@@ -219,7 +219,7 @@ func TestADriverFromOutsideMustBeWhatItIsSaidToBe(t *testing.T) {
 // startDriver starts our CSI driver as a vendor would theirs, below a folder, and returns its socket.
 func startDriver(t *testing.T, parent, name string) string {
 	t.Helper()
-	dir, err := os.MkdirTemp(parent, "vendor-") // t.TempDir is too long for a socket
+	dir, err := os.MkdirTemp(parent, "vendor-") //nolint:usetesting // t.TempDir is too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}
