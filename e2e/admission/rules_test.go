@@ -136,14 +136,14 @@ func TestAGroupSnapshotThatCannotSucceedIsRefused(t *testing.T) {
 	u.eventuallyRefused(t, selects(nil, "csi-a", exists), deniedBy(groupSnapshotsWebhook,
 		`VolumeGroupSnapshot "asked" in namespace "asked" cannot be created: [match-expressions] snapshot-controller ignores matchExpressions:`+
 			` of claims, it would take all 2 of the namespace; to mend it, select by matchLabels alone, with a label that the claims have in`+
-			` common and no other has. [class-mismatch] VolumeGroupSnapshotClass "csi-a" is of driver "csi-a.test", and claim "index" is not`+
-			` on it; to mend it, select claims of that driver alone, or name a class of the claims' driver`, "match-expressions", "class-mismatch"))
+			` common and no other has. [class-mismatch] VolumeGroupSnapshotClass "csi-a" is of driver "csi-a.test", which is not that of`+
+			` claim "index"; to mend it, select claims of that driver alone, or name a class of the claims' driver`, "match-expressions", "class-mismatch"))
 	refused(t, u.dryRun(t.Context(), selects(map[string]string{"app": "none"}, "csi-a")), deniedBy(groupSnapshotsWebhook,
 		`VolumeGroupSnapshot "asked" in namespace "asked" cannot be created: [selects-nothing] no claim of the namespace has the labels app=none;`+
 			` to mend it, see which labels they have: kubectl get persistentvolumeclaims --namespace asked --show-labels`, "selects-nothing"))
 	refused(t, u.dryRun(t.Context(), selects(db, "csi-b")), deniedBy(groupSnapshotsWebhook,
 		`VolumeGroupSnapshot "asked" in namespace "asked" cannot be created: [class-mismatch] VolumeGroupSnapshotClass "csi-b" is of driver`+
-			` "csi-b.test", and claim "data" is not on it; to mend it, select claims of that driver alone, or name a class of the claims' driver`,
+			` "csi-b.test", which is not that of claim "data"; to mend it, select claims of that driver alone, or name a class of the claims' driver`,
 		"class-mismatch"))
 	u.wasWarned(t)
 	must(t, u.Create(t.Context(), claim(ns, "slow", "", inGroup("slow"))))
