@@ -29,6 +29,7 @@ var Rules = []Rule{
 	namespaces.BadAnnotation,
 	namespaces.UnknownAnnotation,
 	namespaces.NoRetention,
+	namespaces.NotActedOn,
 
 	classes.SecondDefaultClass,
 	classes.ClassInUse,

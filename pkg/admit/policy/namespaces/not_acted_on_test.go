@@ -1,0 +1,22 @@
+package namespaces
+
+import (
+	"testing"
+
+	"github.com/snapshot-group/snapshot-group/pkg/admit/policy/rule"
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+)
+
+func TestNotActedOn(t *testing.T) {
+	keeps := map[string]string{group.KeepAnnotation: "7", group.UngroupedAnnotation: "snapshot"}
+	testRule(t, NotActedOn, map[string]ruleTest{
+		"settings that the loop acts on pass": {opted(map[string]string{group.ScheduleAnnotation: "@daily"}), rule.Pass},
+		"a setting that nothing acts on is told": {opted(keeps), rule.Warn(
+			"nothing acts on snapshot-group/keep, snapshot-group/ungrouped yet: "+
+				"restore points do not expire, and claims without the group label are not snapshotted",
+			"delete old restore points by hand until it does: kubectl get volumegroupsnapshots --namespace shop")},
+		"it is told once":                       {changed(keeps, keeps), rule.Pass},
+		"taking it away is not told":            {changed(keeps, nil), rule.Pass},
+		"a request about something else passes": {rule.Facts{}, rule.Pass},
+	})
+}
