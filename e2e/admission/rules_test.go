@@ -42,9 +42,8 @@ func TestANamespacesSettingsAreReadWhenTheyAreWritten(t *testing.T) {
 	u.wasWarned(t, `Namespace "settings": [no-retention] schedule "@hourly" makes restore points and nothing expires them; to mend it, say how`+
 		` many to keep: kubectl annotate namespace settings snapshot-group/keep=hourly=24,daily=7`)
 	admitted(t, annotate(group.KeepAnnotation, "7"))
-	u.wasWarned(t, `Namespace "settings": [not-acted-on] nothing acts on snapshot-group/keep yet: restore points do not expire, and claims`+
-		` without the group label are not snapshotted; to mend it, delete old restore points by hand until it does: kubectl get`+
-		` volumegroupsnapshots --namespace settings`)
+	u.wasWarned(t, `Namespace "settings": [not-acted-on] nothing acts on snapshot-group/keep yet, it is only checked; to mend it, delete`+
+		` old restore points by hand: kubectl get volumegroupsnapshots --namespace settings`)
 	admitted(t, annotate("snapshot-group/shcedule", "@daily"))
 	u.wasWarned(t, `Namespace "settings": [unknown-annotation] annotation "snapshot-group/shcedule" means nothing (is "snapshot-group/schedule"`+
 		` meant?); to mend it, remove it: kubectl annotate namespace settings snapshot-group/shcedule-`)
@@ -153,8 +152,8 @@ func TestAGroupSnapshotThatCannotSucceedIsRefused(t *testing.T) {
 	must(t, u.Create(t.Context(), claim(ns, "slow", "", inGroup("slow"))))
 	u.warnings()
 	admitted(t, u.dryRun(t.Context(), selects(map[string]string{group.DefaultLabelKey: "slow"}, "csi-a")))
-	u.wasWarned(t, `VolumeGroupSnapshot "asked" in namespace "asked": [unbound-claim] nothing is snapshotted until every claim is Bound, and claim`+
-		` "slow" is not; to mend it, start a Pod that uses it, or take its label away`)
+	u.wasWarned(t, `VolumeGroupSnapshot "asked" in namespace "asked": [unbound-claim] nothing is snapshotted until every claim is Bound, which is`+
+		` not so of claim "slow"; to mend it, start a Pod that uses it, or take its label away`)
 	admitted(t, u.dryRun(t.Context(), selects(db, "csi-a")))
 	u.wasWarned(t)
 }

@@ -30,8 +30,7 @@ var NotActedOn = rule.Rule{
 			return rule.Pass
 		}
 		return rule.Warn(
-			fmt.Sprintf("nothing acts on %s yet: restore points do not expire, and claims without the group label are not snapshotted",
-				strings.Join(n.Later, ", ")),
-			"delete old restore points by hand until it does: kubectl get volumegroupsnapshots --namespace "+n.Name)
+			fmt.Sprintf("nothing acts on %s yet, it is only checked", strings.Join(n.Later, ", ")),
+			"delete old restore points by hand: kubectl get volumegroupsnapshots --namespace "+n.Name)
 	},
 }

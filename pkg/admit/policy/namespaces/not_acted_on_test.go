@@ -12,9 +12,8 @@ func TestNotActedOn(t *testing.T) {
 	testRule(t, NotActedOn, map[string]ruleTest{
 		"settings that the loop acts on pass": {opted(map[string]string{group.ScheduleAnnotation: "@daily"}), rule.Pass},
 		"a setting that nothing acts on is told": {opted(keeps), rule.Warn(
-			"nothing acts on snapshot-group/keep, snapshot-group/ungrouped yet: "+
-				"restore points do not expire, and claims without the group label are not snapshotted",
-			"delete old restore points by hand until it does: kubectl get volumegroupsnapshots --namespace shop")},
+			"nothing acts on snapshot-group/keep, snapshot-group/ungrouped yet, it is only checked",
+			"delete old restore points by hand: kubectl get volumegroupsnapshots --namespace shop")},
 		"it is told once":                       {changed(keeps, keeps), rule.Pass},
 		"taking it away is not told":            {changed(keeps, nil), rule.Pass},
 		"a request about something else passes": {rule.Facts{}, rule.Pass},
