@@ -208,7 +208,16 @@ func TestADriverFromOutsideMustBeWhatItIsSaidToBe(t *testing.T) {
 			`CSI driver on socket %q is "vendor.example.com", not "other.example.com"`, endpoint)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := cluster.Start(t.Context(), cluster.Options{CSI: map[string]string{"other.example.com": tc.socket}})
+			dir, err := os.MkdirTemp("", "outside-") //nolint:usetesting // t.TempDir is too long for a socket
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = cluster.Start(t.Context(), cluster.Options{Dir: dir, CSI: map[string]string{"other.example.com": tc.socket}})
+			t.Cleanup(func() {
+				if err := cluster.Remove(dir); err != nil { // a failed start leaves its logs
+					t.Error(err)
+				}
+			})
 			if err == nil || err.Error() != tc.want {
 				t.Errorf("got  %v\nwant %s", err, tc.want)
 			}
