@@ -33,6 +33,7 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/flight"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/settle"
 )
 
 const (
@@ -64,13 +65,13 @@ type Config struct {
 type Reconciler struct {
 	Config
 
-	settling *settling
+	writes *settle.Writes
 }
 
 // New returns a Reconciler.
 func New(c Config) *Reconciler {
 	c.Client = client.WithFieldOwner(c.Client, group.FieldOwner)
-	return &Reconciler{Config: c, settling: newSettling(c.Client, c.Clock)}
+	return &Reconciler{Config: c, writes: settle.New(c.Client, c.Clock)}
 }
 
 // Reconcile does what is next in one Namespace.
@@ -87,7 +88,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		r.Flights.Board(req.Name, 0, nil)
 		return reconcile.Result{}, nil
 	}
-	if wait, err := r.settling.left(ctx, ns.Name); wait > 0 || err != nil {
+	if wait, err := r.writes.Left(ctx, ns.Name); wait > 0 || err != nil {
 		return requeueUnless(err, wait)
 	}
 	seen, steps, err := r.decide(ctx, ns)

@@ -140,7 +140,7 @@ func (r *Reconciler) annotate(ctx context.Context, ns *corev1.Namespace, changes
 		delete(ns.Annotations, key)
 	}
 	ns.Annotations = added(ns.Annotations, values)
-	r.settling.wrote(ns.Name, ns)
+	r.writes.Wrote(ns.Name, ns)
 	return nil
 }
 
@@ -176,7 +176,7 @@ func (p *pass) create(ctx context.Context, s plan.Create) error {
 	if err != nil {
 		return fmt.Errorf("create VolumeGroupSnapshot %q of group %q: %w", s.Name, s.Group, err)
 	}
-	p.settling.wrote(p.ns.Name, o)
+	p.writes.Wrote(p.ns.Name, o)
 	return nil
 }
 
@@ -185,7 +185,7 @@ func (p *pass) checkOurs(ctx context.Context, s plan.Create, o *groupsnapshotv1.
 	if err := p.Live.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
 		return fmt.Errorf("read VolumeGroupSnapshot %q, which exists: %w", s.Name, err)
 	}
-	p.settling.wrote(p.ns.Name, o)
+	p.writes.Wrote(p.ns.Name, o)
 	if !isOfRun(o, plan.Group{Name: s.Group, Run: s.Run}) {
 		return fmt.Errorf("create VolumeGroupSnapshot %q of group %q: %w", s.Name, s.Group, ErrForeign)
 	}
@@ -239,7 +239,7 @@ func (p *pass) remove(ctx context.Context, kind string, o client.Object) error {
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("delete %s %q: %w", kind, o.GetName(), stale(err))
 	}
-	p.settling.deleted(p.ns.Name, o)
+	p.writes.Deleted(p.ns.Name, o)
 	return nil
 }
 

@@ -4,18 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	testingclock "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/settle"
 )
 
 // do executes one step in Namespace db, whatever the plan would be.
@@ -105,46 +104,11 @@ func TestAStuckGroupHoldsUpNoOther(t *testing.T) {
 	}
 }
 
-func TestSettlingWaitsForTheCacheAndNotForEver(t *testing.T) {
-	c := newCluster(t, nil)
-	clock := testingclock.NewFakePassiveClock(noon)
-	at := func(version string) *corev1.Namespace {
-		return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "db", UID: "ns", ResourceVersion: version}}
-	}
-	absent := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "new", UID: "new", ResourceVersion: "7"}}
-	for name, tc := range map[string]struct {
-		note func(*settling)
-		wait time.Duration
-	}{
-		"nothing written, nothing to wait for":            {func(*settling) {}, 0},
-		"a write that shows is not waited for":            {func(s *settling) { s.wrote("db", at("1")) }, 0},
-		"a write that does not show is waited for":        {func(s *settling) { s.wrote("db", at("1000000")) }, settleTimeout},
-		"a creation that does not show is waited for":     {func(s *settling) { s.wrote("db", absent) }, settleTimeout},
-		"a deletion that does not show is waited for":     {func(s *settling) { s.deleted("db", at("1")) }, settleTimeout},
-		"a deletion that shows is not waited for":         {func(s *settling) { s.deleted("db", absent) }, 0},
-		"a write for another namespace is not waited for": {func(s *settling) { s.wrote("other", at("1000000")) }, 0},
-	} {
-		t.Run(name, func(t *testing.T) {
-			clock.SetTime(noon)
-			s := newSettling(c.api, clock)
-			tc.note(s)
-			left, err := s.left(t.Context(), "db")
-			if err != nil || left != tc.wait {
-				t.Errorf("left %s, error %v, want %s", left, err, tc.wait)
-			}
-			clock.SetTime(noon.Add(settleTimeout))
-			if left, err := s.left(t.Context(), "db"); err != nil || left != 0 {
-				t.Errorf("after the timeout left %s, error %v, want 0", left, err)
-			}
-		})
-	}
-}
-
 func TestAReconcileWaitsUntilItsOwnWritesShow(t *testing.T) {
 	c := newCluster(t, asks(group.Keep))
-	c.loop.settling.wrote("db", &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "db", UID: "ns", ResourceVersion: "1000000"}})
-	if got := c.once(); got.RequeueAfter != settleTimeout || len(c.writes) != 0 {
-		t.Errorf("result %+v after writes %v, want to wait %s and write nothing", got, c.writes, settleTimeout)
+	c.loop.writes.Wrote("db", &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "db", UID: "ns", ResourceVersion: "1000000"}})
+	if got := c.once(); got.RequeueAfter != settle.Timeout || len(c.writes) != 0 {
+		t.Errorf("result %+v after writes %v, want to wait %s and write nothing", got, c.writes, settle.Timeout)
 	}
 }
 

@@ -126,7 +126,7 @@ func (p *pass) patch(ctx context.Context, o, before client.Object) error {
 		p.wroteMember(member)
 		return nil
 	}
-	p.settling.wrote(p.ns.Name, o)
+	p.writes.Wrote(p.ns.Name, o)
 	return nil
 }
 
@@ -136,7 +136,7 @@ func locked(before client.Object) client.Patch {
 
 func (p *pass) wroteMember(o *snapshotv1.VolumeSnapshot) {
 	p.members[o.UID] = o
-	p.settling.wrote(p.ns.Name, o)
+	p.writes.Wrote(p.ns.Name, o)
 }
 
 // member is a VolumeSnapshot as this pass last wrote it, else as the cache holds it.

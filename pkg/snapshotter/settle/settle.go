@@ -1,4 +1,5 @@
-package snapshotter
+// Package settle holds a Namespace back until the cache shows what the loop has itself written.
+package settle
 
 import (
 	"context"
@@ -13,13 +14,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// settleTimeout bounds how long the loop trusts that a write will show in the cache. An object that was deleted by
+// Timeout bounds how long the loop trusts that a write will show in the cache. An object that was deleted by
 // somebody right after we wrote it never does.
-const settleTimeout = 5 * time.Second
+const Timeout = 5 * time.Second
 
-// settling holds a Namespace back until the cache shows the loop's own writes. A plan made from an older view would do
-// steps again: safely, but at the cost of writes that the API server refuses.
-type settling struct {
+// Writes are those of the loop that the cache may not show yet. A plan made from an older view would do steps again: safely,
+// but at the cost of writes that the API server refuses.
+type Writes struct {
 	cache client.Reader
 	clock clock.PassiveClock
 
@@ -33,33 +34,34 @@ type write struct {
 	expires time.Time
 }
 
-func newSettling(cache client.Reader, c clock.PassiveClock) *settling {
-	return &settling{cache: cache, clock: c, writes: map[string]map[types.UID]write{}}
+// New returns Writes that look into a cache.
+func New(cache client.Reader, c clock.PassiveClock) *Writes {
+	return &Writes{cache: cache, clock: c, writes: map[string]map[types.UID]write{}}
 }
 
-// wrote notes that o, as the API server returned it, was written on behalf of a Namespace.
-func (s *settling) wrote(namespace string, o client.Object) {
+// Wrote notes that o, as the API server returned it, was written on behalf of a Namespace.
+func (s *Writes) Wrote(namespace string, o client.Object) {
 	s.note(namespace, write{object: o})
 }
 
-// deleted notes that the deletion of o was asked for.
-func (s *settling) deleted(namespace string, o client.Object) {
+// Deleted notes that the deletion of o was asked for.
+func (s *Writes) Deleted(namespace string, o client.Object) {
 	s.note(namespace, write{object: o, deleted: true})
 }
 
-func (s *settling) note(namespace string, w write) {
+func (s *Writes) note(namespace string, w write) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w.expires = s.clock.Now().Add(settleTimeout)
+	w.expires = s.clock.Now().Add(Timeout)
 	if s.writes[namespace] == nil {
 		s.writes[namespace] = map[types.UID]write{}
 	}
 	s.writes[namespace][w.object.GetUID()] = w
 }
 
-// left is how long at most to wait for the cache; zero once it shows every write. The event that brings the cache
+// Left is how long at most to wait for the cache; zero once it shows every write. The event that brings the cache
 // forward also wakes the Namespace, so the wait is nearly always shorter.
-func (s *settling) left(ctx context.Context, namespace string) (time.Duration, error) {
+func (s *Writes) Left(ctx context.Context, namespace string) (time.Duration, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.clock.Now()
@@ -77,7 +79,7 @@ func (s *settling) left(ctx context.Context, namespace string) (time.Duration, e
 	return 0, nil
 }
 
-func (s *settling) shows(ctx context.Context, w write) (bool, error) {
+func (s *Writes) shows(ctx context.Context, w write) (bool, error) {
 	cached, _ := w.object.DeepCopyObject().(client.Object)
 	err := s.cache.Get(ctx, client.ObjectKeyFromObject(w.object), cached)
 	switch {
