@@ -54,6 +54,24 @@ const (
 	ClaimSpecAnnotation = "snapshot-group/claim-spec"
 )
 
+// HoldLabel on a restore point (a VolumeGroupSnapshot, an anchor or an ungrouped VolumeSnapshot), with value HoldValue, keeps it
+// from expiring and from being deleted by the command line.
+const (
+	HoldLabel = "snapshot-group/hold"
+	HoldValue = "true"
+)
+
+// What a restore writes.
+const (
+	// RestoreLabel on a claim holds LabelValue of the restore point that it was made from. Admission warns of such a claim where
+	// it denies others: policy must not stop a restore.
+	RestoreLabel = "snapshot-group/restore"
+	// RestoredFromAnnotation says the same in full: namespace/point, and for a restore in place its ID too.
+	RestoredFromAnnotation = "snapshot-group/restored-from"
+	// SafetyLabel on claims holds the ID of the restore that is about to replace them: its safety snapshot selects them by it.
+	SafetyLabel = "snapshot-group/safety"
+)
+
 // Keys of Velero 1.18, which the product shares so that the same claims and classes serve both.
 const (
 	DefaultLabelKey = "velero.io/volume-group"
@@ -87,4 +105,6 @@ const (
 const (
 	TriggerSchedule = "schedule"
 	TriggerManual   = "manual"
+	// TriggerRestore is that of the safety snapshot that a restore in place takes first; the loop begins no such runs.
+	TriggerRestore = "restore"
 )
