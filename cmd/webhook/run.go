@@ -103,7 +103,7 @@ func newServer(mgr ctrl.Manager, store *admit.Store, o options, certificate func
 		c.GetCertificate = certificate
 	}}})
 	for path, handler := range admit.Webhooks(facts, admit.Options{ExemptUsers: o.exemptUsers, DenyClassInUse: o.denyClassInUse}, responder) {
-		server.Register(path, finishing(&webhook.Admission{Handler: handler}))
+		server.Register(path, finishing(handler))
 	}
 	return server
 }

@@ -126,7 +126,8 @@ func TestClaims(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, tc.cached, tc.live...)
-			got := post(t, NewClaims(f.facts, []string{"velero"}, f.respond), review(t, tc.file, tc.change))
+			f.options.ExemptUsers = []string{"velero"}
+			got := f.post(t, claimsWebhook, review(t, tc.file, tc.change))
 			if got.Allowed != tc.allowed || got.Result.Code != tc.code {
 				t.Errorf("allowed = %t with code %d, want %t with %d", got.Allowed, got.Result.Code, tc.allowed, tc.code)
 			}
@@ -164,7 +165,7 @@ func labelsOf(t *testing.T, webhook, series string) map[string]string {
 func TestADenialNamesItsRulesAsCauses(t *testing.T) {
 	f := newFixture(t, cluster(claimObject("data-1", "fast", inGroup)))
 	onSlow := changedClaim(func(c *corev1.PersistentVolumeClaim) { c.Spec.StorageClassName = new("slow") })
-	got := post(t, NewClaims(f.facts, nil, f.respond), review(t, "claim-create.json", onSlow))
+	got := f.post(t, claimsWebhook, review(t, "claim-create.json", onSlow))
 	var rules []metav1.CauseType
 	for _, cause := range got.Result.Details.Causes {
 		rules = append(rules, cause.Type)
@@ -180,7 +181,7 @@ func TestADenialNamesItsRulesAsCauses(t *testing.T) {
 func TestNothingIsDecidedBeforeTheCacheIsSynced(t *testing.T) {
 	f := newFixture(t, cluster())
 	f.store.synced = append(f.store.synced, func() bool { return false })
-	got := post(t, NewClaims(f.facts, nil, f.respond), review(t, "claim-create.json", nil))
+	got := f.post(t, claimsWebhook, review(t, "claim-create.json", nil))
 	if got.Allowed || got.Result.Code != 503 || got.Result.Message != "could not decide: the cache is not synced yet" {
 		t.Errorf("answer = %t, %d, %q", got.Allowed, got.Result.Code, got.Result.Message)
 	}
@@ -188,7 +189,7 @@ func TestNothingIsDecidedBeforeTheCacheIsSynced(t *testing.T) {
 
 func TestADecisionIsOneLogLine(t *testing.T) {
 	f := newFixture(t, cluster(claimObject("logs", "slow", inGroup)))
-	post(t, NewClaims(f.facts, nil, f.respond), review(t, "claim-create.json", nil))
+	f.post(t, claimsWebhook, review(t, "claim-create.json", nil))
 	message, err := json.Marshal(mixed)
 	if err != nil {
 		t.Fatal(err)

@@ -20,6 +20,12 @@ import (
 // ErrUnreadable reports a review that makes no sense here: of another kind, of another operation, or not of its form.
 var ErrUnreadable = errors.New("read review")
 
+// What is unreadable for these reasons has codes of its own.
+var (
+	errTooLarge    = fmt.Errorf("%w: it is too large", ErrUnreadable)
+	errContentType = fmt.Errorf("%w: unknown content type", ErrUnreadable)
+)
+
 // claimReview is a review of a claim's CREATE or UPDATE.
 type claimReview struct {
 	// claim is as it would become; old is as it was, nil for a CREATE.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -35,7 +36,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
-	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/snapshot-group/snapshot-group/pkg/admit/cached"
 	"github.com/snapshot-group/snapshot-group/pkg/admit/lease"
@@ -51,6 +51,7 @@ type fixture struct {
 	api      client.WithWatch
 	facts    *Gatherer
 	respond  *Responder
+	options  Options
 	registry *prometheus.Registry
 	log      []string
 }
@@ -212,15 +213,22 @@ func review(tb testing.TB, file string, change func(*admissionv1.AdmissionReques
 }
 
 // post sends a review to a webhook over HTTP, as the API server does.
-func post(tb testing.TB, handler admission.Handler, body []byte) *admissionv1.AdmissionResponse {
+func (f *fixture) post(tb testing.TB, webhook string, body []byte) *admissionv1.AdmissionResponse {
 	tb.Helper()
-	request := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body)).WithContext(tb.Context())
-	request.Header.Set("Content-Type", "application/json")
-	recorder := httptest.NewRecorder()
-	(&admission.Webhook{Handler: handler}).ServeHTTP(recorder, request)
+	code, answer := f.postAs(tb, webhook, "application/json", bytes.NewReader(body))
 	var got admissionv1.AdmissionReview
-	if err := json.Unmarshal(recorder.Body.Bytes(), &got); err != nil {
-		tb.Fatalf("response %s: %v", recorder.Body, err)
+	if err := json.Unmarshal(answer, &got); err != nil || code != http.StatusOK || got.Response == nil {
+		tb.Fatalf("%s answered %d %s: %v", webhook, code, answer, err)
 	}
 	return got.Response
+}
+
+// postAs sends anything to a webhook over HTTP.
+func (f *fixture) postAs(tb testing.TB, webhook, contentType string, body io.Reader) (code int, answer []byte) {
+	tb.Helper()
+	request := httptest.NewRequest(http.MethodPost, "/"+webhook, body).WithContext(tb.Context())
+	request.Header.Set("Content-Type", contentType)
+	recorder := httptest.NewRecorder()
+	Webhooks(f.facts, f.options, f.respond)["/"+webhook].ServeHTTP(recorder, request)
+	return recorder.Code, recorder.Body.Bytes()
 }

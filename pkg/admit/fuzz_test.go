@@ -3,8 +3,8 @@ package admit
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,11 +12,11 @@ import (
 
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/utils/ptr"
-	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// FuzzWebhooks sends any body to every webhook. None panics, each answers, and claims admits nothing that it could not read.
+// FuzzWebhooks sends any body to every webhook. None panics, each answers clearly and tells of it
+// once, and claims admits nothing that it could not read.
 func FuzzWebhooks(f *testing.F) {
 	files, err := filepath.Glob("testdata/*.json")
 	if err != nil || len(files) == 0 {
@@ -31,7 +31,7 @@ func FuzzWebhooks(f *testing.F) {
 	}
 	const begin = `{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","name":"x","namespace":"shop",`
 	for _, body := range []string{
-		"", "null", "[]", "{", `{"request":null}`, `{"request":{"object":7}}`, "\xff",
+		"", "null", "[]", "{", `{"request":null}`, `{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":null}`, `{"request":{"object":7}}`, "\xff",
 		begin + `"operation":"CREATE","resource":{"version":"v1","resource":"namespaces"},"object":{"metadata":{"labels":{"snapshot-group":"enabled"},"annotations":{"snapshot-group/schedule":"TZ="}}}}}`,
 		begin + `"operation":"DELETE","resource":{"group":"snapshot.storage.k8s.io","version":"v1","resource":"volumesnapshotclasses"},"oldObject":{"driver":"a.csi"}}}`,
 		begin + `"operation":"UPDATE","resource":{"group":"groupsnapshot.storage.k8s.io","resource":"volumegroupsnapshotclasses"},"object":{},"oldObject":{"driver":"a.csi"}}}`,
@@ -44,26 +44,66 @@ func FuzzWebhooks(f *testing.F) {
 		f.Add([]byte(body))
 	}
 	fixture := newFixture(f, cluster(claimObject("data-1", "fast", inGroup), groupSnapshotObject(ownerUID, nil)))
-	handlers := Webhooks(fixture.facts, Options{}, fixture.respond)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		for path, handler := range handlers {
-			request := httptest.NewRequest(http.MethodPost, path, bytes.NewReader(body)).WithContext(t.Context())
-			request.Header.Set("Content-Type", "application/json")
-			recorder := httptest.NewRecorder()
-			(&admission.Webhook{Handler: handler, RecoverPanic: ptr.To(false)}).ServeHTTP(recorder, request)
-			var got admissionv1.AdmissionReview
-			if err := json.Unmarshal(recorder.Body.Bytes(), &got); err != nil || got.Response == nil || got.Response.Result == nil {
-				t.Fatalf("%s: no answer but %q: %v", path, recorder.Body, err)
+		for _, webhook := range everyWebhook {
+			fixture.log = fixture.log[:0]
+			code, answer := fixture.postAs(t, webhook, "application/json", bytes.NewReader(body))
+			if why := unclear(code, answer); why != "" {
+				t.Errorf("%s: %s", webhook, why)
 			}
-			if got.Response.Allowed && path == "/claims" && !isClaimReview(body) {
+			if len(fixture.log) != 1 || strings.Contains(fixture.log[0], "panic: ") {
+				t.Errorf("%s: logged %q, want one line and no panic", webhook, fixture.log)
+			}
+			if webhook == claimsWebhook && code == http.StatusOK && isAllowed(answer) && !isClaimReview(body) {
 				t.Errorf("claims admitted %q", body)
 			}
-			if code := got.Response.Result.Code; !got.Response.Allowed && (code < 400 || strings.TrimSpace(got.Response.Result.Message) == "") {
-				t.Errorf("%s: refused with code %d and message %q", path, code, got.Response.Result.Message)
-			}
 		}
-		fixture.log = fixture.log[:0]
 	})
+}
+
+// unclear says what is wrong with the form of an answer; empty if nothing.
+func unclear(code int, answer []byte) string {
+	if code != http.StatusOK {
+		var got metav1.Status
+		if err := json.Unmarshal(answer, &got); err != nil || code < 400 || int(got.Code) != code || strings.TrimSpace(got.Message) == "" {
+			return fmt.Sprintf("failed with %d %q: %v", code, answer, err)
+		}
+		return ""
+	}
+	var got admissionv1.AdmissionReview
+	if err := json.Unmarshal(answer, &got); err != nil || got.Response == nil || got.Response.Result == nil {
+		return fmt.Sprintf("no answer but %q: %v", answer, err)
+	}
+	if result := got.Response.Result; !got.Response.Allowed && (result.Code < 400 || strings.TrimSpace(result.Message) == "") {
+		return fmt.Sprintf("refused with code %d and message %q", result.Code, result.Message)
+	}
+	return ""
+}
+
+func isAllowed(answer []byte) bool {
+	var got admissionv1.AdmissionReview
+	return json.Unmarshal(answer, &got) == nil && got.Response != nil && got.Response.Allowed
+}
+
+func TestAnUnclearAnswerIsSeen(t *testing.T) {
+	for answer, tc := range map[string]struct {
+		code  int
+		clear bool
+	}{
+		`{"kind":"Status","code":400,"message":"why"}`: {400, true},
+		`{"kind":"Status","code":500,"message":"why"}`: {400, false},
+		`{"kind":"Status","code":400}`:                 {400, false},
+		`why`:                                          {400, false},
+		`{"response":{"uid":"u","allowed":true,"status":{"code":200}}}`:    {200, true},
+		`{"response":{"uid":"u","allowed":false,"status":{"code":200}}}`:   {200, false},
+		`{"response":{"allowed":false,"status":{"code":403}}}`:             {200, false},
+		`{"response":{"allowed":false,"status":{"code":403,"message":1}}}`: {200, false},
+		`{}`: {200, false},
+	} {
+		if why := unclear(tc.code, []byte(answer)); (why == "") != tc.clear {
+			t.Errorf("%d %s: %q, want it clear: %t", tc.code, answer, why, tc.clear)
+		}
+	}
 }
 
 // isClaimReview is whether a body can be read as a review of a claim.

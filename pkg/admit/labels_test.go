@@ -95,7 +95,7 @@ func TestLabels(t *testing.T) {
 
 func TestLabelsAddsNothingWhenInvokedAgain(t *testing.T) {
 	f := newFixture(t, cluster(claimObject("data-0", "fast", inGroup), groupSnapshotObject(ownerUID, map[string]string{group.GroupLabel: "db"})))
-	got := post(t, NewLabels(f.facts, f.respond), review(t, "member-reinvoked.json", nil))
+	got := f.post(t, labelsWebhook, review(t, "member-reinvoked.json", nil))
 	if !got.Allowed || got.Patch != nil {
 		t.Errorf("allowed = %t with patch %s, want none", got.Allowed, got.Patch)
 	}
@@ -110,7 +110,7 @@ func TestLabelsStopsNothingThatItCannotRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, cluster())
-			got := post(t, NewLabels(f.facts, f.respond), review(t, "member-create.json", change))
+			got := f.post(t, labelsWebhook, review(t, "member-create.json", change))
 			if !got.Allowed || got.Patch != nil || got.Warnings != nil {
 				t.Errorf("answer = %+v, want allowed with nothing changed", got)
 			}
@@ -141,7 +141,7 @@ func changeSnapshot(t *testing.T, r *admissionv1.AdmissionRequest, change func(*
 // admitMember sends the review and applies the patch as the API server does.
 func admitMember(t *testing.T, f *fixture, body []byte) admittedMember {
 	t.Helper()
-	got := post(t, NewLabels(f.facts, f.respond), body)
+	got := f.post(t, labelsWebhook, body)
 	if !got.Allowed {
 		t.Fatalf("refused: %v", got.Result)
 	}

@@ -87,6 +87,10 @@ func undecided(err error) answer {
 	outcome, err := failure(err)
 	code := int32(http.StatusInternalServerError)
 	switch {
+	case errors.Is(err, errTooLarge):
+		code = http.StatusRequestEntityTooLarge
+	case errors.Is(err, errContentType):
+		code = http.StatusUnsupportedMediaType
 	case errors.Is(err, ErrUnreadable):
 		code = http.StatusBadRequest
 	case errors.Is(err, ErrNotSynced), errors.Is(err, lease.ErrContended):

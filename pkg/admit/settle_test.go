@@ -102,7 +102,7 @@ func TestAClaimOnItsWayCounts(t *testing.T) {
 	} {
 		t.Run(title, func(t *testing.T) {
 			f := newFixture(t, tc.cached, tc.live...)
-			got := post(t, NewClaims(f.facts, nil, f.respond), review(t, "claim-create.json", tc.change))
+			got := f.post(t, claimsWebhook, review(t, "claim-create.json", tc.change))
 			if got.Allowed != (tc.message == "") {
 				t.Errorf("allowed = %t", got.Allowed)
 			}
@@ -119,7 +119,7 @@ func TestAClaimOnItsWayCounts(t *testing.T) {
 func TestASettledGroupNeedsOnlyTheCache(t *testing.T) {
 	f := newFixture(t, cluster(leaseObject("a.csi"), claimObject("data-1", "fast", inGroup)))
 	f.facts.live, f.facts.leases = nil, nil // whatever is asked of the API server panics
-	if got := post(t, NewClaims(f.facts, nil, f.respond), review(t, "claim-create.json", nil)); !got.Allowed {
+	if got := f.post(t, claimsWebhook, review(t, "claim-create.json", nil)); !got.Allowed {
 		t.Errorf("answer = %d %q, want allowed", got.Result.Code, got.Result.Message)
 	}
 }
@@ -130,7 +130,7 @@ func TestALeaseThatCannotBeTakenIsNoDenial(t *testing.T) {
 		return errors.New("etcd is away")
 	}})
 	f.facts.leases = lease.NewKeeper(f.api, broken, f.respond.clock)
-	got := post(t, NewClaims(f.facts, nil, f.respond), review(t, "claim-create.json", nil))
+	got := f.post(t, claimsWebhook, review(t, "claim-create.json", nil))
 	const want = `could not decide: take Lease "snapshot-group-c61f34e811ccfa4e9c9f": etcd is away`
 	if got.Allowed || got.Result.Code != 500 || got.Result.Message != want {
 		t.Errorf("answer = %t, %d, %q; want 500, %q", got.Allowed, got.Result.Code, got.Result.Message, want)

@@ -7,8 +7,17 @@ package admit
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"runtime/debug"
 
+	admissionv1 "k8s.io/api/admission/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy"
@@ -24,17 +33,103 @@ type Options struct {
 	DenyClassInUse bool
 }
 
-// Webhooks are the handlers of all webhooks, by the paths that the configurations name.
-func Webhooks(facts *Gatherer, o Options, responder *Responder) map[string]admission.Handler {
+// Webhooks serve all webhooks, by the paths that the configurations name.
+func Webhooks(facts *Gatherer, o Options, responder *Responder) map[string]http.Handler {
 	about := objects{Gatherer: facts, exempt: exemptions(o.ExemptUsers), denyClassInUse: o.DenyClassInUse}
-	return map[string]admission.Handler{
-		"/claims":         NewClaims(facts, o.ExemptUsers, responder),
-		"/namespaces":     &validator{rule.Namespaces, about.namespaceFacts, responder},
-		"/classes":        &validator{rule.Classes, about.classFacts, responder},
-		"/groupsnapshots": &validator{rule.GroupSnapshots, about.groupSnapshotFacts, responder},
-		"/members":        &validator{rule.Members, about.deletionFacts, responder},
-		"/labels":         NewLabels(facts, responder),
+	served := map[string]http.Handler{}
+	for webhook, handler := range map[string]admission.Handler{
+		claimsWebhook:               NewClaims(facts, o.ExemptUsers, responder),
+		string(rule.Namespaces):     &validator{rule.Namespaces, about.namespaceFacts, responder},
+		string(rule.Classes):        &validator{rule.Classes, about.classFacts, responder},
+		string(rule.GroupSnapshots): &validator{rule.GroupSnapshots, about.groupSnapshotFacts, responder},
+		string(rule.Members):        &validator{rule.Members, about.deletionFacts, responder},
+		labelsWebhook:               NewLabels(facts, responder),
+	} {
+		served["/"+webhook] = &endpoint{webhook, handler, responder}
 	}
+	return served
+}
+
+// maxReview is the most bytes that a review may have. The API server takes requests of 3 MiB, twice as much where it writes
+// JSON of what came in another form, and a review may hold an object two times; no object that etcd stores comes near.
+const maxReview = 7 << 20
+
+// endpoint is a webhook on HTTP. What is no review has no UID to answer to, so it is answered by an HTTP error: to the API
+// server the call has failed, and failurePolicy says what that means.
+type endpoint struct {
+	webhook   string
+	handler   admission.Handler
+	responder *Responder
+}
+
+// ServeHTTP answers one review.
+func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := e.responder.clock.Now()
+	request := &admission.Request{}
+	fail := func(a answer) { writeFailure(w, e.responder.respond(e.webhook, began, *request, a).Result) }
+	defer func() {
+		if fault := recover(); fault != nil {
+			a := undecided(fmt.Errorf("panic: %v", fault))
+			a.message = string(debug.Stack())
+			fail(a)
+		}
+	}()
+	if err := readReview(w, r, request); err != nil {
+		fail(undecided(err))
+		return
+	}
+	response := e.handler.Handle(r.Context(), *request)
+	if err := response.Complete(*request); err != nil {
+		fail(undecided(fmt.Errorf("encode the patch: %w", err)))
+		return
+	}
+	write(w, http.StatusOK, admissionv1.AdmissionReview{TypeMeta: reviewType, Response: &response.AdmissionResponse})
+}
+
+// reviewType is the one that the configurations ask for.
+var reviewType = metav1.TypeMeta{APIVersion: admissionv1.SchemeGroupVersion.String(), Kind: "AdmissionReview"}
+
+// readReview reads the review in an HTTP request. The error is an ErrUnreadable.
+func readReview(w http.ResponseWriter, r *http.Request, into *admission.Request) error {
+	if form, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || form != "application/json" {
+		return fmt.Errorf("%w: it is %q, want application/json", errContentType, r.Header.Get("Content-Type"))
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxReview))
+	if errors.As(err, new(*http.MaxBytesError)) {
+		return fmt.Errorf("%w: the limit is %d bytes", errTooLarge, maxReview)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	if len(body) == 0 {
+		return fmt.Errorf("%w: the body is empty", ErrUnreadable)
+	}
+	var review admissionv1.AdmissionReview
+	if err := utiljson.Unmarshal(body, &review); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	if review.TypeMeta != reviewType {
+		return fmt.Errorf("%w: it is kind %q of %q, want %q of %q", ErrUnreadable, review.Kind, review.APIVersion, reviewType.Kind, reviewType.APIVersion)
+	}
+	if review.Request == nil || review.Request.UID == "" {
+		return fmt.Errorf("%w: it has no request with a UID", ErrUnreadable)
+	}
+	into.AdmissionRequest = *review.Request
+	return nil
+}
+
+// writeFailure answers with a Status, of which the API server shows the message to its user.
+func writeFailure(w http.ResponseWriter, s *metav1.Status) {
+	write(w, int(s.Code), metav1.Status{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"},
+		Status:   metav1.StatusFailure, Code: s.Code, Message: s.Message,
+	})
+}
+
+func write(w http.ResponseWriter, code int, answer any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(answer) // whoever asked is gone: there is nobody to tell
 }
 
 // validator is a validating webhook that is not worth stopping a request for when it cannot decide: what slips through is

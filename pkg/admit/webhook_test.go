@@ -1,10 +1,7 @@
 package admit
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -116,7 +113,8 @@ func testAnswers(t *testing.T, webhook string, cases map[string]answerTest) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, tc.cached, tc.live...)
-			got := post(t, Webhooks(f.facts, tc.options, f.respond)["/"+webhook], asked(t, tc.after, tc.before))
+			f.options = tc.options
+			got := f.post(t, webhook, asked(t, tc.after, tc.before))
 			if got.Result.Code != tc.code || got.Allowed != (tc.code == 200) {
 				t.Errorf("allowed = %t with code %d, want code %d", got.Allowed, got.Result.Code, tc.code)
 			}
@@ -267,7 +265,7 @@ func withLabel(s *snapshotv1.VolumeSnapshot, key string) *snapshotv1.VolumeSnaps
 
 func TestAnAuditedRequestIsInTheAuditLog(t *testing.T) {
 	f := newFixture(t, append(cluster(claimObject("logs", "slow", inGroup))[1:], namespaceObject(map[string]string{group.ModeAnnotation: "audit"})))
-	got := post(t, NewClaims(f.facts, nil, f.respond), review(t, "claim-create.json", nil))
+	got := f.post(t, claimsWebhook, review(t, "claim-create.json", nil))
 	want := map[string]string{"mixed-drivers": `its claims are on 2 drivers and one group snapshot is taken by one driver: "a.csi" (claim "data-0"), "b.csi" (claim "logs"); ` +
 		`to mend it, take it out of the group: kubectl label persistentvolumeclaim data-0 --namespace shop velero.io/volume-group-`}
 	if diff := cmp.Diff(want, got.AuditAnnotations); diff != "" || !got.Allowed || got.Warnings != nil {
@@ -283,18 +281,10 @@ func TestNothingButClaimsWaitsForTheCache(t *testing.T) {
 		t.Run(webhook, func(t *testing.T) {
 			f := newFixture(t, cluster())
 			f.store.synced = append(f.store.synced, func() bool { return false })
-			got := post(t, Webhooks(f.facts, Options{}, f.respond)["/"+webhook], review)
+			got := f.post(t, webhook, review)
 			if diff := cmp.Diff([]string{"snapshot-group: could not decide: the cache is not synced yet"}, got.Warnings); diff != "" || !got.Allowed {
 				t.Errorf("allowed = %t, warnings (-want +got):\n%s", got.Allowed, diff)
 			}
 		})
-	}
-}
-
-func TestFailuresHaveTheirOwnCode(t *testing.T) {
-	for want, err := range map[int32]error{400: ErrUnreadable, 503: ErrNotSynced, 504: context.DeadlineExceeded, 500: errors.New("x")} {
-		if got := undecided(fmt.Errorf("ask: %w", err)).response.Result.Code; got != want {
-			t.Errorf("code of %v = %d, want %d", err, got, want)
-		}
 	}
 }
