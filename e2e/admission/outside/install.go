@@ -204,13 +204,14 @@ func (r *Release) writeKubeconfig(ctx context.Context, c *cluster.Cluster) error
 	for user := range kubeconfig.AuthInfos {
 		kubeconfig.AuthInfos[user] = &clientcmdapi.AuthInfo{Token: token.Status.Token}
 	}
-	if err := clientcmd.WriteToFile(*kubeconfig, r.kubeconfig()); err != nil {
+	if err := clientcmd.WriteToFile(*kubeconfig, r.Kubeconfig()); err != nil {
 		return fmt.Errorf("write the release's kubeconfig: %w", err)
 	}
 	return nil
 }
 
-func (r *Release) kubeconfig() string { return filepath.Join(r.dir, "kubeconfig") }
+// Kubeconfig is the path of one with the rights of the chart's ServiceAccount.
+func (r *Release) Kubeconfig() string { return filepath.Join(r.dir, "kubeconfig") }
 
 // Close kills every process and closes the port.
 func (r *Release) Close() error {

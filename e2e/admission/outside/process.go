@@ -44,9 +44,9 @@ func (r *Release) StartWebhook(ctx context.Context) (*Process, error) {
 	return p, nil
 }
 
-// StartSnapshotter starts a snapshotter and returns when it says that it is ready.
-func (r *Release) StartSnapshotter(ctx context.Context) (*Process, error) {
-	return r.start(ctx, "snapshotter")
+// StartSnapshotter starts a snapshotter and returns when it says that it is ready. flags come after those of the chart.
+func (r *Release) StartSnapshotter(ctx context.Context, flags ...string) (*Process, error) {
+	return r.start(ctx, "snapshotter", flags...)
 }
 
 // start runs the program of a container with its flags and, after them, with flags.
@@ -68,7 +68,7 @@ func (r *Release) start(ctx context.Context, program string, flags ...string) (*
 	}
 	defer log.Close() //nolint:errcheck // the process has a copy of its own
 	p.cmd = exec.Command(filepath.Join(r.dir, program), slices.Concat(r.flags[program], []string{
-		"--kubeconfig=" + r.kubeconfig(), "--metrics-bind-address=" + addresses[0], "--health-probe-bind-address=" + addresses[1],
+		"--kubeconfig=" + r.Kubeconfig(), "--metrics-bind-address=" + addresses[0], "--health-probe-bind-address=" + addresses[1],
 	}, flags)...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL} // dies with the test
@@ -126,6 +126,21 @@ func ask(ctx context.Context, url string) error {
 	}
 	return nil
 }
+
+// Ended is closed when the process has ended, whoever ended it.
+func (p *Process) Ended() <-chan struct{} { return p.ended }
+
+// Log is what the process has said so far; empty where that cannot be read.
+func (p *Process) Log() string {
+	said, _ := os.ReadFile(p.log) // said in the comment
+	return string(said)
+}
+
+// Pause stops the process's clock (SIGSTOP): its connections stay. Resume lets it go on.
+func (p *Process) Pause() error { return p.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Resume lets a paused process go on.
+func (p *Process) Resume() error { return p.cmd.Process.Signal(syscall.SIGCONT) }
 
 // Kill ends the process with SIGKILL, with what it is doing, and returns when it is gone.
 func (p *Process) Kill() { p.end(syscall.SIGKILL) }
