@@ -1,0 +1,89 @@
+package fault_test
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/snapshot-group/snapshot-group/e2e/admission/outside"
+	"github.com/snapshot-group/snapshot-group/e2e/fault/proxy"
+)
+
+// loop is a snapshotter that is started again whenever a test wants it, always behind the same proxy.
+type loop struct {
+	proxy      *proxy.Proxy
+	kubeconfig string
+	flags      []string
+	process    *outside.Process
+}
+
+// alone is for a loop without a rival, which need not wait for a dead one's Lease to expire.
+const alone = "--leader-elect=false"
+
+// start runs a loop behind a proxy of its own until the end of the test.
+func start(t *testing.T, flags ...string) *loop {
+	t.Helper()
+	config, err := shared.RESTConfig()
+	must(t, err)
+	l := &loop{flags: flags, kubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
+	l.proxy, err = proxy.Start(config)
+	must(t, err)
+	must(t, l.proxy.WriteKubeconfig(release.Kubeconfig(), l.kubeconfig))
+	t.Cleanup(func() {
+		if l.process != nil {
+			l.process.Kill()
+			if t.Failed() {
+				t.Logf("log of the last process:\n%s", l.process.Log())
+			}
+		}
+		must(t, l.proxy.Close())
+	})
+	l.start(t)
+	return l
+}
+
+// start starts the process, which must not be there.
+func (l *loop) start(t *testing.T) {
+	t.Helper()
+	var err error
+	l.process, err = release.StartSnapshotter(t.Context(), append([]string{"--kubeconfig=" + l.kubeconfig}, l.flags...)...)
+	must(t, err)
+}
+
+// wrote are the writes since the faults were set, without names.
+func (l *loop) wrote() []string {
+	var out []string
+	for _, w := range l.proxy.Writes() {
+		out = append(out, w.String())
+	}
+	return out
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// patience bounds a wait for what takes seconds on an idle machine.
+const patience = 2 * time.Minute
+
+// eventually asks again and again until there is no error.
+func eventually(t *testing.T, what string, ask func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for {
+		err := ask(ctx)
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("waited %s for %s: %v", patience, what, err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,98 @@
+package fault_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+)
+
+// claims of each group.
+var claims = []string{"data", "wal"}
+
+// ready makes opted-in namespaces with a workflow, each with the claims of each group, and returns when all are bound.
+func ready(t *testing.T, workflow group.Workflow, groups []string, namespaces ...string) {
+	t.Helper()
+	for _, ns := range namespaces {
+		must(t, admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+			Name: ns, Annotations: map[string]string{group.WorkflowAnnotation: string(workflow)},
+		}}))
+		for _, g := range groups {
+			for _, c := range claims {
+				must(t, admin.Create(t.Context(), claim(ns, g, c)))
+			}
+		}
+	}
+	for _, ns := range namespaces {
+		eventually(t, "the claims of "+ns+" to be bound", func(ctx context.Context) error { return bound(ctx, ns) })
+		change(t, ns, func(o *corev1.Namespace) { o.Labels[group.OptInLabel] = group.OptInValue })
+	}
+}
+
+func claim(namespace, groupName, name string) *corev1.PersistentVolumeClaim {
+	return &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace, Name: groupName + "-" + name, Labels: map[string]string{group.DefaultLabelKey: groupName},
+		},
+		Spec: corev1.PersistentVolumeClaimSpec{
+			StorageClassName: ptr.To("csi-a"), AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Mi")}},
+		},
+	}
+}
+
+func bound(ctx context.Context, namespace string) error {
+	var list corev1.PersistentVolumeClaimList
+	if err := admin.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+		return err
+	}
+	for _, c := range list.Items {
+		if c.Status.Phase != corev1.ClaimBound {
+			return fmt.Errorf("claim %q is %s", c.Name, c.Status.Phase)
+		}
+	}
+	return nil
+}
+
+func change(t *testing.T, namespace string, edit func(*corev1.Namespace)) {
+	t.Helper()
+	ns := &corev1.Namespace{}
+	must(t, admin.Get(t.Context(), client.ObjectKey{Name: namespace}, ns))
+	before := ns.DeepCopy()
+	edit(ns)
+	must(t, admin.Patch(t.Context(), ns, client.MergeFrom(before)))
+}
+
+// ask asks for a run.
+func ask(t *testing.T, namespace, request string) {
+	t.Helper()
+	change(t, namespace, func(o *corev1.Namespace) {
+		metav1.SetMetaDataAnnotation(&o.ObjectMeta, group.RunNowAnnotation, request)
+	})
+}
+
+func lastRun(ctx context.Context, namespace string) (group.LastRun, error) {
+	ns := &corev1.Namespace{}
+	if err := admin.Get(ctx, client.ObjectKey{Name: namespace}, ns); err != nil {
+		return group.LastRun{}, err
+	}
+	return group.ParseLastRun(ns.Annotations)
+}
+
+// answered: the run that was asked for has ended.
+func answered(namespace, request string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		run, err := lastRun(ctx, namespace)
+		if err == nil && (run.Request != request || run.Outcome == group.Running) {
+			err = fmt.Errorf("last run %s", run)
+		}
+		return err
+	}
+}

@@ -1,0 +1,108 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Fault is what becomes of a write: it answers in the place of the API server, or lets that answer.
+type Fault func(w http.ResponseWriter, r *http.Request, api http.Handler)
+
+func pass(w http.ResponseWriter, r *http.Request, api http.Handler) { api.ServeHTTP(w, r) }
+
+// Before calls do when the nth write comes, counted from 1. That write never reaches the API server and gets no answer.
+func Before(n int, do func()) Fault {
+	return atNth(n, func(http.ResponseWriter, *http.Request, http.Handler) { do() })
+}
+
+// After calls do when the API server has answered the nth write, counted from 1. The client never gets that answer.
+func After(n int, do func()) Fault {
+	return atNth(n, func(_ http.ResponseWriter, r *http.Request, api http.Handler) {
+		api.ServeHTTP(&unheard{header: http.Header{}}, r)
+		do()
+	})
+}
+
+// Hold keeps the nth write, counted from 1, on its way until release is closed, and then lets it pass, though its client
+// may be gone. It gets no answer. arrived is called when the write has come, and passed when the API server has answered it.
+func Hold(n int, arrived func(), release <-chan struct{}, passed func()) Fault {
+	return atNth(n, func(_ http.ResponseWriter, r *http.Request, api http.Handler) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return // it never came in whole
+		}
+		late := r.WithContext(context.WithoutCancel(r.Context()))
+		late.Body = io.NopCloser(bytes.NewReader(body))
+		arrived()
+		<-release
+		api.ServeHTTP(&unheard{header: http.Header{}}, late)
+		passed()
+	})
+}
+
+// atNth lets f deal with the nth write, after which it is not answered any more.
+func atNth(n int, f Fault) Fault {
+	var count atomic.Int64
+	return func(w http.ResponseWriter, r *http.Request, api http.Handler) {
+		if count.Add(1) != int64(n) {
+			api.ServeHTTP(w, r)
+			return
+		}
+		f(w, r, api)
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// Conflict refuses every other try to write to a path, the first among them, as if the object had just changed.
+func Conflict() Fault {
+	return everyOther(func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+		answer(w, apierrors.NewConflict(schema.GroupResource{}, r.URL.Path, errors.New("injected by a test")))
+	})
+}
+
+// Lose lets every other try to write to a path, the first among them, do its work, and answers that it timed out.
+func Lose() Fault {
+	return everyOther(func(w http.ResponseWriter, r *http.Request, api http.Handler) {
+		api.ServeHTTP(&unheard{header: http.Header{}}, r)
+		answer(w, apierrors.NewTimeoutError("injected by a test", 0))
+	})
+}
+
+func everyOther(f Fault) Fault {
+	var mu sync.Mutex
+	tries := map[string]int{}
+	return func(w http.ResponseWriter, r *http.Request, api http.Handler) {
+		mu.Lock()
+		tries[r.Method+r.URL.Path]++
+		first := tries[r.Method+r.URL.Path]%2 == 1
+		mu.Unlock()
+		if first {
+			f(w, r, api)
+			return
+		}
+		api.ServeHTTP(w, r)
+	}
+}
+
+// answer says what the API server would say. A client that is gone does not hear it.
+func answer(w http.ResponseWriter, err *apierrors.StatusError) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(int(err.ErrStatus.Code))
+	_ = json.NewEncoder(w).Encode(err.ErrStatus)
+}
+
+// unheard takes an answer that nobody gets.
+type unheard struct{ header http.Header }
+
+func (u *unheard) Header() http.Header         { return u.header }
+func (u *unheard) Write(b []byte) (int, error) { return len(b), nil }
+func (u *unheard) WriteHeader(int)             {}
