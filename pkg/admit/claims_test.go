@@ -77,6 +77,13 @@ func TestClaims(t *testing.T) {
 				`group "db" (admitted because restore "r1" makes it): [mixed-drivers] its claims are on 2 drivers and one group snapshot is taken by one driver: "a.csi" (claim "data-0"), "b.csi" (claim "logs")`,
 				`[mixed-drivers] to mend it, take it out of the group: kubectl label persistentvolumeclaim data-0 --namespace shop velero.io/volume-group-`,
 			}},
+		"a restore by our own command is warned where others are refused": {file: "claim-create.json", cached: cluster(logs),
+			change:  changedClaim(func(c *corev1.PersistentVolumeClaim) { c.Labels[group.RestoreLabel] = "db-1" }),
+			allowed: true, code: 200, series: `outcome="warned",rule="mixed-drivers"`,
+			warnings: []string{
+				`group "db" (admitted because it is restored from "db-1"): [mixed-drivers] its claims are on 2 drivers and one group snapshot is taken by one driver: "a.csi" (claim "data-0"), "b.csi" (claim "logs")`,
+				`[mixed-drivers] to mend it, take it out of the group: kubectl label persistentvolumeclaim data-0 --namespace shop velero.io/volume-group-`,
+			}},
 		"an exempt user is warned where others are refused": {file: "claim-create.json", cached: cluster(logs),
 			change:  func(r *admissionv1.AdmissionRequest) { r.UserInfo.Username = "velero" },
 			allowed: true, code: 200, series: `outcome="warned",rule="mixed-drivers"`,

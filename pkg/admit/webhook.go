@@ -175,6 +175,9 @@ func (e exempt) why(user string, labels map[string]string) string {
 	if restore, restored := labels[group.VeleroRestoreLabel]; restored {
 		return fmt.Sprintf("restore %q makes it", restore)
 	}
+	if point, restored := labels[group.RestoreLabel]; restored {
+		return fmt.Sprintf("it is restored from %q", point)
+	}
 	if e[user] {
 		return fmt.Sprintf("user %q is exempt", user)
 	}
