@@ -1,0 +1,231 @@
+// Package restores is the command restore.
+package restores
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+
+	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/session"
+	"github.com/snapshot-group/snapshot-group/pkg/restore"
+	"github.com/snapshot-group/snapshot-group/pkg/restore/plan"
+)
+
+const long = `Makes claims of a restore point: of any VolumeGroupSnapshot, of what a detached one has left, or of one VolumeSnapshot.
+
+Size, class, modes and labels are those that were recorded of the claims, or are said by flags. All claims are restored, or
+those of --claim; nothing is made or changed where one of their members is missing or not ready.
+
+In place, the StatefulSets and Deployments that mount the claims are scaled down, a safety snapshot is taken of the claims and
+waited for, each claim is replaced by a restored one of the same name, and the workloads are scaled back. The replaced volumes
+are kept until the restored claims are bound. Where it fails or is interrupted, the message says how far it is; the same command
+goes on from there.`
+
+const example = `  # Copies beside the originals
+  kubectl snapshot-group restore mysql-20261122t150000z-1f2e3 --name-suffix=-copy
+
+  # Into another namespace, on another class
+  kubectl snapshot-group restore mysql-20261122t150000z-1f2e3 --to-namespace=staging --map-class=fast=cheap --wait
+
+  # The application itself, back to that instant; or one claim of it
+  kubectl snapshot-group restore mysql-20261122t150000z-1f2e3 --in-place
+  kubectl snapshot-group restore mysql-20261122t150000z-1f2e3 --in-place --claim=data-mysql-0
+
+  # The claims as they would be made, to be changed and applied by hand
+  kubectl snapshot-group restore mysql-20261122t150000z-1f2e3 --name-suffix=-copy --dry-run=client -o yaml
+
+  # A VolumeGroupSnapshot that others made of claims that are gone
+  kubectl snapshot-group restore group-snapshot-demo --in-place --storage-class=alicloud-disk-essd --storage=20Gi`
+
+// New is the command.
+func New(s *session.Session) *cobra.Command {
+	o := &options{output: genericclioptions.NewPrintFlags("").WithTypeSetter(s.Scheme)}
+	cmd := &cobra.Command{
+		Use:     "restore POINT",
+		Short:   "Makes claims of a restore point: copies, or the originals in place",
+		Long:    long,
+		Example: example,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return errors.New("name one restore point; kubectl snapshot-group list shows them")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.validate(); err != nil {
+				return err
+			}
+			return session.Explain(run(cmd.Context(), s, o, args[0]))
+		},
+	}
+	o.add(cmd)
+	return cmd
+}
+
+func run(ctx context.Context, s *session.Session, o *options, point string) error {
+	ctx, cancel := s.Deadline(ctx, session.Timeout{After: o.timeout})
+	defer cancel()
+	if o.inPlace {
+		return inPlace(ctx, s, o, point)
+	}
+	return copies(ctx, s, o, point)
+}
+
+func copies(ctx context.Context, s *session.Session, o *options, point string) error {
+	namespace, err := s.Namespace()
+	if err != nil {
+		return err
+	}
+	c, err := s.Client()
+	if err != nil {
+		return err
+	}
+	progress := s.Progress()
+	defer progress.End()
+	to := namespace
+	if o.toNamespace != "" {
+		to = o.toNamespace
+	}
+	r := restore.Copies{
+		Client: c, Reporter: progress, LabelKey: s.LabelKey, Namespace: namespace, Point: point,
+		Options: plan.CopyOptions{Claims: o.claims, Namespace: to, Prefix: o.prefix, Suffix: o.suffix, Overrides: o.overrides},
+	}
+	planned, err := r.Plan(ctx)
+	if err != nil {
+		return notFound(err)
+	}
+	switch o.dryRun {
+	case dryRunServer:
+		if planned, err = r.DryRun(ctx, planned); err != nil {
+			return err
+		}
+		fallthrough
+	case dryRunClient:
+		return printCopies(s, o, planned)
+	}
+	if err := r.Run(ctx, planned); err != nil {
+		return err
+	}
+	if o.wait {
+		late, err := r.Wait(ctx, planned)
+		if err != nil {
+			return err
+		}
+		if len(late) > 0 {
+			progress.Did(fmt.Sprintf("not bound until a Pod uses them: %s", strings.Join(late, ", ")))
+		}
+	}
+	progress.End()
+	return printCopies(s, o, planned)
+}
+
+func printCopies(s *session.Session, o *options, planned []plan.Copy) error {
+	var objects []runtime.Object
+	for i := range planned {
+		if planned[i].Content != nil {
+			objects = append(objects, planned[i].Content, planned[i].Snapshot)
+		}
+		objects = append(objects, &planned[i].Claim)
+	}
+	return printClaims(s, o, objects)
+}
+
+// printClaims prints in the form that is asked for, else a line for each claim.
+func printClaims(s *session.Session, o *options, objects []runtime.Object) error {
+	if *o.output.OutputFormat == "" {
+		*o.output.OutputFormat = "name"
+		objects = slices.DeleteFunc(objects, func(o runtime.Object) bool {
+			return o.GetObjectKind().GroupVersionKind().Kind != "PersistentVolumeClaim"
+		})
+	}
+	printer, err := o.output.ToPrinter()
+	if err != nil {
+		return err
+	}
+	for _, object := range objects {
+		if err := printer.PrintObj(object, s.Out); err != nil {
+			return fmt.Errorf("print: %w", err)
+		}
+	}
+	return nil
+}
+
+func inPlace(ctx context.Context, s *session.Session, o *options, point string) error {
+	namespace, err := s.Namespace()
+	if err != nil {
+		return err
+	}
+	c, err := s.Client()
+	if err != nil {
+		return err
+	}
+	progress := s.Progress()
+	defer progress.End()
+	r := &restore.InPlace{
+		Client: c, Clock: s.Clock, Reporter: progress, LabelKey: s.LabelKey,
+		Namespace: namespace, Point: point, Claims: o.claims, Overrides: o.overrides, Unsafe: o.unsafe,
+	}
+	j, err := r.Plan(ctx)
+	if err != nil {
+		return notFound(err)
+	}
+	if o.dryRun != dryRunNone {
+		return printJournal(s, o, j)
+	}
+	if !o.yes {
+		if err := s.Confirm(summary(namespace, j)); err != nil {
+			return err
+		}
+	}
+	j, err = r.Run(ctx)
+	if errors.Is(err, restore.ErrUnfinished) && !errors.Is(err, session.ErrTimeout) {
+		return &session.StatusError{Status: session.StatusUnfinished, Err: err}
+	}
+	if err != nil {
+		return err
+	}
+	progress.End()
+	if j.Safety.Name != "" {
+		fmt.Fprintf(s.ErrOut, "what was there before is in safety snapshot %q, which never expires; once it is not needed: "+
+			"kubectl label volumegroupsnapshot %s --namespace %s snapshot-group/hold- && kubectl snapshot-group delete %s --namespace %s\n",
+			j.Safety.Name, j.Safety.Name, namespace, j.Safety.Name, namespace)
+	}
+	return printJournal(s, o, j)
+}
+
+// summary is what a restore in place is about to do.
+func summary(namespace string, j plan.Journal) string {
+	names := make([]string, 0, len(j.Claims))
+	for _, c := range j.Claims {
+		names = append(names, c.Name)
+	}
+	parts := []string{fmt.Sprintf("In namespace %s this replaces %s by what is in %s", namespace, strings.Join(names, ", "), j.Point)}
+	for _, w := range j.Workloads {
+		parts = append(parts, fmt.Sprintf("with %s scaled to 0 in the meantime", w))
+	}
+	if j.Safety.Name == "" {
+		parts = append(parts, "without a safety snapshot")
+	}
+	return strings.Join(parts, ", ")
+}
+
+func printJournal(s *session.Session, o *options, j plan.Journal) error {
+	objects := make([]runtime.Object, 0, len(j.Claims))
+	for i := range j.Claims {
+		objects = append(objects, &j.Claims[i].New)
+	}
+	return printClaims(s, o, objects)
+}
+
+func notFound(err error) error {
+	if errors.Is(err, restore.ErrNoPoint) {
+		return fmt.Errorf("%w: kubectl snapshot-group list shows those that there are", err)
+	}
+	return err
+}

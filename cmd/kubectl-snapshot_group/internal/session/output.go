@@ -1,0 +1,123 @@
+package session
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/printers"
+)
+
+// apiVersion of what the commands print with --output=json and the like. It is served by no API server.
+const apiVersion = "cli.snapshot-group/v1"
+
+// Output prints what a command has found: as a table, or in one of kubectl's other forms.
+type Output struct {
+	session *Session
+	flags   *genericclioptions.PrintFlags
+
+	noHeaders bool
+}
+
+// NewOutput is that of a command.
+func NewOutput(s *Session, cmd *cobra.Command) *Output {
+	o := &Output{session: s, flags: genericclioptions.NewPrintFlags("")}
+	o.flags.AddFlags(cmd)
+	cmd.Flags().Lookup("output").Usage = "table, wide, json, yaml, name, jsonpath=…, go-template=… (default table)"
+	cmd.Flags().BoolVar(&o.noHeaders, "no-headers", false, "leave out the headers of the table")
+	return o
+}
+
+// Found is what a command has found, in all forms.
+type Found struct {
+	// Kind of each item, such as RestorePoint.
+	Kind  string
+	Items []any
+	// Names are of the items, as kubectl would take them.
+	Names []string
+	Table metav1.Table
+	// Empty is told where there are no items.
+	Empty string
+}
+
+// Print prints in the form that is asked for.
+func (o *Output) Print(f Found) error {
+	format := *o.flags.OutputFormat
+	switch format {
+	case "", "table", "wide":
+		if len(f.Table.Rows) == 0 {
+			fmt.Fprintln(o.session.ErrOut, f.Empty)
+			return nil
+		}
+		return printers.NewTablePrinter(printers.PrintOptions{Wide: format == "wide", NoHeaders: o.noHeaders}).PrintObj(&f.Table, o.session.Out)
+	case "name":
+		for _, name := range f.Names {
+			fmt.Fprintln(o.session.Out, name)
+		}
+		return nil
+	}
+	printer, err := o.flags.ToPrinter()
+	if err != nil {
+		return err
+	}
+	list := &unstructured.Unstructured{Object: map[string]any{"apiVersion": apiVersion, "kind": f.Kind + "List"}}
+	items := make([]any, 0, len(f.Items))
+	for _, item := range f.Items {
+		plain, err := plainOf(item)
+		if err != nil {
+			return err
+		}
+		plain["apiVersion"], plain["kind"] = apiVersion, f.Kind
+		items = append(items, plain)
+	}
+	list.Object["items"] = items
+	return printer.PrintObj(list, o.session.Out)
+}
+
+// plainOf is a value as JSON would have it.
+func plainOf(item any) (map[string]any, error) {
+	data, err := json.Marshal(item)
+	if err != nil {
+		return nil, fmt.Errorf("encode %T: %w", item, err)
+	}
+	var plain map[string]any
+	if err := json.Unmarshal(data, &plain); err != nil {
+		return nil, fmt.Errorf("encode %T: %w", item, err)
+	}
+	return plain, nil
+}
+
+// Column is one of a table; a wide one is shown with --output=wide alone.
+type Column struct {
+	Name string
+	Wide bool
+}
+
+// TableOf is a table of columns and rows. hidden are columns left out, such as that of the namespace where there is one only.
+func TableOf(columns []Column, rows [][]any, hidden ...string) metav1.Table {
+	var t metav1.Table
+	for _, c := range columns {
+		if slices.Contains(hidden, c.Name) {
+			continue
+		}
+		d := metav1.TableColumnDefinition{Name: c.Name, Type: "string"}
+		if c.Wide {
+			d.Priority = 1
+		}
+		t.ColumnDefinitions = append(t.ColumnDefinitions, d)
+	}
+	for _, row := range rows {
+		var cells []any
+		for i, cell := range row {
+			if !slices.Contains(hidden, columns[i].Name) {
+				cells = append(cells, cell)
+			}
+		}
+		t.Rows = append(t.Rows, metav1.TableRow{Cells: cells})
+	}
+	return t
+}

@@ -1,0 +1,58 @@
+package session
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/schollz/progressbar/v3"
+)
+
+// Progress tells of what takes long: on a terminal what is waited for turns on one line, elsewhere each thing has a line of
+// its own.
+type Progress struct {
+	out io.Writer
+	// bar is nil where out is no terminal, and while nothing is waited for.
+	bar      *progressbar.ProgressBar
+	terminal bool
+	waiting  string
+}
+
+// Progress is that of a command, on its standard error.
+func (s *Session) Progress() *Progress {
+	return &Progress{out: s.ErrOut, terminal: OnTerminal(s.ErrOut)}
+}
+
+// Did tells of what was done.
+func (p *Progress) Did(step string) {
+	p.End()
+	fmt.Fprintln(p.out, step)
+}
+
+// Waiting tells what is waited for, once until that changes.
+func (p *Progress) Waiting(what string) {
+	if what == p.waiting {
+		return
+	}
+	p.waiting = what
+	if !p.terminal {
+		fmt.Fprintf(p.out, "waiting for %s\n", what)
+		return
+	}
+	if p.bar == nil {
+		p.bar = progressbar.NewOptions(-1, progressbar.OptionSetWriter(p.out), progressbar.OptionSpinnerType(spinner),
+			progressbar.OptionClearOnFinish(), progressbar.OptionSetElapsedTime(true), progressbar.OptionSetRenderBlankState(true))
+	}
+	p.bar.Describe("waiting for " + what)
+}
+
+// spinner is the look of a wait: progressbar's dots.
+const spinner = 14
+
+// End takes away what turns.
+func (p *Progress) End() {
+	p.waiting = ""
+	if p.bar != nil {
+		_ = p.bar.Finish() // a terminal that is gone cannot be told so
+		p.bar = nil
+	}
+}

@@ -1,0 +1,88 @@
+package cli_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// The story of the ACK document, of which this command is steps 5 and the script of its option 2.
+func TestAStatefulSetGetsItsDataBackInPlaceByOneCommand(t *testing.T) {
+	const ns = "ack"
+	namespace(t, ns)
+	mysql(t, ns)
+	before := len(inventory(t).Volumes)
+	write(t, ns, "Amy 95", "data-mysql-0", "data-mysql-1")
+	snapshot(t, ns, "group-snapshot-demo")
+	write(t, ns, "lost", "data-mysql-0", "data-mysql-1")
+
+	a := sh(t, "kubectl snapshot-group restore group-snapshot-demo --in-place --yes --namespace "+ns)
+	if a.status != 0 {
+		t.Fatalf("exit status %d: %s", a.status, a.err)
+	}
+	holds(t, ns, "Amy 95", "data-mysql-0", "data-mysql-1")
+	if diff := cmp.Diff("persistentvolumeclaim/data-mysql-0\npersistentvolumeclaim/data-mysql-1\n", a.out); diff != "" {
+		t.Errorf("output (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(inPlaceGolden, withoutWaits(golden(a.err))); diff != "" {
+		t.Errorf("progress (-want +got):\n%s", diff)
+	}
+	scaledBack(t, ns)
+	eventually(t, "the replaced volumes to be freed", func(context.Context) error {
+		if n := len(inventory(t).Volumes); n != before {
+			return fmt.Errorf("%d volumes on storage, %d before", n, before)
+		}
+		return nil
+	})
+	var journals corev1.ConfigMapList
+	must(t, admin.List(t.Context(), &journals, client.InNamespace(ns), client.HasLabels{"snapshot-group/restore"}))
+	if len(journals.Items) > 0 {
+		t.Error("the journal is still there")
+	}
+}
+
+const inPlaceGolden = `begin the restore of claims "data-mysql-0", "data-mysql-1" in place from "group-snapshot-demo"
+keep volume "VOLUME" of claim "data-mysql-0" until the restored one is bound
+keep volume "VOLUME" of claim "data-mysql-1" until the restored one is bound
+scale StatefulSet "mysql" from 2 to 0
+select claim "data-mysql-0" for the safety snapshot
+select claim "data-mysql-1" for the safety snapshot
+take safety snapshot "group-snapshot-demo-safety-RUN-HASH" of claims "data-mysql-0", "data-mysql-1"
+record the claim of VolumeSnapshot "MEMBER"
+record the claim of VolumeSnapshot "MEMBER"
+delete claim "data-mysql-0"
+create claim "data-mysql-0" from VolumeSnapshot "MEMBER"
+delete claim "data-mysql-1"
+create claim "data-mysql-1" from VolumeSnapshot "MEMBER"
+scale StatefulSet "mysql" from 0 to 2
+free the replaced volume "VOLUME" of claim "data-mysql-0"
+free the replaced volume "VOLUME" of claim "data-mysql-1"
+end the restore of claims "data-mysql-0", "data-mysql-1" from "group-snapshot-demo"
+what was there before is in safety snapshot "group-snapshot-demo-safety-RUN-HASH", which never expires; once it is not needed: kubectl label volumegroupsnapshot group-snapshot-demo-safety-RUN-HASH --namespace ack snapshot-group/hold- && kubectl snapshot-group delete group-snapshot-demo-safety-RUN-HASH --namespace ack
+`
+
+// withoutWaits leaves out what was waited for: how often depends on how fast the cluster is.
+func withoutWaits(progress string) string {
+	var out strings.Builder
+	for line := range strings.Lines(progress) {
+		if !strings.HasPrefix(line, "waiting for ") {
+			out.WriteString(line)
+		}
+	}
+	return out.String()
+}
+
+func scaledBack(t *testing.T, ns string) {
+	t.Helper()
+	var set appsv1.StatefulSet
+	must(t, admin.Get(t.Context(), client.ObjectKey{Namespace: ns, Name: "mysql"}, &set))
+	if *set.Spec.Replicas != 2 {
+		t.Errorf("the StatefulSet has %d replicas, want 2", *set.Spec.Replicas)
+	}
+}

@@ -1,0 +1,168 @@
+package cli_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+)
+
+// moment is when a command is killed: before its write reaches the API server, or after it and before the answer.
+type moment string
+
+const (
+	before moment = "before"
+	after  moment = "after"
+)
+
+// Killed at any of its writes and run again, the command ends with the data of the restore point on every claim, the workload
+// scaled back, and nothing left over.
+func TestARestoreInPlaceThatIsKilledAtAnyWriteGoesOn(t *testing.T) {
+	for _, when := range []moment{before, after} {
+		t.Run(string(when), func(t *testing.T) {
+			t.Parallel()
+			ns := "kill-" + string(when)
+			namespace(t, ns)
+			mysql(t, ns)
+			write(t, ns, "Amy 95", "data-mysql-0", "data-mysql-1")
+			snapshot(t, ns, "demo")
+			killed := 0
+			for n := 1; ; n++ {
+				write(t, ns, "lost", "data-mysql-0", "data-mysql-1")
+				if !killedAt(t, ns, n, when) {
+					break
+				}
+				killed++
+				a := sh(t, restoreDemo+ns)
+				if a.status != 0 {
+					t.Fatalf("killed %s write %d, then exit status %d: %s", when, n, a.status, a.err)
+				}
+				holds(t, ns, "Amy 95", "data-mysql-0", "data-mysql-1")
+				scaledBack(t, ns)
+				if t.Failed() {
+					t.Fatalf("killed %s write %d; then it said:\n%s", when, n, a.err)
+				}
+			}
+			if killed < writesInPlace {
+				t.Errorf("it was killed at %d writes; it makes %d", killed, writesInPlace)
+			}
+			eventually(t, "the replaced volumes to be freed", func(context.Context) error {
+				return onlyVolumesOf(t, ns)
+			})
+		})
+	}
+}
+
+const (
+	restoreDemo = "kubectl-snapshot_group restore demo --in-place --yes --namespace "
+	// writesInPlace is how many writes a restore in place of two claims of one StatefulSet makes: the steps of inPlaceGolden.
+	writesInPlace = 17
+)
+
+// onlyVolumesOf is whether the namespace has no volumes but those of its claims.
+func onlyVolumesOf(t *testing.T, ns string) error {
+	t.Helper()
+	list := ok(t, "kubectl get persistentvolumes --output=jsonpath='{range .items[?(@.spec.claimRef.namespace==\""+ns+"\")]}{.metadata.name}{\"\\n\"}{end}' | wc -l")
+	if list != "2\n" {
+		return fmt.Errorf("%s volumes", list)
+	}
+	return nil
+}
+
+// killedAt runs the restore and kills it at its nth write; false where it ended before that.
+func killedAt(t *testing.T, ns string, n int, when moment) bool {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(programs(), "kubectl-snapshot_group"), "restore", "demo", "--in-place", "--yes", "--namespace", ns)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	started := make(chan struct{})
+	p := &killer{at: n, when: when, kill: func() {
+		<-started
+		_ = cmd.Process.Kill()
+	}}
+	server := httptest.NewServer(p.proxy(t))
+	defer server.Close()
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+kubeconfigFor(t, server.URL))
+	must(t, cmd.Start())
+	close(started)
+	err := cmd.Wait()
+	killed := cmd.ProcessState.Sys().(syscall.WaitStatus).Signaled()
+	if err != nil && !killed {
+		t.Fatalf("the restore that was to be killed %s write %d failed: %v", when, n, err)
+	}
+	return killed
+}
+
+// killer counts writes on their way to the API server. Dry runs write nothing.
+type killer struct {
+	at   int
+	when moment
+	kill func()
+
+	mu    sync.Mutex
+	count int
+}
+
+var errKilled = errors.New("killed")
+
+func (k *killer) proxy(t *testing.T) http.Handler {
+	t.Helper()
+	config, err := shared.RESTConfig()
+	must(t, err)
+	transport, err := rest.TransportFor(config)
+	must(t, err)
+	target, err := url.Parse(config.Host)
+	must(t, err)
+	return &httputil.ReverseProxy{
+		FlushInterval: -1,
+		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		Transport:     roundTripper(func(r *http.Request) (*http.Response, error) { return k.pass(transport, r) }),
+		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
+	}
+}
+
+func (k *killer) pass(to http.RoundTripper, r *http.Request) (*http.Response, error) {
+	if r.Method == http.MethodGet || r.URL.Query().Has("dryRun") {
+		return to.RoundTrip(r)
+	}
+	k.mu.Lock()
+	k.count++
+	now := k.count == k.at
+	k.mu.Unlock()
+	if now && k.when == before {
+		k.kill()
+		return nil, errKilled
+	}
+	res, err := to.RoundTrip(r.WithContext(context.WithoutCancel(r.Context())))
+	if now {
+		k.kill()
+	}
+	return res, err
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func kubeconfigFor(t *testing.T, server string) string {
+	t.Helper()
+	config := clientcmdapi.NewConfig()
+	config.Clusters["proxy"] = &clientcmdapi.Cluster{Server: server}
+	config.Contexts["proxy"] = &clientcmdapi.Context{Cluster: "proxy"}
+	config.CurrentContext = "proxy"
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	must(t, clientcmd.WriteToFile(*config, path))
+	return path
+}

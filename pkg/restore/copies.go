@@ -1,0 +1,202 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/restore/plan"
+)
+
+// Copies makes claims from a restore point beside those that there are.
+type Copies struct {
+	Client   client.WithWatch
+	Reporter Reporter
+	// LabelKey is the group label's key where the namespace names none.
+	LabelKey string
+
+	// Namespace is the point's own; the options name the one to copy to.
+	Namespace, Point string
+	Options          plan.CopyOptions
+}
+
+// Plan is what Run would make. It reads and asks, and writes nothing.
+func (r *Copies) Plan(ctx context.Context) ([]plan.Copy, error) {
+	p, err := Find(ctx, r.Client, r.Namespace, r.Point)
+	if err != nil {
+		return nil, err
+	}
+	key, err := r.labelKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.SelectedBy = append(p.SelectedBy, key)
+	var f plan.CopyFacts
+	if f.Originals, err = claimsOf(ctx, r.Client, r.Namespace); err != nil {
+		return nil, err
+	}
+	f.Claims = f.Originals
+	if r.Options.Namespace != r.Namespace {
+		if err := r.Client.Get(ctx, types.NamespacedName{Name: r.Options.Namespace}, &corev1.Namespace{}); err != nil {
+			if apierrors.IsNotFound(err) {
+				return nil, fmt.Errorf("namespace %q does not exist: make it first: kubectl create namespace %s; %w",
+					r.Options.Namespace, r.Options.Namespace, plan.ErrRefused)
+			}
+			return nil, fmt.Errorf("read Namespace %q: %w", r.Options.Namespace, err)
+		}
+		if f.Claims, err = claimsOf(ctx, r.Client, r.Options.Namespace); err != nil {
+			return nil, err
+		}
+	}
+	if f.StorageClasses, err = storageClasses(ctx, r.Client); err != nil {
+		return nil, err
+	}
+	return plan.Copies(p, r.Options, f)
+}
+
+// labelKey is the key of the group label in the point's namespace, which may be gone.
+func (r *Copies) labelKey(ctx context.Context) (string, error) {
+	var namespace corev1.Namespace
+	err := r.Client.Get(ctx, types.NamespacedName{Name: r.Namespace}, &namespace)
+	if client.IgnoreNotFound(err) != nil {
+		return "", fmt.Errorf("read Namespace %q: %w", r.Namespace, err)
+	}
+	settings, _ := group.ParseSettings(namespace.Annotations, r.LabelKey)
+	return settings.LabelKey, nil
+}
+
+// DryRun asks the API server whether it would take the claims. Their sources need not be there for that.
+func (r *Copies) DryRun(ctx context.Context, copies []plan.Copy) ([]plan.Copy, error) {
+	out := make([]plan.Copy, 0, len(copies))
+	for _, c := range copies {
+		if !c.Exists {
+			answered := c.Claim.DeepCopy()
+			if err := r.Client.Create(ctx, answered, client.DryRunAll); err != nil {
+				return nil, fmt.Errorf("create claim %q: %w; %w", c.Claim.Name, err, plan.ErrRefused)
+			}
+			answered.SetGroupVersionKind(c.Claim.GroupVersionKind())
+			c.Claim = *answered
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+// Run makes the copies, in the order of their claims. Those that an earlier Run has made stay as they are, so it may be run again.
+func (r *Copies) Run(ctx context.Context, copies []plan.Copy) error {
+	if _, err := r.DryRun(ctx, copies); err != nil {
+		return err
+	}
+	for _, c := range copies {
+		if c.Exists {
+			r.Reporter.Did(fmt.Sprintf("claim %q is there already", c.Claim.Name))
+			continue
+		}
+		objects := []client.Object{c.Claim.DeepCopy()}
+		if c.Content != nil {
+			objects = []client.Object{c.Content.DeepCopy(), c.Snapshot.DeepCopy(), c.Claim.DeepCopy()}
+		}
+		for _, o := range objects {
+			if err := r.Client.Create(ctx, o); err != nil && !apierrors.IsAlreadyExists(err) {
+				return fmt.Errorf("create %s %q: %w; what was created stays, and the same command goes on", kindOf(o), o.GetName(), err)
+			}
+		}
+		r.Reporter.Did(fmt.Sprintf("create claim %q from VolumeSnapshot %q", c.Claim.Name, c.Claim.Spec.DataSource.Name))
+	}
+	return nil
+}
+
+// Wait waits until the copies are bound, and takes away what served only to make them. Claims that bind only when a Pod uses
+// them are not waited for; they are returned.
+func (r *Copies) Wait(ctx context.Context, copies []plan.Copy) (late []string, err error) {
+	classes, err := storageClasses(ctx, r.Client)
+	if err != nil {
+		return nil, err
+	}
+	watched, err := watchChanges(ctx, r.Client, r.Options.Namespace, []plan.Kind{plan.Claims, plan.Snapshots})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { watched.stop() }()
+	for {
+		claims, err := claimsOf(ctx, r.Client, r.Options.Namespace)
+		if err != nil {
+			return nil, err
+		}
+		waiting := ""
+		late = nil
+		for _, c := range copies {
+			switch live := claims[c.Claim.Name]; {
+			case live == nil:
+				return nil, fmt.Errorf("claim %q was deleted while it was waited for: run the same command again", c.Claim.Name)
+			case live.Status.Phase == corev1.ClaimBound:
+			case bindsLate(live, classes):
+				late = append(late, live.Name)
+			case waiting == "":
+				waiting = fmt.Sprintf("claim %q to be bound", live.Name)
+			}
+		}
+		if waiting == "" {
+			return late, r.tidy(ctx, copies, late)
+		}
+		r.Reporter.Waiting(waiting)
+		select {
+		case <-watched.happened:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waited for %s: %w; it goes on by itself: look with: kubectl describe persistentvolumeclaim --namespace %s",
+				waiting, context.Cause(ctx), r.Options.Namespace)
+		}
+		if watched.ended.Load() {
+			watched.stop()
+			if watched, err = watchChanges(ctx, r.Client, r.Options.Namespace, []plan.Kind{plan.Claims, plan.Snapshots}); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+// tidy deletes the VolumeSnapshots that were made for copies in another namespace, and their contents. The snapshots on storage
+// stay: they are the restore point's.
+func (r *Copies) tidy(ctx context.Context, copies []plan.Copy, late []string) error {
+	if len(late) > 0 {
+		return nil
+	}
+	var errs []error
+	for _, c := range copies {
+		if c.Snapshot == nil {
+			continue
+		}
+		for _, o := range []client.Object{c.Snapshot.DeepCopy(), c.Content.DeepCopy()} {
+			errs = append(errs, client.IgnoreNotFound(r.Client.Delete(ctx, o)))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("tidy up: %w", err)
+	}
+	return nil
+}
+
+func bindsLate(c *corev1.PersistentVolumeClaim, classes group.StorageClassList) bool {
+	class, found := classes.StorageClass(ptr.Deref(c.Spec.StorageClassName, ""))
+	return found && ptr.Deref(class.VolumeBindingMode, storagev1.VolumeBindingImmediate) == storagev1.VolumeBindingWaitForFirstConsumer
+}
+
+func kindOf(o client.Object) string {
+	switch o.(type) {
+	case *snapshotv1.VolumeSnapshot:
+		return "VolumeSnapshot"
+	case *snapshotv1.VolumeSnapshotContent:
+		return "VolumeSnapshotContent"
+	default:
+		return "claim"
+	}
+}

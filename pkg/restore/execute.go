@@ -1,0 +1,101 @@
+package restore
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/restore/plan"
+)
+
+// execute does one step by one write.
+func (r *InPlace) execute(ctx context.Context, step plan.Step) error {
+	switch s := step.(type) {
+	case plan.Begin:
+		return r.writeJournal(ctx, s.Journal)
+	case plan.Scale:
+		return r.scale(ctx, s)
+	case plan.Select:
+		claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: r.Namespace, Name: s.Claim}}
+		return r.patch(ctx, claim, map[string]any{"metadata": map[string]any{"labels": map[string]string{group.SafetyLabel: s.ID}}})
+	case plan.Secure:
+		return r.Client.Create(ctx, r.safety(s))
+	case plan.Record:
+		member := &snapshotv1.VolumeSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: r.Namespace, Name: s.Snapshot}}
+		return r.patch(ctx, member, map[string]any{"metadata": map[string]any{"labels": s.Marks.Labels, "annotations": s.Marks.Annotations}})
+	case plan.Policy:
+		volume := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: s.Volume}}
+		return r.patch(ctx, volume, map[string]any{"spec": map[string]any{"persistentVolumeReclaimPolicy": s.Policy}})
+	case plan.Delete:
+		claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: r.Namespace, Name: s.Claim}}
+		return client.IgnoreNotFound(r.Client.Delete(ctx, claim, client.Preconditions{UID: &s.UID}))
+	case plan.Create:
+		return r.Client.Create(ctx, s.Claim.DeepCopy())
+	case plan.End:
+		journal := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: r.Namespace, Name: JournalName}}
+		return client.IgnoreNotFound(r.Client.Delete(ctx, journal))
+	default:
+		return fmt.Errorf("step %T is not known", step)
+	}
+}
+
+func (r *InPlace) writeJournal(ctx context.Context, j plan.Journal) error {
+	text, err := j.Encode()
+	if err != nil {
+		return err
+	}
+	return r.Client.Create(ctx, &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: r.Namespace, Name: JournalName, Labels: map[string]string{group.RestoreLabel: group.LabelValue(j.Point)},
+		},
+		Data: map[string]string{journalKey: text},
+	})
+}
+
+// scale changes the workload that was planned for, not another that took its name.
+func (r *InPlace) scale(ctx context.Context, s plan.Scale) error {
+	meta := metav1.ObjectMeta{Namespace: r.Namespace, Name: s.Workload.Name}
+	var o client.Object = &appsv1.StatefulSet{ObjectMeta: meta}
+	if s.Workload.Kind == deployment {
+		o = &appsv1.Deployment{ObjectMeta: meta}
+	}
+	return r.patch(ctx, o, map[string]any{
+		"metadata": map[string]types.UID{"uid": s.Workload.UID},
+		"spec":     map[string]int32{"replicas": s.Workload.Replicas},
+	})
+}
+
+func (r *InPlace) patch(ctx context.Context, o client.Object, change map[string]any) error {
+	data, err := json.Marshal(change)
+	if err != nil {
+		return fmt.Errorf("encode patch: %w", err)
+	}
+	return r.Client.Patch(ctx, o, client.RawPatch(types.MergePatchType, data))
+}
+
+// safety is held: it is for a person to say that it is not needed any more. It carries no run, so it is none of the loop's.
+func (r *InPlace) safety(s plan.Secure) *groupsnapshotv1.VolumeGroupSnapshot {
+	return &groupsnapshotv1.VolumeGroupSnapshot{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: r.Namespace, Name: s.Safety.Name,
+			Labels: map[string]string{
+				group.GroupLabel: group.LabelValue(s.Safety.Group), group.TriggerLabel: group.TriggerRestore, group.HoldLabel: group.HoldValue,
+			},
+		},
+		Spec: groupsnapshotv1.VolumeGroupSnapshotSpec{
+			VolumeGroupSnapshotClassName: &s.Safety.Class,
+			Source: groupsnapshotv1.VolumeGroupSnapshotSource{
+				Selector: &metav1.LabelSelector{MatchLabels: map[string]string{group.SafetyLabel: s.ID}},
+			},
+		},
+	}
+}

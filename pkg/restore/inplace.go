@@ -1,0 +1,176 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/snapshot-group/snapshot-group/pkg/restore/plan"
+)
+
+// ErrUnfinished reports that a restore in place has begun and does not go on by itself. The same command goes on with it.
+var ErrUnfinished = errors.New("the restore stands half way")
+
+// Reporter is told of a restore as it goes on.
+type Reporter interface {
+	// Did is told of each step after it was done.
+	Did(step string)
+	// Waiting is told what is waited for, again whenever that changes.
+	Waiting(what string)
+}
+
+// InPlace replaces claims of a namespace by ones made from a restore point of it.
+type InPlace struct {
+	Client   client.WithWatch
+	Clock    clock.PassiveClock
+	Reporter Reporter
+	// LabelKey is the group label's key where the namespace names none.
+	LabelKey string
+
+	Namespace, Point string
+	// Claims are those to replace; empty is all of the point.
+	Claims    []string
+	Overrides plan.Overrides
+	// Unsafe does without a safety snapshot.
+	Unsafe bool
+}
+
+// Plan is what a restore would do, or the journal of the one that has begun.
+func (r *InPlace) Plan(ctx context.Context) (plan.Journal, error) {
+	o, err := r.observe(ctx)
+	if err != nil {
+		return plan.Journal{}, err
+	}
+	if o.Journal != nil {
+		return *o.Journal, nil
+	}
+	j, err := plan.New(o)
+	if err != nil {
+		return plan.Journal{}, err
+	}
+	return j, r.dryRun(ctx, j)
+}
+
+// Run restores, or goes on with the restore that a run before it has begun, until the claims are bound and the workloads
+// scaled back. The error wraps plan.ErrRefused where nothing was changed, and ErrUnfinished where something was.
+func (r *InPlace) Run(ctx context.Context) (plan.Journal, error) {
+	if err := r.begin(ctx); err != nil {
+		return plan.Journal{}, err
+	}
+	var watched *watching
+	defer func() { watched.stop() }()
+	for {
+		o, err := r.observe(ctx)
+		if err != nil {
+			return plan.Journal{}, r.unfinished(o, err)
+		}
+		switch step := plan.Next(o).(type) {
+		case plan.Wait:
+			r.Reporter.Waiting(step.For)
+			if watched, err = r.wait(ctx, watched, step); err != nil {
+				return plan.Journal{}, r.unfinished(o, err)
+			}
+		case plan.Stop:
+			return plan.Journal{}, r.unfinished(o, errors.New(step.String()))
+		default:
+			err := r.execute(ctx, step)
+			if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
+				continue // it has changed since it was looked at
+			}
+			if err != nil {
+				return plan.Journal{}, r.unfinished(o, fmt.Errorf("%s: %w", step, err))
+			}
+			r.Reporter.Did(step.String())
+			if end, ended := step.(plan.End); ended {
+				return end.Journal, nil
+			}
+		}
+	}
+}
+
+// begin writes the journal, unless one is there.
+func (r *InPlace) begin(ctx context.Context) error {
+	o, err := r.observe(ctx)
+	if err != nil || o.Journal != nil {
+		return err
+	}
+	j, err := plan.New(o)
+	if err != nil {
+		return err
+	}
+	if err := r.dryRun(ctx, j); err != nil {
+		return err
+	}
+	step := plan.Begin{Journal: j}
+	err = r.execute(ctx, step)
+	if apierrors.IsAlreadyExists(err) {
+		return r.begin(ctx) // another command was faster: go on with its restore, if it is the same
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w; %w", step, err, plan.ErrRefused)
+	}
+	r.Reporter.Did(step.String())
+	return nil
+}
+
+// dryRun asks the API server whether it would take the claims, under other names as theirs are still in use. What admission
+// refuses is found out before anything is deleted. A quota that both together would exceed is none that is in the way.
+func (r *InPlace) dryRun(ctx context.Context, j plan.Journal) error {
+	for _, c := range j.Claims {
+		trial := c.New.DeepCopy()
+		trial.Name, trial.GenerateName = "", "restore-"
+		err := r.Client.Create(ctx, trial, client.DryRunAll)
+		if apierrors.IsForbidden(err) && strings.Contains(err.Error(), "exceeded quota") {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("claim %q could not be created as it was: %w; %w", c.Name, err, plan.ErrRefused)
+		}
+	}
+	return nil
+}
+
+func (r *InPlace) unfinished(o plan.Observed, err error) error {
+	if o.Journal == nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w; %s; run the same command again to go on", ErrUnfinished, err, plan.Standing(o))
+}
+
+// watching is what is watched for a Wait.
+type watching struct {
+	*changes
+
+	kinds []plan.Kind
+}
+
+func (w *watching) stop() {
+	if w != nil {
+		w.changes.stop()
+	}
+}
+
+// wait begins to watch for what the step waits for and returns at once, since what it waits for may have happened before;
+// where that is watched already, it returns after the next change.
+func (r *InPlace) wait(ctx context.Context, w *watching, step plan.Wait) (*watching, error) {
+	if w == nil || !slices.Equal(w.kinds, step.On) || w.ended.Load() {
+		w.stop()
+		began, err := watchChanges(ctx, r.Client, r.Namespace, step.On)
+		if err != nil {
+			return nil, err
+		}
+		return &watching{changes: began, kinds: step.On}, nil
+	}
+	select {
+	case <-w.happened:
+		return w, nil
+	case <-ctx.Done():
+		return w, fmt.Errorf("waited for %s: %w", step.For, context.Cause(ctx))
+	}
+}

@@ -1,0 +1,219 @@
+package restore
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/restore/plan"
+)
+
+// The journal of a restore in place is the one key of a ConfigMap. There is one of its name in a namespace, so two restores
+// cannot work on the same claims.
+const (
+	JournalName = "snapshot-group-restore"
+	journalKey  = "journal.json"
+)
+
+// observe gathers what plan.Next needs to know.
+func (r *InPlace) observe(ctx context.Context) (plan.Observed, error) {
+	o := plan.Observed{Now: r.Clock.Now(), Asked: r.Claims, Overrides: r.Overrides, Unsafe: r.Unsafe}
+	var namespace corev1.Namespace
+	if err := r.Client.Get(ctx, types.NamespacedName{Name: r.Namespace}, &namespace); err != nil {
+		return o, fmt.Errorf("read Namespace %q: %w", r.Namespace, err)
+	}
+	settings, _ := group.ParseSettings(namespace.Annotations, r.LabelKey)
+	o.NamespaceUID, o.GroupClass = namespace.UID, settings.GroupSnapshotClass
+	var err error
+	if o.Journal, err = r.journal(ctx); err != nil {
+		return o, err
+	}
+	if o.Point, err = Find(ctx, r.Client, r.Namespace, r.Point); err != nil {
+		return o, err
+	}
+	if err := r.addCluster(ctx, &o); err != nil {
+		return o, err
+	}
+	if err := addUsers(ctx, r.Client, r.Namespace, &o); err != nil {
+		return o, err
+	}
+	err = r.addSafety(ctx, settings, &o)
+	return o, err
+}
+
+// journal is that of the restore that has begun; nil where none has. One of another restore is in the way.
+func (r *InPlace) journal(ctx context.Context) (*plan.Journal, error) {
+	var held corev1.ConfigMap
+	err := r.Client.Get(ctx, types.NamespacedName{Namespace: r.Namespace, Name: JournalName}, &held)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read ConfigMap %q: %w", JournalName, err)
+	}
+	j, err := plan.ParseJournal(held.Data[journalKey])
+	if err != nil {
+		return nil, fmt.Errorf("ConfigMap %q of namespace %q: %w", JournalName, r.Namespace, err)
+	}
+	if j.Point != r.Point || !slices.Equal(j.Asked, r.Claims) {
+		return nil, fmt.Errorf("another restore in place is unfinished in namespace %q: finish it first: %s; %w",
+			r.Namespace, command(r.Namespace, *j), plan.ErrRefused)
+	}
+	return j, nil
+}
+
+// command is how the restore of a journal is asked for.
+func command(namespace string, j plan.Journal) string {
+	words := []string{"kubectl snapshot-group restore", j.Point, "--in-place --namespace", namespace}
+	for _, c := range j.Asked {
+		words = append(words, "--claim", c)
+	}
+	return strings.Join(words, " ")
+}
+
+func (r *InPlace) addCluster(ctx context.Context, o *plan.Observed) error {
+	var err error
+	if o.Claims, err = claimsOf(ctx, r.Client, r.Namespace); err != nil {
+		return err
+	}
+	if o.StorageClasses, err = storageClasses(ctx, r.Client); err != nil {
+		return err
+	}
+	var groupClasses groupsnapshotv1.VolumeGroupSnapshotClassList
+	if err := r.Client.List(ctx, &groupClasses); err != nil {
+		return fmt.Errorf("list VolumeGroupSnapshotClasses: %w", err)
+	}
+	for i := range groupClasses.Items {
+		o.GroupClasses = append(o.GroupClasses, group.GroupSnapshotClassOf(&groupClasses.Items[i]))
+	}
+	o.Volumes = map[string]*corev1.PersistentVolume{}
+	for _, name := range volumesOf(*o) {
+		v := &corev1.PersistentVolume{}
+		err := r.Client.Get(ctx, types.NamespacedName{Name: name}, v)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("read PersistentVolume %q: %w", name, err)
+		}
+		o.Volumes[name] = v
+	}
+	return nil
+}
+
+// volumesOf are the names of the volumes that are, or were, those of the claims to replace.
+func volumesOf(o plan.Observed) []string {
+	var names []string
+	if o.Journal != nil {
+		for _, c := range o.Journal.Claims {
+			names = append(names, c.Volume)
+		}
+	} else {
+		for _, m := range o.Point.Members {
+			if live := o.Claims[m.Claim]; live != nil {
+				names = append(names, live.Spec.VolumeName)
+			}
+		}
+	}
+	return slices.DeleteFunc(names, func(n string) bool { return n == "" })
+}
+
+// addSafety adds the safety snapshot of the journal.
+func (r *InPlace) addSafety(ctx context.Context, settings group.Settings, o *plan.Observed) error {
+	if o.Journal == nil || o.Journal.Safety.Name == "" {
+		return nil
+	}
+	vgs := &groupsnapshotv1.VolumeGroupSnapshot{}
+	err := r.Client.Get(ctx, types.NamespacedName{Namespace: r.Namespace, Name: o.Journal.Safety.Name}, vgs)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read VolumeGroupSnapshot %q: %w", o.Journal.Safety.Name, err)
+	}
+	o.Safety = &plan.SafetySeen{Deleting: vgs.DeletionTimestamp != nil}
+	if o.Safety.Deleting {
+		return nil
+	}
+	p, err := whole(ctx, r.Client, vgs, plan.Point{Namespace: r.Namespace, Name: vgs.Name})
+	if err != nil {
+		return err
+	}
+	o.Safety.Lacks = lacks(vgs, p)
+	for _, m := range p.Members {
+		o.Safety.Covers = append(o.Safety.Covers, m.Claim)
+		live := o.Claims[m.Claim]
+		if m.Spec != nil || live == nil || live.UID != oldOf(o.Journal, m.Claim) {
+			continue // it is recorded, or the claim that it is of is gone
+		}
+		marks, err := group.MemberMarks(vgs.Labels, settings.Labels, m.Claim, ptr.To(group.ClaimSpecOf(live)))
+		if err != nil {
+			return err
+		}
+		o.Safety.Unmarked = append(o.Safety.Unmarked, plan.Unmarked{Snapshot: m.Snapshot, Marks: marks})
+	}
+	return nil
+}
+
+// oldOf is the UID of the claim of the name that is to be replaced.
+func oldOf(j *plan.Journal, claim string) types.UID {
+	for _, c := range j.Claims {
+		if c.Name == claim {
+			return c.Old
+		}
+	}
+	return ""
+}
+
+// lacks is what a group snapshot lacks to be complete; empty once it is.
+func lacks(vgs *groupsnapshotv1.VolumeGroupSnapshot, p plan.Point) string {
+	ready := vgs.Status != nil && ptr.Deref(vgs.Status.ReadyToUse, false)
+	switch {
+	case vgs.Status != nil && vgs.Status.Error != nil:
+		return ptr.Deref(vgs.Status.Error.Message, "it has failed and gives no reason")
+	case !ready || p.Volumes == 0:
+		return "it is being taken"
+	case len(p.Members) < p.Volumes:
+		return fmt.Sprintf("%d of %d members exist", len(p.Members), p.Volumes)
+	}
+	for _, m := range p.Members {
+		if m.Problem != "" {
+			return m.Problem
+		}
+	}
+	return ""
+}
+
+func claimsOf(ctx context.Context, c client.Reader, namespace string) (map[string]*corev1.PersistentVolumeClaim, error) {
+	var list corev1.PersistentVolumeClaimList
+	if err := c.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+		return nil, fmt.Errorf("list claims of namespace %q: %w", namespace, err)
+	}
+	out := map[string]*corev1.PersistentVolumeClaim{}
+	for i := range list.Items {
+		out[list.Items[i].Name] = &list.Items[i]
+	}
+	return out, nil
+}
+
+func storageClasses(ctx context.Context, c client.Reader) (group.StorageClassList, error) {
+	var list storagev1.StorageClassList
+	if err := c.List(ctx, &list); err != nil {
+		return nil, fmt.Errorf("list StorageClasses: %w", err)
+	}
+	var out group.StorageClassList
+	for i := range list.Items {
+		out = append(out, &list.Items[i])
+	}
+	return out, nil
+}

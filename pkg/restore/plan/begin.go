@@ -1,0 +1,161 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+)
+
+// New is the journal of a restore in place that has not begun. The error wraps ErrRefused and says all that is wrong.
+func New(o Observed) (Journal, error) {
+	members, problems := o.Point.choose(o.Asked)
+	if len(problems) > 0 {
+		return Journal{}, refused(problems)
+	}
+	j := Journal{Point: o.Point.Name, ID: group.RunID(o.Now), Asked: o.Asked}
+	for _, m := range members {
+		r, err := o.replacement(m, j.ID)
+		if err != nil {
+			problems = append(problems, err.Error())
+			continue
+		}
+		j.Claims = append(j.Claims, r)
+	}
+	var err error
+	if j.Safety, err = o.safety(j); err != nil {
+		problems = append(problems, err.Error())
+	}
+	var users []string
+	j.Workloads, users = o.users(members)
+	if problems = append(problems, users...); len(problems) > 0 {
+		return Journal{}, refused(problems)
+	}
+	return j, nil
+}
+
+func (o Observed) replacement(m Member, id string) (Replacement, error) {
+	live := o.Claims[m.Claim]
+	spec, err := specOf(m, live, o.Overrides)
+	if err != nil {
+		return Replacement{}, err
+	}
+	if err := checkClass(m.Claim, spec, o.Point.Driver, o.StorageClasses); err != nil {
+		return Replacement{}, err
+	}
+	r := Replacement{Name: m.Claim, Snapshot: m.Snapshot, New: claimOf(o.Point.Namespace, m.Claim, spec, m.Snapshot)}
+	r.New.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: spec.Storage.DeepCopy()}
+	if live != nil {
+		r.Old, r.Volume = live.UID, live.Spec.VolumeName
+		inheritFrom(&r.New, live)
+		if v := o.Volumes[r.Volume]; v != nil {
+			r.Policy = v.Spec.PersistentVolumeReclaimPolicy
+		} else {
+			r.Volume = ""
+		}
+	}
+	mark(&r.New, o.Point, fmt.Sprintf("%s/%s/%s", o.Point.Namespace, o.Point.Name, id))
+	return r, nil
+}
+
+// safety is the snapshot to take of the claims that hold data.
+func (o Observed) safety(j Journal) (Safety, error) {
+	var s Safety
+	for _, r := range j.Claims {
+		if live := o.Claims[r.Name]; live != nil && live.Status.Phase == corev1.ClaimBound && live.DeletionTimestamp == nil {
+			s.Claims = append(s.Claims, r.Name)
+		}
+	}
+	if o.Unsafe || len(s.Claims) == 0 {
+		return Safety{}, nil
+	}
+	s.Group = o.Point.Group
+	s.Name = group.SnapshotName(o.NamespaceUID, s.Group+"-safety", j.ID)
+	s.Class = o.Point.Class
+	if !slices.ContainsFunc(o.GroupClasses, func(c group.Class) bool { return c.Name == s.Class && c.Driver == o.Point.Driver }) {
+		named := []group.Named{group.NamedByNamespace(group.GroupSnapshotClassAnnotation, o.GroupClass)}
+		s.Class = group.ChooseGroupSnapshotClass(o.Point.Driver, named, o.GroupClasses).Name
+	}
+	if s.Class == "" {
+		return s, fmt.Errorf("no safety snapshot can be taken, for no VolumeGroupSnapshotClass of driver %q is singled out: "+
+			"mark one as default, or do without by --without-safety-snapshot", o.Point.Driver)
+	}
+	return s, nil
+}
+
+// users are the workloads to scale down, and what else stands in the way: Pods and workloads that scaling does not stop.
+func (o Observed) users(members []Member) (scaled []Scaled, problems []string) {
+	names := make([]string, 0, len(members))
+	for _, m := range members {
+		names = append(names, m.Claim)
+	}
+	for _, w := range o.Workloads {
+		if w.Replicas == 0 || !slices.ContainsFunc(names, w.mounts) {
+			continue
+		}
+		switch {
+		case w.Owner != "":
+			problems = append(problems, fmt.Sprintf("%s is controlled by %s, which would scale it back: scale it to 0 there", w, w.Owner))
+		case w.Deletes:
+			problems = append(problems, fmt.Sprintf("%s deletes its claims when it is scaled down: first run: kubectl patch statefulset %s "+
+				`--namespace %s --patch '{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenScaled":"Retain"}}}'`, w, w.Name, o.Point.Namespace))
+		default:
+			scaled = append(scaled, Scaled{Kind: w.Kind, Name: w.Name, UID: w.UID, Replicas: w.Replicas})
+		}
+	}
+	for _, p := range o.Pods {
+		used := slices.DeleteFunc(slices.Clone(p.Claims), func(c string) bool { return !slices.Contains(names, c) })
+		if len(used) == 0 || p.Workload != "" {
+			continue
+		}
+		of := ""
+		if p.Owner != "" {
+			of = " of " + p.Owner
+		}
+		problems = append(problems, fmt.Sprintf("Pod %q%s uses %s and belongs to no StatefulSet or Deployment that could be scaled down: delete it first",
+			p.Name, of, nounOf("claim", used)))
+	}
+	return scaled, problems
+}
+
+// remaining are the claims of the journal that are not replaced yet.
+func (o Observed) remaining() []string {
+	var out []string
+	for _, r := range o.Journal.Claims {
+		if !o.replaced(r) {
+			out = append(out, r.Name)
+		}
+	}
+	return out
+}
+
+// Standing says where a restore in place stands, for the message of one that does not go on.
+func Standing(o Observed) string {
+	if o.Journal == nil {
+		return "nothing was changed"
+	}
+	remaining := o.remaining()
+	done := len(o.Journal.Claims) - len(remaining)
+	parts := []string{fmt.Sprintf("%d of %d claims are replaced", done, len(o.Journal.Claims))}
+	for _, r := range o.Journal.Claims {
+		live := o.Claims[r.Name]
+		switch {
+		case o.replaced(r) && live.Status.Phase != corev1.ClaimBound:
+			parts = append(parts, fmt.Sprintf("claim %q is not bound yet", r.Name))
+		case live == nil && r.Volume != "":
+			parts = append(parts, fmt.Sprintf("claim %q is deleted and its data is still in volume %q", r.Name, r.Volume))
+		}
+	}
+	for _, s := range o.Journal.Workloads {
+		if w, found := o.workload(s); found && w.Replicas != s.Replicas {
+			parts = append(parts, fmt.Sprintf("%s is scaled to %d of %d", s, w.Replicas, s.Replicas))
+		}
+	}
+	if o.Safety != nil && o.Safety.Lacks == "" {
+		parts = append(parts, fmt.Sprintf("all is as it was before in safety snapshot %q", o.Journal.Safety.Name))
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,137 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/utils/ptr"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+)
+
+// ErrRefused reports that a restore was not begun, for reasons that a person must remove. Nothing was written.
+var ErrRefused = errors.New("nothing was changed")
+
+// CopyOptions say which copies to make.
+type CopyOptions struct {
+	// Claims are those to restore; empty is all.
+	Claims []string
+	// Namespace to make them in.
+	Namespace      string
+	Prefix, Suffix string
+	Overrides      Overrides
+}
+
+// CopyFacts are what is known of the cluster.
+type CopyFacts struct {
+	// Claims are those of the namespace to copy to, Originals those of the point's own, both by name.
+	Claims, Originals map[string]*corev1.PersistentVolumeClaim
+	StorageClasses    group.StorageClassList
+}
+
+// Copy is a claim to make, and in another namespace than the point's the VolumeSnapshot and its content to make it from.
+type Copy struct {
+	Claim    corev1.PersistentVolumeClaim
+	Snapshot *snapshotv1.VolumeSnapshot
+	Content  *snapshotv1.VolumeSnapshotContent
+	// Exists: an earlier restore of the same point made the claim already.
+	Exists bool
+}
+
+// Copies are the claims to make of a restore point, by name. The error wraps ErrRefused and says all that is wrong.
+func Copies(p Point, o CopyOptions, f CopyFacts) ([]Copy, error) {
+	members, problems := p.choose(o.Claims)
+	if o.Namespace == p.Namespace && o.Prefix == "" && o.Suffix == "" {
+		problems = append(problems, "in its own namespace a claim needs another name: give --name-prefix or --name-suffix, or --to-namespace, or --in-place")
+	}
+	if len(problems) > 0 {
+		return nil, refused(problems)
+	}
+	var out []Copy
+	for _, m := range members {
+		c, err := copyOf(p, m, o, f)
+		if err != nil {
+			problems = append(problems, err.Error())
+			continue
+		}
+		out = append(out, c)
+	}
+	if len(problems) > 0 {
+		return nil, refused(problems)
+	}
+	return out, nil
+}
+
+func copyOf(p Point, m Member, o CopyOptions, f CopyFacts) (Copy, error) {
+	name := o.Prefix + m.Claim + o.Suffix
+	if why := validation.IsDNS1123Subdomain(name); len(why) > 0 {
+		return Copy{}, fmt.Errorf("%q cannot be the name of a claim: %s", name, strings.Join(why, "; "))
+	}
+	spec, err := specOf(m, f.Originals[m.Claim], o.Overrides)
+	if err != nil {
+		return Copy{}, err
+	}
+	if err := checkClass(m.Claim, spec, p.Driver, f.StorageClasses); err != nil {
+		return Copy{}, err
+	}
+	from := p.Namespace + "/" + p.Name
+	var c Copy
+	if o.Namespace == p.Namespace {
+		spec.Labels = maps.Clone(spec.Labels)
+		maps.DeleteFunc(spec.Labels, func(key, _ string) bool { return slices.Contains(p.SelectedBy, key) })
+		c.Claim = claimOf(o.Namespace, name, spec, m.Snapshot)
+	} else {
+		if m.Handle == "" {
+			return Copy{}, fmt.Errorf("VolumeSnapshot %q has no handle of a snapshot on storage, so it cannot be used in namespace %q", m.Snapshot, o.Namespace)
+		}
+		c.Snapshot, c.Content = static(p, m, o.Namespace)
+		c.Claim = claimOf(o.Namespace, name, spec, c.Snapshot.Name)
+	}
+	mark(&c.Claim, p, from)
+	if live := f.Claims[name]; live != nil {
+		if live.Annotations[group.RestoredFromAnnotation] != from || live.DeletionTimestamp != nil {
+			return Copy{}, fmt.Errorf("claim %q exists in namespace %q already: choose other names by --name-prefix or --name-suffix", name, o.Namespace)
+		}
+		c.Exists = true
+	}
+	return c, nil
+}
+
+// static are a VolumeSnapshot in another namespace and its content, for the snapshot on storage that a member stands for. The
+// content's policy is Retain: neither of the two ever deletes what is the member's.
+func static(p Point, m Member, namespace string) (*snapshotv1.VolumeSnapshot, *snapshotv1.VolumeSnapshotContent) {
+	sum := sha256.Sum256([]byte(p.Namespace + "/" + p.Name + "/" + m.Snapshot + "/" + namespace))
+	name := fmt.Sprintf("restore-%x", sum[:8])
+	labels := map[string]string{group.RestoreLabel: group.LabelValue(p.Name)}
+	content := &snapshotv1.VolumeSnapshotContent{
+		TypeMeta:   metav1.TypeMeta{APIVersion: snapshotv1.SchemeGroupVersion.String(), Kind: "VolumeSnapshotContent"},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels},
+		Spec: snapshotv1.VolumeSnapshotContentSpec{
+			DeletionPolicy:    snapshotv1.VolumeSnapshotContentRetain,
+			Driver:            p.Driver,
+			Source:            snapshotv1.VolumeSnapshotContentSource{SnapshotHandle: &m.Handle},
+			VolumeSnapshotRef: corev1.ObjectReference{Namespace: namespace, Name: name},
+		},
+	}
+	if m.Mode != "" {
+		content.Spec.SourceVolumeMode = &m.Mode
+	}
+	snapshot := &snapshotv1.VolumeSnapshot{
+		TypeMeta:   metav1.TypeMeta{APIVersion: snapshotv1.SchemeGroupVersion.String(), Kind: "VolumeSnapshot"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: labels},
+		Spec:       snapshotv1.VolumeSnapshotSpec{Source: snapshotv1.VolumeSnapshotSource{VolumeSnapshotContentName: ptr.To(name)}},
+	}
+	return snapshot, content
+}
+
+func refused(problems []string) error {
+	return fmt.Errorf("%s; %w", strings.Join(problems, "; "), ErrRefused)
+}

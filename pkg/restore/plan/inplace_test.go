@@ -1,0 +1,262 @@
+package plan
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+)
+
+// begun is the shop after its restore has begun.
+func begun(t *testing.T, change func(*Observed)) Observed {
+	t.Helper()
+	o := shop()
+	if change != nil {
+		change(&o)
+	}
+	j, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Journal = &j
+	return o
+}
+
+// steps plays a restore to its end, or to where it stops.
+func steps(t *testing.T, o *Observed) []string {
+	t.Helper()
+	var out []string
+	for range 100 {
+		step := Next(*o)
+		out = append(out, step.String())
+		if !do(o, step) {
+			return out
+		}
+	}
+	t.Fatalf("no end after %d steps: %q", len(out), out[len(out)-5:])
+	return nil
+}
+
+func TestARestoreInPlace(t *testing.T) {
+	all := []string{
+		`keep volume "pv-data" of claim "data" until the restored one is bound`,
+		`keep volume "pv-logs" of claim "logs" until the restored one is bound`,
+		`scale StatefulSet "mysql" from 2 to 0`,
+		`wait for Pod "mysql-0" to end`,
+		`select claim "data" for the safety snapshot`,
+		`select claim "logs" for the safety snapshot`,
+		`take safety snapshot "db-safety-20260822t120000z-beb28" of claims "data", "logs"`,
+		`wait for safety snapshot "db-safety-20260822t120000z-beb28" to be complete: it is being taken`,
+		`record the claim of VolumeSnapshot "safe-data"`,
+		`delete claim "data"`,
+		`wait for claim "data" to be deleted`,
+		`create claim "data" from VolumeSnapshot "s-data"`,
+		`delete claim "logs"`,
+		`wait for claim "logs" to be deleted`,
+		`create claim "logs" from VolumeSnapshot "s-logs"`,
+		`wait for claim "logs" to be bound`,
+		`scale StatefulSet "mysql" from 0 to 2`,
+		`free the replaced volume "pv-data" of claim "data"`,
+		`free the replaced volume "pv-logs" of claim "logs"`,
+		`end the restore of claims "data", "logs" from "db-1"`,
+	}
+	without := func(drop ...int) []string {
+		var out []string
+		for i, s := range all {
+			dropped := false
+			for _, d := range drop {
+				dropped = dropped || d == i
+			}
+			if !dropped {
+				out = append(out, s)
+			}
+		}
+		return out
+	}
+	for name, tc := range map[string]struct {
+		change func(*Observed)
+		want   []string
+	}{
+		"is quiet, secured, replaced, bound, scaled back and tidied up": {nil, all},
+		"takes no safety snapshot where it is told not to":              {func(o *Observed) { o.Unsafe = true }, without(4, 5, 6, 7, 8)},
+		"leaves alone what is scaled to 0 already": {func(o *Observed) { o.Workloads[0].Replicas, o.Pods = 0, nil },
+			without(2, 3, 16)},
+		"keeps a volume that is kept anyway as it is": {func(o *Observed) {
+			o.Volumes["pv-data"].Spec.PersistentVolumeReclaimPolicy = corev1.PersistentVolumeReclaimRetain
+		}, without(0, 17)},
+		"waits for Pods before claims that bind only then": {func(o *Observed) {
+			o.Overrides.StorageClass = "late"
+		}, append(append(without(15, 16, 17, 18, 19), `scale StatefulSet "mysql" from 0 to 2`, `wait for claim "data" to be bound`), all[17:]...)},
+		"makes claims that are gone, of which nothing can be secured": {func(o *Observed) {
+			o.Claims = map[string]*corev1.PersistentVolumeClaim{}
+		}, []string{
+			`scale StatefulSet "mysql" from 2 to 0`,
+			`wait for Pod "mysql-0" to end`,
+			`create claim "data" from VolumeSnapshot "s-data"`,
+			`create claim "logs" from VolumeSnapshot "s-logs"`,
+			`wait for claim "data" to be bound`,
+			`scale StatefulSet "mysql" from 0 to 2`,
+			`end the restore of claims "data", "logs" from "db-1"`,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := begun(t, tc.change)
+			if diff := cmp.Diff(tc.want, steps(t, &o)); diff != "" {
+				t.Errorf("steps (-want +got):\n%s", diff)
+			}
+			for name, c := range o.Claims {
+				if c.Annotations[group.RestoredFromAnnotation] != "shop/db-1/20260822t120000z" || c.Spec.DataSource.Name != "s-"+name {
+					t.Errorf("claim %q is not the restored one", name)
+				}
+			}
+		})
+	}
+}
+
+// Whatever happens in between, no claim goes before what it is replaced by is ready and what it holds is safe.
+func TestARestoreInPlaceStops(t *testing.T) {
+	deleting := func(o *Observed) { o.Claims["data"].DeletionTimestamp = &metav1.Time{Time: noon} }
+	for name, tc := range map[string]struct {
+		change func(*Observed)
+		want   string
+	}{
+		"where a member is no longer ready": {func(o *Observed) {
+			o.Point.Members[0].Problem = `VolumeSnapshot "s-data" of claim "data" is being deleted`
+		},
+			`VolumeSnapshot "s-data" of claim "data" is being deleted; see to it that it is ready`},
+		"where a member is gone": {func(o *Observed) { o.Point.Members = o.Point.Members[1:] },
+			`member "s-data" of claim "data" is gone; see to it that it is ready`},
+		"where somebody else made the claim anew": {func(o *Observed) { o.Claims["data"].UID = "foreign" },
+			`claim "data" was made by somebody else while it was being replaced; delete it: kubectl delete persistentvolumeclaim data --namespace shop`},
+		"where the safety snapshot is gone when claims are": {func(o *Observed) { o.Safety = nil; deleting(o) },
+			`the safety snapshot "db-safety-20260822t120000z-beb28" is gone, and claims that it held are deleted already; to go on without it, add --without-safety-snapshot`},
+		"where a Pod came that nothing scales": {func(o *Observed) { o.Pods = []Pod{{Name: "shell", Claims: []string{"logs"}}} },
+			`Pod "shell" uses a claim that is to be replaced, and was not there when the restore began; delete it`},
+		"not where the safety snapshot lacks a claim, it waits": {func(o *Observed) { o.Safety.Covers = []string{"data"} },
+			`wait for safety snapshot "db-safety-20260822t120000z-beb28" to be complete: it has no member of claim "logs"`},
+		"not where the workload was scaled up meanwhile, it scales it down again": {func(o *Observed) { o.Workloads[0].Replicas = 1 },
+			`scale StatefulSet "mysql" from 1 to 0`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := begun(t, nil)
+			for _, isDelete := Next(o).(Delete); !isDelete; _, isDelete = Next(o).(Delete) {
+				do(&o, Next(o))
+			}
+			tc.change(&o)
+			if diff := cmp.Diff(tc.want, Next(o).String()); diff != "" {
+				t.Errorf("step (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestARestoreInPlaceIsRefused(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*Observed)
+		want   string
+	}{
+		"where a member is missing": {func(o *Observed) { o.Point.Members = o.Point.Members[:1] },
+			`1 of the 2 members of restore point "db-1" are missing; name the claims to restore alone by --claim; nothing was changed`},
+		"where a member is not ready": {func(o *Observed) { o.Point.Members[1].Problem = `VolumeSnapshot "s-logs" of claim "logs" is not ready` },
+			`VolumeSnapshot "s-logs" of claim "logs" is not ready; nothing was changed`},
+		"where it has no member of a claim": {func(o *Observed) { o.Asked = []string{"index"} },
+			`restore point "db-1" has no member of claim "index" (it has "data", "logs"); nothing was changed`},
+		"where a class is gone": {func(o *Observed) { o.StorageClasses = nil; o.Asked = []string{"data"} },
+			`StorageClass "fast" of claim "data" does not exist: map it to one of driver "a" by --map-class fast=CLASS; nothing was changed`},
+		"where a class is of another driver": {func(o *Observed) {
+			o.Overrides.Classes = map[string]string{"fast": "other"}
+			o.Asked = []string{"data"}
+		},
+			`StorageClass "other" of claim "data" is of driver "b", its snapshot on driver "a": map it by --map-class other=CLASS; nothing was changed`},
+		"where a claim had no class to be made by": {func(o *Observed) { o.Point.Members[0].Spec.StorageClassName = ptr.To(""); o.Asked = []string{"data"} },
+			`claim "data" was bound by hand (storageClassName ""), which cannot be restored so: name a class of driver "a" by --storage-class; nothing was changed`},
+		"where nothing is recorded of a claim that is gone": {func(o *Observed) { o.Point.Members[0].Spec, o.Claims["data"] = nil, nil; o.Asked = []string{"data"} },
+			`nothing is recorded of claim "data" and it is gone: say what it asked for by --storage-class; nothing was changed`},
+		"where the size is less than the snapshot's": {func(o *Observed) { o.Overrides.Storage = size("6Gi") },
+			`claim "data" needs at least 10Gi, the size of its snapshot; --storage says 6Gi; nothing was changed`},
+		"where no safety snapshot can be taken": {func(o *Observed) { o.GroupClasses = nil },
+			`no safety snapshot can be taken, for no VolumeGroupSnapshotClass of driver "a" is singled out: mark one as default, or do without by --without-safety-snapshot; nothing was changed`},
+		"where an operator scales": {func(o *Observed) { o.Workloads[0].Owner = `Cluster "pg"` },
+			`StatefulSet "mysql" is controlled by Cluster "pg", which would scale it back: scale it to 0 there; nothing was changed`},
+		"where scaling deletes claims": {func(o *Observed) { o.Workloads[0].Deletes = true },
+			`StatefulSet "mysql" deletes its claims when it is scaled down: first run: kubectl patch statefulset mysql --namespace shop ` +
+				`--patch '{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenScaled":"Retain"}}}'; nothing was changed`},
+		"where a Pod belongs to nothing": {func(o *Observed) { o.Pods = []Pod{{Name: "dump-x", Owner: `Job "dump"`, Claims: []string{"data"}}} },
+			`Pod "dump-x" of Job "dump" uses claim "data" and belongs to no StatefulSet or Deployment that could be scaled down: delete it first; nothing was changed`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := shop()
+			tc.change(&o)
+			_, err := New(o)
+			if !errors.Is(err, ErrRefused) {
+				t.Fatalf("error %v, want one that wraps ErrRefused", err)
+			}
+			if diff := cmp.Diff(tc.want, err.Error()); diff != "" {
+				t.Errorf("error (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAStatefulSetMountsTheClaimsOfItsTemplates(t *testing.T) {
+	w := Workload{Name: "mysql", Templates: []string{"data"}}
+	for name, want := range map[string]bool{"data-mysql-0": true, "data-mysql-11": true, "data-mysql-": false, "data-mysql-x": false, "logs-mysql-0": false, "data-mysql-0-copy": false} {
+		if got := w.mounts(name); got != want {
+			t.Errorf("mounts %q: %t, want %t", name, got, want)
+		}
+	}
+}
+
+func TestAReplacementKeepsWhatIsTheUsers(t *testing.T) {
+	o := shop()
+	live := o.Claims["data"]
+	live.Annotations = map[string]string{"team": "db", "pv.kubernetes.io/bind-completed": "yes"}
+	live.Labels[group.SafetyLabel] = "old"
+	live.Finalizers = []string{"kubernetes.io/pvc-protection", "example.com/keep"}
+	live.OwnerReferences = []metav1.OwnerReference{{Kind: "StatefulSet", Name: "mysql"}}
+	live.Spec.Resources.Requests[corev1.ResourceStorage] = size("20Gi") // grown since the snapshot
+	o.Asked = []string{"data"}
+	j, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := corev1.PersistentVolumeClaim{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolumeClaim"},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "shop", Name: "data",
+			Labels:      map[string]string{"app": "mysql", "snapshot-group/restore": "db-1"},
+			Annotations: map[string]string{"team": "db", "snapshot-group/restored-from": "shop/db-1/20260822t120000z"},
+			Finalizers:  []string{"example.com/keep"}, OwnerReferences: live.OwnerReferences,
+		},
+		Spec: corev1.PersistentVolumeClaimSpec{
+			StorageClassName: ptr.To("fast"), AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			VolumeMode: ptr.To(corev1.PersistentVolumeFilesystem),
+			Resources:  corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: size("20Gi")}},
+			DataSource: &corev1.TypedLocalObjectReference{APIGroup: ptr.To("snapshot.storage.k8s.io"), Kind: "VolumeSnapshot", Name: "s-data"},
+		},
+	}
+	if diff := cmp.Diff(want, j.Claims[0].New); diff != "" {
+		t.Errorf("claim (-want +got):\n%s", diff)
+	}
+}
+
+func TestStandingSaysWhereEverythingIs(t *testing.T) {
+	o := begun(t, nil)
+	if got, want := Standing(shop()), "nothing was changed"; got != want {
+		t.Errorf("standing = %s, want %s", got, want)
+	}
+	for range 12 { // until claim data is replaced and claim logs is to be deleted
+		do(&o, Next(o))
+	}
+	delete(o.Claims, "logs")
+	const want = `1 of 2 claims are replaced, claim "data" is not bound yet, claim "logs" is deleted and its data is still in volume "pv-logs", ` +
+		`StatefulSet "mysql" is scaled to 0 of 2, all is as it was before in safety snapshot "db-safety-20260822t120000z-beb28"`
+	if diff := cmp.Diff(want, Standing(o)); diff != "" {
+		t.Errorf("standing (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,74 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Journal is what a restore in place must know to the end, written before its first change and deleted after its last: what
+// is to be made outlives what it replaces.
+type Journal struct {
+	// Point is the restore point's name, ID the second in which the restore began, as a run's.
+	Point string `json:"point"`
+	ID    string `json:"id"`
+	// Asked are the claims that were asked for; empty is all.
+	Asked     []string      `json:"asked,omitempty"`
+	Safety    Safety        `json:"safety,omitzero"`
+	Claims    []Replacement `json:"claims"`
+	Workloads []Scaled      `json:"workloads,omitempty"`
+}
+
+// Safety is the group snapshot that is taken of the claims before they are replaced.
+type Safety struct {
+	// Name is empty where none is taken: no claim is there to take it of, or it was asked to do without.
+	Name string `json:"name,omitempty"`
+	// Group and Class are its group and its VolumeGroupSnapshotClass.
+	Group string `json:"group,omitempty"`
+	Class string `json:"class,omitempty"`
+	// Claims are those that it must cover.
+	Claims []string `json:"claims,omitempty"`
+}
+
+// Replacement is a claim to replace.
+type Replacement struct {
+	Name string `json:"name"`
+	// Old is the UID of the claim that is replaced; empty where there was none.
+	Old types.UID `json:"old,omitempty"`
+	// Volume is the PersistentVolume of the old claim, and Policy what becomes of it once the new claim is bound.
+	Volume string                               `json:"volume,omitempty"`
+	Policy corev1.PersistentVolumeReclaimPolicy `json:"policy,omitempty"`
+	// Snapshot is the member that the new claim is made from.
+	Snapshot string                       `json:"snapshot"`
+	New      corev1.PersistentVolumeClaim `json:"new"`
+}
+
+// Scaled is a workload that is scaled down while its claims are replaced.
+type Scaled struct {
+	Kind     string    `json:"kind"`
+	Name     string    `json:"name"`
+	UID      types.UID `json:"uid"`
+	Replicas int32     `json:"replicas"`
+}
+
+func (s Scaled) String() string { return fmt.Sprintf("%s %q", s.Kind, s.Name) }
+
+// ParseJournal reads what Encode has written.
+func ParseJournal(data string) (*Journal, error) {
+	j := &Journal{}
+	if err := json.Unmarshal([]byte(data), j); err != nil {
+		return nil, fmt.Errorf("parse the journal of a restore: %w", err)
+	}
+	return j, nil
+}
+
+// Encode is the journal as text.
+func (j Journal) Encode() (string, error) {
+	data, err := json.Marshal(j)
+	if err != nil {
+		return "", fmt.Errorf("encode the journal of the restore of %q: %w", j.Point, err)
+	}
+	return string(data), nil
+}

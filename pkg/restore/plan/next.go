@@ -1,0 +1,188 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+)
+
+// Next is the next step of a restore in place that has begun. It reads no clock and no cluster: the journal and what is there
+// say how far it is, so the same command goes on after any end of the one before. The package comment is its table.
+func Next(o Observed) Step {
+	if len(o.remaining()) > 0 {
+		if step := o.keep(); step != nil {
+			return step
+		}
+		if step := o.quiet(); step != nil {
+			return step
+		}
+		if step := o.secure(); step != nil {
+			return step
+		}
+		if step := o.replace(); step != nil {
+			return step
+		}
+	}
+	if step := o.bound(Immediate); step != nil {
+		return step
+	}
+	for _, s := range o.Journal.Workloads {
+		if w, found := o.workload(s); found && w.Replicas == 0 {
+			return Scale{Workload: s, From: 0}
+		}
+	}
+	if step := o.bound(WaitsForPod); step != nil {
+		return step
+	}
+	return o.finish()
+}
+
+// keep makes sure that no volume goes with its claim, before anything is done by which a claim could go.
+func (o Observed) keep() Step {
+	for _, r := range o.Journal.Claims {
+		if v := o.Volumes[r.Volume]; v != nil && !o.replaced(r) && v.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain {
+			return Policy{Volume: r.Volume, Policy: corev1.PersistentVolumeReclaimRetain, Claim: r.Name}
+		}
+	}
+	return nil
+}
+
+// quiet brings every Pod that uses the claims to an end.
+func (o Observed) quiet() Step {
+	for _, s := range o.Journal.Workloads {
+		if w, found := o.workload(s); found && w.Replicas > 0 {
+			return Scale{Workload: Scaled{Kind: s.Kind, Name: s.Name, UID: s.UID}, From: w.Replicas}
+		}
+	}
+	remaining := o.remaining()
+	for _, p := range o.Pods {
+		if !slices.ContainsFunc(p.Claims, func(c string) bool { return slices.Contains(remaining, c) }) {
+			continue
+		}
+		known := slices.ContainsFunc(o.Journal.Workloads, func(s Scaled) bool { return s.String() == p.Workload })
+		if !known && !o.idle(p.Workload) {
+			return Stop{Why: fmt.Sprintf("Pod %q uses a claim that is to be replaced, and was not there when the restore began", p.Name), Do: "delete it"}
+		}
+		return Wait{For: fmt.Sprintf("Pod %q to end", p.Name), On: []Kind{Pods}}
+	}
+	return nil
+}
+
+// idle is whether a workload is scaled to 0, so that its Pods are on their way out.
+func (o Observed) idle(workload string) bool {
+	return slices.ContainsFunc(o.Workloads, func(w Workload) bool { return w.String() == workload && w.Replicas == 0 })
+}
+
+// secure takes the safety snapshot and waits until it is complete.
+func (o Observed) secure() Step {
+	safety := o.Journal.Safety
+	if o.Unsafe || safety.Name == "" {
+		return nil
+	}
+	if o.Safety == nil {
+		if o.begun() {
+			return Stop{
+				Why: fmt.Sprintf("the safety snapshot %q is gone, and claims that it held are deleted already", safety.Name),
+				Do:  "to go on without it, add --without-safety-snapshot",
+			}
+		}
+		for _, name := range safety.Claims {
+			if live := o.Claims[name]; live.Labels[group.SafetyLabel] != o.Journal.ID {
+				return Select{Claim: name, ID: o.Journal.ID}
+			}
+		}
+		return Secure{Safety: safety, ID: o.Journal.ID}
+	}
+	if safe, lacks := o.safe(); !safe {
+		return Wait{For: fmt.Sprintf("safety snapshot %q to be complete: %s", safety.Name, lacks), On: []Kind{Snapshots}}
+	}
+	if len(o.Safety.Unmarked) > 0 {
+		return Record{o.Safety.Unmarked[0]}
+	}
+	return nil
+}
+
+// replace replaces one claim after the other. What a claim is made from is looked at again before the claim goes.
+func (o Observed) replace() Step {
+	for _, r := range o.Journal.Claims {
+		if o.replaced(r) {
+			continue
+		}
+		if m, found := o.Point.member(r.Name); !found || m.Snapshot != r.Snapshot || m.Problem != "" {
+			why := fmt.Sprintf("member %q of claim %q is gone", r.Snapshot, r.Name)
+			if found && m.Problem != "" {
+				why = m.Problem
+			}
+			return Stop{Why: why, Do: "see to it that it is ready"}
+		}
+		return o.replaceOne(r)
+	}
+	return nil
+}
+
+func (o Observed) replaceOne(r Replacement) Step {
+	live := o.Claims[r.Name]
+	switch {
+	case live == nil:
+		return Create{Claim: r.New}
+	case live.UID != r.Old:
+		return Stop{
+			Why: fmt.Sprintf("claim %q was made by somebody else while it was being replaced", r.Name),
+			Do:  fmt.Sprintf("delete it: kubectl delete persistentvolumeclaim %s --namespace %s", r.Name, o.Point.Namespace),
+		}
+	case live.DeletionTimestamp != nil:
+		return Wait{For: fmt.Sprintf("claim %q to be deleted", r.Name), On: []Kind{Claims, Pods}}
+	default:
+		return Delete{Claim: r.Name, UID: r.Old}
+	}
+}
+
+// Binding is when claims bind.
+type Binding string
+
+// When claims bind.
+const (
+	Immediate   Binding = "immediate"
+	WaitsForPod Binding = "waits for a Pod"
+)
+
+// bound waits until the restored claims of a binding are bound.
+func (o Observed) bound(b Binding) Step {
+	for _, r := range o.Journal.Claims {
+		live := o.Claims[r.Name]
+		if live == nil || live.Status.Phase == corev1.ClaimBound || o.binding(live) != b {
+			continue
+		}
+		if b == WaitsForPod && len(o.Journal.Workloads) == 0 {
+			return Stop{
+				Why: fmt.Sprintf("claim %q is restored and will be bound when a Pod uses it", r.Name),
+				Do:  "start one, then the volumes that were replaced can be freed",
+			}
+		}
+		return Wait{For: fmt.Sprintf("claim %q to be bound", r.Name), On: []Kind{Claims}}
+	}
+	return nil
+}
+
+func (o Observed) binding(c *corev1.PersistentVolumeClaim) Binding {
+	class, found := o.StorageClasses.StorageClass(ptr.Deref(c.Spec.StorageClassName, ""))
+	if found && ptr.Deref(class.VolumeBindingMode, storagev1.VolumeBindingImmediate) == storagev1.VolumeBindingWaitForFirstConsumer {
+		return WaitsForPod
+	}
+	return Immediate
+}
+
+// finish frees the volumes that were replaced.
+func (o Observed) finish() Step {
+	for _, r := range o.Journal.Claims {
+		if v := o.Volumes[r.Volume]; v != nil && v.Spec.PersistentVolumeReclaimPolicy != r.Policy {
+			return Policy{Volume: r.Volume, Policy: r.Policy, Claim: r.Name}
+		}
+	}
+	return End{Journal: *o.Journal}
+}

@@ -1,0 +1,140 @@
+package plan
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+)
+
+// Observed is all that Next may know of a restore in place.
+type Observed struct {
+	Now   time.Time
+	Point Point
+	// NamespaceUID is that of the point's namespace.
+	NamespaceUID types.UID
+	// Journal is nil before the restore has begun.
+	Journal *Journal
+
+	// Asked, Overrides and Unsafe are what the user says: which claims, what of them, and to do without a safety snapshot.
+	Asked     []string
+	Overrides Overrides
+	Unsafe    bool
+
+	// Claims are those of the namespace by name, Volumes the PersistentVolumes of those that matter.
+	Claims         map[string]*corev1.PersistentVolumeClaim
+	Volumes        map[string]*corev1.PersistentVolume
+	StorageClasses group.StorageClassList
+	GroupClasses   []group.Class
+	// GroupClass is the class that the Namespace names.
+	GroupClass string
+	Workloads  []Workload
+	Pods       []Pod
+	// Safety is the safety snapshot of the journal; nil while there is none.
+	Safety *SafetySeen
+}
+
+// Workload is a StatefulSet or a Deployment.
+type Workload struct {
+	Kind, Name string
+	UID        types.UID
+	Replicas   int32
+	// Owner is the controller of the workload, which would scale it back; empty where it has none.
+	Owner string
+	// Templates are the names of a StatefulSet's volumeClaimTemplates, Mounts the claims that its Pods name themselves.
+	Templates, Mounts []string
+	// Deletes: a StatefulSet that deletes the claims of the Pods that it is scaled down by.
+	Deletes bool
+}
+
+func (w Workload) String() string { return Scaled{Kind: w.Kind, Name: w.Name}.String() }
+
+// mounts is whether a Pod of the workload has the claim, or would have it if the workload were scaled up.
+func (w Workload) mounts(claim string) bool {
+	if slices.Contains(w.Mounts, claim) {
+		return true
+	}
+	return slices.ContainsFunc(w.Templates, func(template string) bool {
+		ordinal, found := strings.CutPrefix(claim, template+"-"+w.Name+"-")
+		_, err := strconv.ParseUint(ordinal, 10, 31)
+		return found && err == nil
+	})
+}
+
+// Pod is a Pod, finished or not: a claim cannot go while a Pod names it.
+type Pod struct {
+	Name string
+	// Workload is the StatefulSet or Deployment that it belongs to, as Workload.String; empty where it belongs to none.
+	Workload string
+	// Owner is its controller, for a message; empty where it has none.
+	Owner  string
+	Claims []string
+}
+
+// SafetySeen is the safety snapshot as it is.
+type SafetySeen struct {
+	Deleting bool
+	// Lacks is what it lacks to be complete; empty once it is.
+	Lacks string
+	// Covers are the claims that it has a member of.
+	Covers []string
+	// Unmarked are the members that lack the product's marks, and what they lack.
+	Unmarked []Unmarked
+}
+
+// Unmarked is a member of the safety snapshot that nothing was recorded on, since no webhook saw it.
+type Unmarked struct {
+	Snapshot string
+	Marks    group.Marks
+}
+
+// safe is whether the safety snapshot holds everything that is to be replaced.
+func (o Observed) safe() (bool, string) {
+	switch {
+	case o.Unsafe || o.Journal.Safety.Name == "":
+		return true, ""
+	case o.Safety == nil:
+		return false, "it is gone"
+	case o.Safety.Deleting:
+		return false, "it is being deleted"
+	case o.Safety.Lacks != "":
+		return false, o.Safety.Lacks
+	}
+	for _, c := range o.Journal.Safety.Claims {
+		if !slices.Contains(o.Safety.Covers, c) {
+			return false, "it has no member of claim " + strconv.Quote(c)
+		}
+	}
+	return true, ""
+}
+
+// replaced is whether the claim that is there now is the restored one.
+func (o Observed) replaced(r Replacement) bool {
+	live := o.Claims[r.Name]
+	return live != nil && live.Annotations[group.RestoredFromAnnotation] == r.New.Annotations[group.RestoredFromAnnotation]
+}
+
+// begun is whether any claim of the journal was deleted, so that what is gone cannot be snapshotted any more.
+func (o Observed) begun() bool {
+	return slices.ContainsFunc(o.Journal.Claims, func(r Replacement) bool {
+		if r.Old == "" {
+			return false
+		}
+		live := o.Claims[r.Name]
+		return live == nil || live.UID != r.Old || live.DeletionTimestamp != nil
+	})
+}
+
+// workload is the live one that was scaled down; false where it is gone or another took its name.
+func (o Observed) workload(s Scaled) (Workload, bool) {
+	i := slices.IndexFunc(o.Workloads, func(w Workload) bool { return w.UID == s.UID })
+	if i < 0 {
+		return Workload{}, false
+	}
+	return o.Workloads[i], true
+}

@@ -1,0 +1,122 @@
+package plan
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Step is one thing to do. Its String is what is told of it, in the progress, in a dry run and in tests.
+type Step interface {
+	String() string
+}
+
+// Kind is a kind of objects that a Wait is ended by.
+type Kind string
+
+// The kinds.
+const (
+	Pods      Kind = "Pods"
+	Claims    Kind = "PersistentVolumeClaims"
+	Snapshots Kind = "VolumeSnapshots"
+)
+
+// The steps.
+type (
+	// Begin writes the journal.
+	Begin struct{ Journal Journal }
+	// Scale sets the replicas of a workload.
+	Scale struct {
+		Workload Scaled
+		From     int32
+	}
+	// Select labels a claim so that the safety snapshot takes it.
+	Select struct{ Claim, ID string }
+	// Secure creates the safety snapshot.
+	Secure struct {
+		Safety Safety
+		ID     string
+	}
+	// Record puts the product's marks on a member of the safety snapshot.
+	Record struct{ Unmarked }
+	// Policy sets what becomes of a volume whose claim is deleted.
+	Policy struct {
+		Volume string
+		Policy corev1.PersistentVolumeReclaimPolicy
+		// Claim is the claim whose volume it is.
+		Claim string
+	}
+	// Delete deletes the claim that is replaced.
+	Delete struct {
+		Claim string
+		UID   types.UID
+	}
+	// Create makes the restored claim.
+	Create struct{ Claim corev1.PersistentVolumeClaim }
+	// Wait waits until an object of one of the kinds changes.
+	Wait struct {
+		For string
+		On  []Kind
+	}
+	// End deletes the journal.
+	End struct{ Journal Journal }
+	// Stop is for a person: the restore cannot go on, for the reason Why, until Do is done. Then the same command goes on.
+	Stop struct{ Why, Do string }
+)
+
+func (s Begin) String() string {
+	return fmt.Sprintf("begin the restore of %s in place from %q", claimsOf(s.Journal.Claims), s.Journal.Point)
+}
+
+func (s Scale) String() string {
+	return fmt.Sprintf("scale %s from %d to %d", s.Workload, s.From, s.Workload.Replicas)
+}
+
+func (s Select) String() string {
+	return fmt.Sprintf("select claim %q for the safety snapshot", s.Claim)
+}
+
+func (s Secure) String() string {
+	return fmt.Sprintf("take safety snapshot %q of %s", s.Safety.Name, nounOf("claim", s.Safety.Claims))
+}
+
+func (s Record) String() string {
+	return fmt.Sprintf("record the claim of VolumeSnapshot %q", s.Snapshot)
+}
+
+func (s Policy) String() string {
+	if s.Policy == corev1.PersistentVolumeReclaimRetain {
+		return fmt.Sprintf("keep volume %q of claim %q until the restored one is bound", s.Volume, s.Claim)
+	}
+	return fmt.Sprintf("free the replaced volume %q of claim %q", s.Volume, s.Claim)
+}
+
+func (s Delete) String() string { return fmt.Sprintf("delete claim %q", s.Claim) }
+
+func (s Create) String() string {
+	return fmt.Sprintf("create claim %q from VolumeSnapshot %q", s.Claim.Name, s.Claim.Spec.DataSource.Name)
+}
+
+func (s Wait) String() string { return "wait for " + s.For }
+
+func (s End) String() string {
+	return fmt.Sprintf("end the restore of %s from %q", claimsOf(s.Journal.Claims), s.Journal.Point)
+}
+
+func (s Stop) String() string { return s.Why + "; " + s.Do }
+
+func claimsOf(claims []Replacement) string {
+	names := make([]string, 0, len(claims))
+	for _, c := range claims {
+		names = append(names, c.Name)
+	}
+	return nounOf("claim", names)
+}
+
+func nounOf(noun string, names []string) string {
+	if len(names) != 1 {
+		noun += "s"
+	}
+	return noun + " " + quoted(names)
+}
