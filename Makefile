@@ -11,6 +11,8 @@ ARCH ?= $(shell go env GOARCH)
 # The folder of the cluster of `make up`, and further flags, such as --tier node; see go run ./e2e/cluster/cmd up --help.
 CLUSTER_DIR ?= .cluster
 CLUSTER_FLAGS ?=
+# How long `make fuzz` fuzzes each target.
+FUZZ_TIME ?= 1m
 # Flags of `make bench-admission`; see go run ./e2e/bench/cmd --help.
 BENCH_FLAGS ?=
 
@@ -76,6 +78,12 @@ verify: $(LINT) $(HELM) ## Lint, budgets, import directions, tidy modules, and t
 .PHONY: unit
 unit: ## Unit tests, with the race detector.
 	go test -race -shuffle=on $(UNIT)
+
+.PHONY: fuzz
+fuzz: ## Fuzzes the annotations' parser and the webhooks, FUZZ_TIME each (1m); a finding goes to testdata/fuzz and stays a test.
+	go test -run '^$$' -fuzz '^FuzzParseSettings$$' -fuzztime $(FUZZ_TIME) ./pkg/group
+	go test -run '^$$' -fuzz '^FuzzWebhooks$$' -fuzztime $(FUZZ_TIME) ./pkg/admit
+	go test -run '^$$' -fuzz '^FuzzObjects$$' -fuzztime $(FUZZ_TIME) ./pkg/admit
 
 .PHONY: e2e
 e2e: components ## Tests on real clusters, several at once; csi-sanity against the test driver is one of them.

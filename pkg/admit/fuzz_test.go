@@ -13,6 +13,9 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
 // FuzzWebhooks sends any body to every webhook. None panics, each answers clearly and tells of it
@@ -46,19 +49,61 @@ func FuzzWebhooks(f *testing.F) {
 	fixture := newFixture(f, cluster(claimObject("data-1", "fast", inGroup), groupSnapshotObject(ownerUID, nil)))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, webhook := range everyWebhook {
-			fixture.log = fixture.log[:0]
-			code, answer := fixture.postAs(t, webhook, "application/json", bytes.NewReader(body))
-			if why := unclear(code, answer); why != "" {
-				t.Errorf("%s: %s", webhook, why)
-			}
-			if len(fixture.log) != 1 || strings.Contains(fixture.log[0], "panic: ") {
-				t.Errorf("%s: logged %q, want one line and no panic", webhook, fixture.log)
-			}
-			if webhook == claimsWebhook && code == http.StatusOK && isAllowed(answer) && !isClaimReview(body) {
-				t.Errorf("claims admitted %q", body)
+			fixture.ask(t, webhook, body)
+		}
+	})
+}
+
+// FuzzObjects sends every webhook good reviews of any objects of its kind.
+func FuzzObjects(f *testing.F) {
+	resources := map[string]metav1.GroupVersionResource{
+		"claims": {Resource: "persistentvolumeclaims"}, "namespaces": {Resource: "namespaces"},
+		"classes":        {Group: group.SnapshotAPIGroup, Resource: "volumesnapshotclasses"},
+		"groupsnapshots": {Group: group.GroupSnapshotAPIGroup, Resource: "volumegroupsnapshots"},
+		"members":        {Group: group.SnapshotAPIGroup, Resource: "volumesnapshots"}, "labels": {Group: group.SnapshotAPIGroup, Resource: "volumesnapshots"},
+	}
+	for _, object := range []string{
+		`{"metadata":{"labels":{"velero.io/volume-group":"db"},"annotations":{"velero.io/csi-volume-group-snapshot-class":"x"}},"spec":{"storageClassName":"slow","volumeName":"pv"}}`,
+		`{"metadata":{"labels":{"snapshot-group":"enabled"},"annotations":{"snapshot-group/schedule":"@daily","snapshot-group/keep":"0","snapshot-group/x":""}}}`,
+		`{"driver":"a.csi","metadata":{"annotations":{"snapshot.storage.kubernetes.io/is-default-class":"true"}}}`,
+		`{"spec":{"volumeGroupSnapshotClassName":"a-groups","source":{"selector":{"matchLabels":{"velero.io/volume-group":"db"},"matchExpressions":[{"key":"","operator":""}]}}}}`,
+		`{"metadata":{"ownerReferences":[{"apiVersion":"groupsnapshot.storage.k8s.io/v1","kind":"VolumeGroupSnapshot","name":"db-1","uid":"` + ownerUID + `"}]},"spec":{"source":{"persistentVolumeClaimName":"data-1"}}}`,
+		`{"metadata":{"deletionTimestamp":"2026-08-22T12:00:00Z","ownerReferences":[{}],"labels":null,"annotations":{"":""}},"spec":{"source":{}}}`, "null", "{}",
+	} {
+		f.Add([]byte(object), []byte("{}"))
+		f.Add([]byte("{}"), []byte(object))
+	}
+	fixture := newFixture(f, cluster(claimObject("data-1", "fast", inGroup), groupSnapshotObject(ownerUID, nil)))
+	f.Fuzz(func(t *testing.T, object, oldObject []byte) {
+		for _, webhook := range everyWebhook {
+			for _, operation := range []admissionv1.Operation{admissionv1.Create, admissionv1.Update, admissionv1.Delete} {
+				body, err := json.Marshal(admissionv1.AdmissionReview{TypeMeta: reviewType, Request: &admissionv1.AdmissionRequest{
+					UID: "u", Namespace: "shop", Name: "x", Operation: operation, Resource: resources[webhook],
+					Object: runtime.RawExtension{Raw: object}, OldObject: runtime.RawExtension{Raw: oldObject},
+				}})
+				if err != nil {
+					return // not even JSON
+				}
+				fixture.ask(t, webhook, body)
 			}
 		}
 	})
+}
+
+// ask fails the test where the answer to a body is unclear or told otherwise than once, or one that must not be is allowed.
+func (f *fixture) ask(t *testing.T, webhook string, body []byte) {
+	t.Helper()
+	f.log = f.log[:0]
+	code, answer := f.postAs(t, webhook, "application/json", bytes.NewReader(body))
+	if why := unclear(code, answer); why != "" {
+		t.Errorf("%s: %s", webhook, why)
+	}
+	if len(f.log) != 1 || strings.Contains(f.log[0], "panic: ") {
+		t.Errorf("%s: logged %q, want one line and no panic", webhook, f.log)
+	}
+	if webhook == claimsWebhook && code == http.StatusOK && isAllowed(answer) && !isClaimReview(body) {
+		t.Errorf("claims admitted %q", body)
+	}
 }
 
 // unclear says what is wrong with the form of an answer; empty if nothing.
