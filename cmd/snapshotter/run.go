@@ -13,13 +13,14 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/snapshot-group/snapshot-group/cmd/internal/command"
 	"github.com/snapshot-group/snapshot-group/pkg/admit/lease"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/flight"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/metrics"
 )
 
 const (
@@ -82,13 +83,13 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options) error {
 	if err != nil {
 		return fmt.Errorf("find the name of this host: %w", err)
 	}
-	snapshotter.NewPoints(metrics.Registry, mgr.GetCache(), clock.RealClock{})
+	metrics.NewPoints(ctrlmetrics.Registry, mgr.GetCache(), clock.RealClock{})
 	loop := snapshotter.New(snapshotter.Config{
 		Client:   mgr.GetClient(),
 		Live:     mgr.GetAPIReader(),
 		LabelKey: o.LabelKey,
 		Instance: host,
-		Metrics:  snapshotter.NewMetrics(metrics.Registry, version),
+		Metrics:  metrics.NewLoop(ctrlmetrics.Registry, version),
 		Clock:    clock.RealClock{},
 		Flights:  flight.New(o.maxInFlight),
 	})

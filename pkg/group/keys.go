@@ -50,6 +50,9 @@ const (
 	TriggerLabel = "snapshot-group/trigger"
 	// ClaimLabel holds LabelValue of the claim's name; where that is a hash, an annotation of the same key holds the name.
 	ClaimLabel = "snapshot-group/claim"
+	// ClaimsAnnotation on a VolumeGroupSnapshot names the claims that the run meant it to cover, by comma: a claim that
+	// leaves the group before snapshot-controller looks makes no member, and only this tells.
+	ClaimsAnnotation = "snapshot-group/claims"
 	// ClaimSpecAnnotation on a member holds the JSON of ClaimSpec, so that a restore needs no live claim.
 	ClaimSpecAnnotation = "snapshot-group/claim-spec"
 )

@@ -106,10 +106,13 @@ func trimContent(in any) (any, error) {
 	if !ok {
 		return in, nil
 	}
-	out := &snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion}}
+	out := &snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{
+		Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion, DeletionTimestamp: o.DeletionTimestamp,
+	}}
 	ref := o.Spec.VolumeSnapshotRef
 	out.Spec.VolumeSnapshotRef = corev1.ObjectReference{Namespace: ref.Namespace, Name: ref.Name, UID: ref.UID}
 	out.Spec.Driver, out.Spec.Source.VolumeHandle = o.Spec.Driver, o.Spec.Source.VolumeHandle
+	out.Spec.DeletionPolicy = o.Spec.DeletionPolicy
 	if s := o.Status; s != nil {
 		out.Status = &snapshotv1.VolumeSnapshotContentStatus{
 			SnapshotHandle: s.SnapshotHandle, VolumeGroupSnapshotHandle: s.VolumeGroupSnapshotHandle,

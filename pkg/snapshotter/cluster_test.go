@@ -27,6 +27,7 @@ import (
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/flight"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/metrics"
 )
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -118,7 +119,7 @@ func (c *cluster) restart() {
 	c.reg = prometheus.NewRegistry()
 	c.loop = New(Config{
 		Client: interceptor.NewClient(c.api, c.intercept()), Live: c.api, LabelKey: group.DefaultLabelKey,
-		Instance: "test", Metrics: NewMetrics(c.reg, "test"), Clock: c.clock, Flights: flight.New(maxInFlight),
+		Instance: "test", Metrics: metrics.NewLoop(c.reg, "test"), Clock: c.clock, Flights: flight.New(maxInFlight),
 	})
 }
 

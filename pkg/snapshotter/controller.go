@@ -32,6 +32,7 @@ import (
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/flight"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/metrics"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/settle"
 )
@@ -55,7 +56,7 @@ type Config struct {
 	LabelKey string
 	// Instance names this process in Events, at most 128 characters.
 	Instance string
-	Metrics  *Metrics
+	Metrics  *metrics.Loop
 	Clock    clock.PassiveClock
 	// Flights bounds how many groups are in flight.
 	Flights *flight.Bound

@@ -160,7 +160,7 @@ func (p *pass) create(ctx context.Context, s plan.Create) error {
 	o := &groupsnapshotv1.VolumeGroupSnapshot{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: p.ns.Name, Name: s.Name, Labels: s.Labels,
-			Annotations: map[string]string{claimsAnnotation: strings.Join(s.Claims, ",")},
+			Annotations: map[string]string{group.ClaimsAnnotation: strings.Join(s.Claims, ",")},
 		},
 		Spec: groupsnapshotv1.VolumeGroupSnapshotSpec{
 			VolumeGroupSnapshotClassName: &s.Class,

@@ -21,10 +21,6 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
 )
 
-// claimsAnnotation on a VolumeGroupSnapshot names the claims that the run meant it to cover, by comma: a claim that
-// leaves the group before snapshot-controller looks makes no member, and only this tells.
-const claimsAnnotation = "snapshot-group/claims"
-
 // observe gathers what plan.Next needs to know of a Namespace. facts reads claims and classes; snapshots and their
 // contents come from the cache always.
 func (r *Reconciler) observe(ctx context.Context, ns *corev1.Namespace, facts client.Reader) (plan.Observed, error) {
@@ -172,7 +168,7 @@ func snapshotOfGroup(o *groupsnapshotv1.VolumeGroupSnapshot, g plan.Group) *plan
 		Foreign:  !isOfRun(o, g),
 		Deleting: o.DeletionTimestamp != nil,
 	}
-	if claims := o.Annotations[claimsAnnotation]; claims != "" {
+	if claims := o.Annotations[group.ClaimsAnnotation]; claims != "" {
 		s.Claims = strings.Split(claims, ",")
 	}
 	if o.Status != nil {

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/metrics"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
 )
 
@@ -237,14 +238,14 @@ func TestALastRunWrittenByHandIsForAPersonToMend(t *testing.T) {
 
 func TestMetricsCountTheRunAndTheRestorePoint(t *testing.T) {
 	c := newCluster(t, asks(group.Keep))
-	NewPoints(c.reg, c.api, c.clock)
+	metrics.NewPoints(c.reg, c.api, c.clock)
 	c.clock.SetTime(noon.Add(500 * time.Millisecond))
 	c.untilRest()
 	want := `
 # HELP snapshot_group_last_success_timestamp_seconds When the run of the newest complete restore point of a group began, in seconds since 1970.
 # TYPE snapshot_group_last_success_timestamp_seconds gauge
 snapshot_group_last_success_timestamp_seconds{group="pg",namespace="db"} 1.7953488e+09
-# HELP snapshot_group_restore_points Restore points of a group. A group snapshot that is not ready, or is being deleted, is incomplete.
+# HELP snapshot_group_restore_points Restore points of a group; of all claims without a group where group is empty. One that lacks a member, or is being deleted, is incomplete.
 # TYPE snapshot_group_restore_points gauge
 snapshot_group_restore_points{group="pg",namespace="db",state="complete"} 1
 snapshot_group_restore_points{group="pg",namespace="db",state="incomplete"} 0
@@ -260,7 +261,7 @@ snapshot_group_runs_total{outcome="succeeded",trigger="schedule"} 0
 	if err != nil {
 		t.Error(err)
 	}
-	if n := testutil.CollectAndCount(c.loop.Metrics.skew); n != 1 {
-		t.Errorf("%d skew series, want 1", n)
+	if n, err := testutil.GatherAndCount(c.reg, "snapshot_group_member_skew_seconds"); n != 1 || err != nil {
+		t.Errorf("%d skew series, error %v, want 1", n, err)
 	}
 }

@@ -58,7 +58,7 @@ func (r *Reconciler) report(ctx context.Context, ns *corev1.Namespace, done []pl
 			}
 			logger.Info("schedule changed", "step", step.String())
 		default:
-			r.Metrics.stepDone(step)
+			r.Metrics.StepDone(step)
 			logger.Info("step done", "group", step.Of(), "step", step.String())
 		}
 	}
@@ -74,7 +74,7 @@ func (r *Reconciler) end(ctx context.Context, ns *corev1.Namespace, s plan.End, 
 	if err := r.writeRun(ctx, ns, s.Run, s.Last); err != nil {
 		return err
 	}
-	r.Metrics.runEnded(s, now)
+	r.Metrics.RunEnded(s, now)
 	return nil
 }
 

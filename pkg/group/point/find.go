@@ -1,0 +1,234 @@
+package point
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+)
+
+// Objects are those of one Namespace, in any order. Contents are those that refer to something in it. Nothing of them is
+// changed.
+type Objects struct {
+	Namespace      types.UID
+	GroupSnapshots []groupsnapshotv1.VolumeGroupSnapshot
+	GroupContents  []groupsnapshotv1.VolumeGroupSnapshotContent
+	Snapshots      []snapshotv1.VolumeSnapshot
+	Contents       []snapshotv1.VolumeSnapshotContent
+}
+
+// Find returns the restore points, those of a group or claim together and the oldest first: groups by name, then claims by
+// name. Equal input in any order gives equal output.
+func Find(o Objects) []Point {
+	x := index(o)
+	var points []Point
+	seen := map[types.UID]bool{}
+	for i := range o.GroupSnapshots {
+		s := &o.GroupSnapshots[i]
+		if !Ours(o.Namespace, s.Name, s.Labels) {
+			continue
+		}
+		seen[s.UID] = true
+		points = append(points, x.ofSnapshot(s))
+	}
+	for i := range o.GroupContents {
+		c := &o.GroupContents[i]
+		if ref := c.Spec.VolumeGroupSnapshotRef; !seen[ref.UID] && Ours(o.Namespace, ref.Name, c.Labels) {
+			points = append(points, x.ofAnchor(c))
+		}
+	}
+	for i := range o.Snapshots {
+		if s := &o.Snapshots[i]; ungrouped(s) {
+			points = append(points, x.ofClaim(s))
+		}
+	}
+	slices.SortFunc(points, compare)
+	return points
+}
+
+// compare puts groups before claims, which have no group.
+func compare(a, b Point) int {
+	if a.Ungrouped() != b.Ungrouped() {
+		if b.Ungrouped() {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Or(strings.Compare(a.Group, b.Group), strings.Compare(a.Claim, b.Claim),
+		a.Time.Compare(b.Time), strings.Compare(a.Name, b.Name))
+}
+
+// Ours tells whether a VolumeGroupSnapshot of this name, or a content that refers to one, was made by a run of the Namespace
+// for the group that labels name.
+func Ours(namespace types.UID, name string, labels map[string]string) bool {
+	of, run := labels[group.GroupLabel], labels[group.RunLabel]
+	return of != "" && run != "" && name == group.SnapshotName(namespace, of, run)
+}
+
+func ungrouped(s *snapshotv1.VolumeSnapshot) bool {
+	_, dated := group.RunTime(s.Labels[group.RunLabel])
+	return dated && s.Labels[group.ClaimLabel] != "" && s.Labels[group.GroupLabel] == "" &&
+		group.OwnerGroupSnapshot(s.OwnerReferences) == nil && s.Spec.Source.PersistentVolumeClaimName != nil
+}
+
+// indexed are the objects by what relates them.
+type indexed struct {
+	groupContents map[types.UID][]*groupsnapshotv1.VolumeGroupSnapshotContent // by the VolumeGroupSnapshot's UID
+	owned         map[types.UID][]*snapshotv1.VolumeSnapshot                  // by the VolumeGroupSnapshot's UID
+	snapshots     map[types.UID]*snapshotv1.VolumeSnapshot
+	contents      map[types.UID]*snapshotv1.VolumeSnapshotContent // by the VolumeSnapshot's UID
+	onStorage     map[onStorage][]*snapshotv1.VolumeSnapshotContent
+}
+
+// onStorage is a group snapshot on storage.
+type onStorage struct{ driver, handle string }
+
+func index(o Objects) indexed {
+	x := indexed{
+		groupContents: map[types.UID][]*groupsnapshotv1.VolumeGroupSnapshotContent{},
+		owned:         map[types.UID][]*snapshotv1.VolumeSnapshot{},
+		snapshots:     map[types.UID]*snapshotv1.VolumeSnapshot{},
+		contents:      map[types.UID]*snapshotv1.VolumeSnapshotContent{},
+		onStorage:     map[onStorage][]*snapshotv1.VolumeSnapshotContent{},
+	}
+	for i := range o.GroupContents {
+		c := &o.GroupContents[i]
+		x.groupContents[c.Spec.VolumeGroupSnapshotRef.UID] = append(x.groupContents[c.Spec.VolumeGroupSnapshotRef.UID], c)
+	}
+	for i := range o.Snapshots {
+		s := &o.Snapshots[i]
+		x.snapshots[s.UID] = s
+		if owner := group.OwnerGroupSnapshot(s.OwnerReferences); owner != nil {
+			x.owned[owner.UID] = append(x.owned[owner.UID], s)
+		}
+	}
+	for i := range o.Contents {
+		c := &o.Contents[i]
+		x.contents[c.Spec.VolumeSnapshotRef.UID] = c
+		if c.Spec.Source.VolumeHandle != nil && c.Status != nil && c.Status.VolumeGroupSnapshotHandle != nil {
+			on := onStorage{c.Spec.Driver, *c.Status.VolumeGroupSnapshotHandle}
+			x.onStorage[on] = append(x.onStorage[on], c) // what was imported by its snapshot handle is no member
+		}
+	}
+	return x
+}
+
+func (x indexed) ofSnapshot(s *groupsnapshotv1.VolumeGroupSnapshot) Point {
+	p := labelled(s.Labels)
+	p.Name, p.Workflow, p.Snapshot = s.Name, group.Keep, ptr.To(object(&s.ObjectMeta))
+	p.Held = held(s.Labels)
+	p.Ready = s.Status != nil && ptr.Deref(s.Status.ReadyToUse, false)
+	p.Deleting = s.DeletionTimestamp != nil
+	if claims := s.Annotations[group.ClaimsAnnotation]; claims != "" {
+		p.Wanted = len(strings.Split(claims, ","))
+	}
+	for _, c := range x.groupContents[s.UID] {
+		p.Content, p.Wanted = content(c), len(c.Spec.Source.VolumeHandles)
+		if c.Labels[group.RunLabel] == p.Run && c.Labels[group.GroupLabel] == p.Group { // its VolumeGroupSnapshot goes, it stays
+			p.Workflow, p.Deleting = group.Detach, !p.Content.Retained
+			p.Held = p.Held || held(c.Labels)
+		}
+	}
+	p.Members = x.members(s.UID, p.Content)
+	return p
+}
+
+func (x indexed) ofAnchor(c *groupsnapshotv1.VolumeGroupSnapshotContent) Point {
+	p := labelled(c.Labels)
+	p.Name, p.Workflow, p.Content = c.Spec.VolumeGroupSnapshotRef.Name, group.Detach, content(c)
+	p.Held, p.Ready, p.Wanted = held(c.Labels), true, len(c.Spec.Source.VolumeHandles)
+	p.Deleting = !p.Content.Retained || c.DeletionTimestamp != nil
+	p.Members = x.members(c.Spec.VolumeGroupSnapshotRef.UID, p.Content)
+	return p
+}
+
+func (x indexed) ofClaim(s *snapshotv1.VolumeSnapshot) Point {
+	p := labelled(s.Labels)
+	m := x.member(s)
+	p.Name, p.Workflow, p.Claim, p.Members, p.Wanted = s.Name, group.Keep, m.Claim, []Member{m}, 1
+	p.Held, p.Ready, p.Deleting = held(s.Labels), m.Ready, m.Terminating
+	return p
+}
+
+// members are those that the VolumeGroupSnapshot owns, and those whose content belongs to the same group on storage: a
+// detached one is not owned any more.
+func (x indexed) members(owner types.UID, c *Content) []Member {
+	found := map[types.UID]*snapshotv1.VolumeSnapshot{}
+	for _, s := range x.owned[owner] {
+		found[s.UID] = s
+	}
+	if c != nil && c.Handle != "" {
+		for _, mc := range x.onStorage[onStorage{c.Driver, c.Handle}] {
+			if s := x.snapshots[mc.Spec.VolumeSnapshotRef.UID]; s != nil {
+				found[s.UID] = s
+			}
+		}
+	}
+	var out []Member
+	for _, s := range found {
+		out = append(out, x.member(s))
+	}
+	slices.SortFunc(out, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+func (x indexed) member(s *snapshotv1.VolumeSnapshot) Member {
+	m := Member{Object: object(&s.ObjectMeta), Claim: cmp.Or(
+		s.Annotations[group.ClaimLabel], ptr.Deref(s.Spec.Source.PersistentVolumeClaimName, ""), s.Labels[group.ClaimLabel])}
+	if s.Status != nil && s.Status.RestoreSize != nil {
+		m.Size = s.Status.RestoreSize.Value()
+	}
+	c := x.contents[s.UID]
+	if c == nil {
+		return m
+	}
+	m.Content = &MemberContent{
+		Object: object(&c.ObjectMeta), Volume: ptr.Deref(c.Spec.Source.VolumeHandle, ""),
+		Retained: c.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentRetain,
+	}
+	if c.Status == nil {
+		return m
+	}
+	m.Cut = timeOfCut(c.Status.CreationTime)
+	m.Ready = s.DeletionTimestamp == nil && c.DeletionTimestamp == nil && ptr.Deref(c.Status.SnapshotHandle, "") != "" &&
+		s.Status != nil && ptr.Deref(s.Status.ReadyToUse, false)
+	return m
+}
+
+func labelled(labels map[string]string) Point {
+	began, _ := group.RunTime(labels[group.RunLabel])
+	return Point{Group: labels[group.GroupLabel], Run: labels[group.RunLabel], Trigger: labels[group.TriggerLabel], Time: began}
+}
+
+func held(labels map[string]string) bool { return labels[group.HoldLabel] == group.HoldValue }
+
+func object(o *metav1.ObjectMeta) Object {
+	return Object{Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion, Terminating: o.DeletionTimestamp != nil}
+}
+
+func content(c *groupsnapshotv1.VolumeGroupSnapshotContent) *Content {
+	out := &Content{
+		Object: object(&c.ObjectMeta), Driver: c.Spec.Driver, Volumes: c.Spec.Source.VolumeHandles,
+		Retained: c.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentRetain,
+	}
+	if c.Status != nil {
+		out.Handle = ptr.Deref(c.Status.VolumeGroupSnapshotHandle, "")
+	}
+	return out
+}
+
+// timeOfCut reads a CSI time in nanoseconds; zero where storage told none.
+func timeOfCut(nanoseconds *int64) time.Time {
+	if ptr.Deref(nanoseconds, 0) == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, *nanoseconds).UTC()
+}

@@ -1,0 +1,187 @@
+package metrics
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/group/point"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
+)
+
+// States of a restore point, the values of label state.
+const (
+	stateComplete   = "complete"
+	stateIncomplete = "incomplete"
+)
+
+// scrapeTimeout bounds the reads of one scrape. They are from the cache, so only a cache that has not started is slow.
+const scrapeTimeout = 5 * time.Second
+
+// Points are the metrics of restore points, computed from the cache at every scrape, so that they are right after a
+// restart and for what somebody deleted by hand.
+type Points struct {
+	cache       client.Reader
+	clock       clock.PassiveClock
+	lastSuccess *prometheus.Desc
+	points      *prometheus.Desc
+	interval    *prometheus.Desc
+
+	mu        sync.Mutex
+	intervals map[scheduleKey]time.Duration
+}
+
+// scheduleKey is a schedule by its words. Many Namespaces have the same, and Interval is worth remembering.
+type scheduleKey struct{ spec, zone string }
+
+// NewPoints registers the metrics of restore points, and of when they are due, on reg.
+func NewPoints(reg prometheus.Registerer, cache client.Reader, c clock.PassiveClock) *Points {
+	p := &Points{
+		cache: cache, clock: c, intervals: map[scheduleKey]time.Duration{},
+		lastSuccess: prometheus.NewDesc("snapshot_group_last_success_timestamp_seconds",
+			"When the run of the newest complete restore point of a group began, in seconds since 1970.",
+			[]string{"namespace", "group"}, nil),
+		points: prometheus.NewDesc("snapshot_group_restore_points",
+			"Restore points of a group; of all claims without a group where group is empty. One that lacks a member, or is being "+
+				"deleted, is incomplete.",
+			[]string{"namespace", "group", "state"}, nil),
+		interval: prometheus.NewDesc("snapshot_group_schedule_interval_seconds",
+			"The longest time between two scheduled runs. There is none of a namespace without a schedule, or with a suspended one.",
+			[]string{"namespace"}, nil),
+	}
+	reg.MustRegister(p)
+	return p
+}
+
+// Describe implements prometheus.Collector.
+func (p *Points) Describe(ch chan<- *prometheus.Desc) {
+	ch <- p.lastSuccess
+	ch <- p.points
+	ch <- p.interval
+}
+
+// tally is what Collect counts of a group.
+type tally struct {
+	complete, incomplete int
+	newest               time.Time
+}
+
+// Collect implements prometheus.Collector.
+func (p *Points) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout) // Collector has no context of its own
+	defer cancel()
+	var namespaces corev1.NamespaceList
+	if err := p.cache.List(ctx, &namespaces, client.MatchingLabels{group.OptInLabel: group.OptInValue}); err != nil {
+		ch <- prometheus.NewInvalidMetric(p.points, fmt.Errorf("list Namespaces: %w", err))
+		return
+	}
+	objects, err := p.objects(ctx)
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(p.points, err)
+		return
+	}
+	for i := range namespaces.Items {
+		ns := &namespaces.Items[i]
+		p.collectInterval(ch, ns)
+		if o := objects[ns.Name]; o != nil {
+			o.Namespace = ns.UID
+			p.collectPoints(ch, ns.Name, point.Find(*o))
+		}
+	}
+}
+
+// collectInterval reads a schedule. One that does not parse is none.
+func (p *Points) collectInterval(ch chan<- prometheus.Metric, ns *corev1.Namespace) {
+	settings, problems := group.ParseSettings(ns.Annotations, group.DefaultLabelKey)
+	if plan.Scheduled(settings, problems) {
+		ch <- prometheus.MustNewConstMetric(p.interval, prometheus.GaugeValue, p.intervalOf(settings.Schedule).Seconds(), ns.Name)
+	}
+}
+
+// collectPoints counts the restore points of each group of a Namespace; those of ungrouped claims together, without a last
+// success, for one claim's does not speak for another.
+func (p *Points) collectPoints(ch chan<- prometheus.Metric, namespace string, points []point.Point) {
+	tallies := map[string]*tally{}
+	for _, at := range points {
+		t := tallies[at.Group]
+		if t == nil {
+			t = &tally{}
+			tallies[at.Group] = t
+		}
+		if !at.Complete() {
+			t.incomplete++
+			continue
+		}
+		t.complete++
+		if at.Time.After(t.newest) && !at.Ungrouped() {
+			t.newest = at.Time
+		}
+	}
+	for name, t := range tallies {
+		ch <- prometheus.MustNewConstMetric(p.points, prometheus.GaugeValue, float64(t.complete), namespace, name, stateComplete)
+		ch <- prometheus.MustNewConstMetric(p.points, prometheus.GaugeValue, float64(t.incomplete), namespace, name, stateIncomplete)
+		if !t.newest.IsZero() {
+			ch <- prometheus.MustNewConstMetric(p.lastSuccess, prometheus.GaugeValue, float64(t.newest.Unix()), namespace, name)
+		}
+	}
+}
+
+func (p *Points) intervalOf(s group.Schedule) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	key := scheduleKey{s.Spec, s.Zone}
+	interval, known := p.intervals[key]
+	if !known {
+		interval = plan.Interval(s, p.clock.Now())
+		p.intervals[key] = interval
+	}
+	return interval
+}
+
+// objects are those of every namespace by its name, as the cache holds them: nothing of them may be changed.
+func (p *Points) objects(ctx context.Context) (map[string]*point.Objects, error) {
+	var (
+		snapshots     groupsnapshotv1.VolumeGroupSnapshotList
+		groupContents groupsnapshotv1.VolumeGroupSnapshotContentList
+		members       snapshotv1.VolumeSnapshotList
+		contents      snapshotv1.VolumeSnapshotContentList
+	)
+	for _, list := range []client.ObjectList{&snapshots, &groupContents, &members, &contents} {
+		if err := p.cache.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
+			return nil, fmt.Errorf("list %T: %w", list, err)
+		}
+	}
+	out := map[string]*point.Objects{}
+	of := func(namespace string) *point.Objects {
+		if out[namespace] == nil {
+			out[namespace] = &point.Objects{}
+		}
+		return out[namespace]
+	}
+	for _, s := range snapshots.Items {
+		o := of(s.Namespace)
+		o.GroupSnapshots = append(o.GroupSnapshots, s)
+	}
+	for _, c := range groupContents.Items {
+		o := of(c.Spec.VolumeGroupSnapshotRef.Namespace)
+		o.GroupContents = append(o.GroupContents, c)
+	}
+	for _, s := range members.Items {
+		o := of(s.Namespace)
+		o.Snapshots = append(o.Snapshots, s)
+	}
+	for _, c := range contents.Items {
+		o := of(c.Spec.VolumeSnapshotRef.Namespace)
+		o.Contents = append(o.Contents, c)
+	}
+	return out, nil
+}
