@@ -108,15 +108,15 @@ func trimContent(in any) (any, error) {
 	}
 	out := &snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{
 		Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion, DeletionTimestamp: o.DeletionTimestamp,
+		Annotations: kept(o.Annotations, nudgedAnnotation, groupHandleAnnotation, memberBeingDeletedAnnotation),
 	}}
 	ref := o.Spec.VolumeSnapshotRef
 	out.Spec.VolumeSnapshotRef = corev1.ObjectReference{Namespace: ref.Namespace, Name: ref.Name, UID: ref.UID}
-	out.Spec.Driver, out.Spec.Source.VolumeHandle = o.Spec.Driver, o.Spec.Source.VolumeHandle
-	out.Spec.DeletionPolicy = o.Spec.DeletionPolicy
+	out.Spec.Driver, out.Spec.Source.VolumeHandle, out.Spec.DeletionPolicy = o.Spec.Driver, o.Spec.Source.VolumeHandle, o.Spec.DeletionPolicy
 	if s := o.Status; s != nil {
 		out.Status = &snapshotv1.VolumeSnapshotContentStatus{
 			SnapshotHandle: s.SnapshotHandle, VolumeGroupSnapshotHandle: s.VolumeGroupSnapshotHandle,
-			CreationTime: s.CreationTime, Error: s.Error,
+			CreationTime: s.CreationTime, ReadyToUse: s.ReadyToUse, Error: s.Error,
 		}
 	}
 	return out, nil
@@ -162,6 +162,16 @@ const (
 // beingDeletedAnnotation is set by snapshot-controller on the content of a VolumeGroupSnapshot that goes. The CSI sidecar
 // frees the storage of no content without it (external-snapshotter v8 pkg/utils.AnnVolumeGroupSnapshotBeingDeleted).
 const beingDeletedAnnotation = "groupsnapshot.storage.kubernetes.io/volumegroupsnapshot-being-deleted"
+
+// Annotations of a member's content.
+const (
+	// memberBeingDeletedAnnotation is the like for it (pkg/utils.AnnVolumeSnapshotBeingDeleted).
+	memberBeingDeletedAnnotation = "snapshot.storage.kubernetes.io/volumesnapshot-being-deleted"
+	// groupHandleAnnotation is there from its creation on, where its status comes later (pkg/utils.VolumeGroupSnapshotHandleAnnotation).
+	groupHandleAnnotation = "groupsnapshot.storage.k8s.io/volumeGroupSnapshotHandle"
+	// nudgedAnnotation holds when the loop last made csi-snapshotter look at it, RFC 3339. A change of any annotation does.
+	nudgedAnnotation = "snapshot-group/nudged"
+)
 
 // Index is one of Indexes.
 type Index struct {
@@ -226,10 +236,14 @@ func ownerOf(o client.Object) []string {
 
 func groupHandleOf(o client.Object) []string {
 	c, _ := o.(*snapshotv1.VolumeSnapshotContent)
-	if c.Status == nil || c.Status.VolumeGroupSnapshotHandle == nil {
+	handle := c.Annotations[groupHandleAnnotation]
+	if c.Status != nil && c.Status.VolumeGroupSnapshotHandle != nil {
+		handle = *c.Status.VolumeGroupSnapshotHandle
+	}
+	if handle == "" {
 		return nil
 	}
-	return []string{groupHandleKey(c.Spec.Driver, *c.Status.VolumeGroupSnapshotHandle)}
+	return []string{groupHandleKey(c.Spec.Driver, handle)}
 }
 
 func groupHandleKey(driver, handle string) string { return driver + "\x00" + handle }

@@ -80,6 +80,14 @@ func (p *pass) do(ctx context.Context, step plan.Step) error {
 		return p.release(ctx, s)
 	case plan.DeleteSnapshot:
 		return p.deleteSnapshot(ctx, s)
+	case plan.Nudge:
+		return p.nudge(ctx, s)
+	case plan.Unguard:
+		return p.unguard(ctx, s)
+	case plan.FreeMember:
+		return p.freeMember(ctx, s)
+	case plan.DeleteMember:
+		return p.deleteMember(ctx, s)
 	case plan.FreeContent:
 		return p.freeContent(ctx, s)
 	case plan.DeleteContent:
@@ -246,6 +254,10 @@ func (p *pass) remove(ctx context.Context, kind string, o client.Object) error {
 func (p *pass) deleteContent(ctx context.Context, s plan.DeleteContent) error {
 	return p.remove(ctx, "VolumeGroupSnapshotContent",
 		&groupsnapshotv1.VolumeGroupSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: s.Name, UID: s.UID}})
+}
+
+func (p *pass) deleteMember(ctx context.Context, s plan.DeleteMember) error {
+	return p.remove(ctx, "VolumeSnapshotContent", &snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: s.Content, UID: s.UID}})
 }
 
 // stale marks a refusal for an outdated view. It is an error like others to the queue, and worth no alarm to a reader.

@@ -4,15 +4,19 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
 )
 
 func TestARefusedGroupFailsWithTheRulesOwnWords(t *testing.T) {
@@ -73,6 +77,9 @@ func TestADriverThatFailsIsGivenUpAtTheDeadlineAndCleaned(t *testing.T) {
 	reason := "not complete after 10m0s: 0 of 2 members exist: disk on fire"
 	want := wantRun(group.Failed, `group "pg": `+reason)
 	want.Failed = map[string]string{"pg": reason}
+	want.Leftovers = []plan.Leftover{{
+		Group: "pg", Run: want.ID, Snapshot: s.Name, UID: s.UID, Driver: driver, Time: noon.Add(group.DefaultTimeout),
+	}}
 	if diff := cmp.Diff(want, c.run()); diff != "" {
 		t.Errorf("run (-want +got):\n%s", diff)
 	}
@@ -89,6 +96,80 @@ func TestADriverThatFailsIsGivenUpAtTheDeadlineAndCleaned(t *testing.T) {
 	}
 	if diff := cmp.Diff(wantEvents, c.events()); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
+// lateContent is one that snapshot-controller makes of a VolumeGroupSnapshot that is gone.
+func lateContent(name string, uid types.UID) *groupsnapshotv1.VolumeGroupSnapshotContent {
+	return &groupsnapshotv1.VolumeGroupSnapshotContent{
+		ObjectMeta: metav1.ObjectMeta{Name: "groupsnapcontent-" + string(uid), UID: "late-" + uid, Finalizers: []string{"sidecar/holds"}},
+		Spec: groupsnapshotv1.VolumeGroupSnapshotContentSpec{
+			VolumeGroupSnapshotRef: corev1.ObjectReference{Namespace: "db", Name: name, UID: uid}, DeletionPolicy: "Retain", Driver: driver,
+		},
+	}
+}
+
+func TestAContentMadeAfterItsSnapshotWasGivenUpIsFoundInLaterRunsToo(t *testing.T) {
+	value, err := plan.Run{
+		LastRun:   group.LastRun{ID: "20261122t110000z", Time: noon.Add(-time.Hour), Outcome: group.Failed},
+		Leftovers: []plan.Leftover{{Group: "pg", Run: "20261122t110000z", Snapshot: "old", UID: "old", Time: noon.Add(-59 * time.Minute)}},
+	}.Annotation()
+	if err != nil {
+		t.Fatal(err)
+	}
+	has := asks(group.Keep)
+	has[group.LastRunAnnotation] = value
+	c := newCluster(t, has)
+	c.untilRest()
+	if got := c.run(); got.Outcome != group.Succeeded || len(got.Leftovers) != 1 {
+		t.Fatalf("run %+v, want it succeeded, and what was given up before it remembered", got)
+	}
+	c.must(c.api.Create(t.Context(), lateContent("old", "old")))
+	c.must(c.api.Create(t.Context(), lateContent("old", "another"))) // somebody's own of that name
+	orphan := &snapshotv1.VolumeSnapshotContent{
+		ObjectMeta: metav1.ObjectMeta{Name: "snapcontent-1", UID: "vsc", Finalizers: []string{"sidecar/holds"},
+			Annotations: map[string]string{groupHandleAnnotation: "on-storage"}},
+		Spec: snapshotv1.VolumeSnapshotContentSpec{
+			VolumeSnapshotRef: corev1.ObjectReference{Namespace: "db", Name: "never-made"}, Driver: driver, DeletionPolicy: "Retain",
+		},
+	}
+	c.must(c.api.Create(t.Context(), orphan))
+	content := &groupsnapshotv1.VolumeGroupSnapshotContent{}
+	c.must(c.api.Get(t.Context(), types.NamespacedName{Name: "groupsnapcontent-old"}, content))
+	content.Status = &groupsnapshotv1.VolumeGroupSnapshotContentStatus{VolumeGroupSnapshotHandle: ptr.To("on-storage")}
+	c.must(c.api.Status().Update(t.Context(), content))
+	c.untilRest()
+	c.must(c.api.Get(t.Context(), types.NamespacedName{Name: "groupsnapcontent-old"}, content))
+	if content.DeletionTimestamp == nil || content.Spec.DeletionPolicy != "Delete" || content.Annotations[beingDeletedAnnotation] != "yes" {
+		t.Errorf("content %+v, want it deleted, policy Delete, marked for the sidecar", content)
+	}
+	c.must(c.api.Get(t.Context(), types.NamespacedName{Name: "snapcontent-1"}, orphan))
+	if orphan.DeletionTimestamp == nil || orphan.Spec.DeletionPolicy != "Delete" || orphan.Annotations[memberBeingDeletedAnnotation] != "yes" {
+		t.Errorf("content of a member %+v, want it deleted, policy Delete, marked for the sidecar", orphan)
+	}
+	c.must(c.api.Get(t.Context(), types.NamespacedName{Name: "groupsnapcontent-another"}, content))
+	if content.DeletionTimestamp != nil || content.Spec.DeletionPolicy != "Retain" {
+		t.Errorf("content %+v of somebody else, want it left alone", content)
+	}
+}
+
+func TestALateMemberIsNudged(t *testing.T) {
+	c := newCluster(t, asks(group.Keep))
+	c.once()
+	c.controllers()
+	content, member := &snapshotv1.VolumeSnapshotContent{}, c.members()[1]
+	member.Status.ReadyToUse = ptr.To(false)
+	c.must(c.api.Status().Update(t.Context(), &member))
+	c.must(c.api.Get(t.Context(), types.NamespacedName{Name: *member.Status.BoundVolumeSnapshotContentName}, content))
+	content.Status.ReadyToUse = ptr.To(false)
+	c.must(c.api.Status().Update(t.Context(), content))
+	c.untilRest()
+	c.must(c.api.Get(t.Context(), client.ObjectKeyFromObject(content), content))
+	if got := content.Annotations[nudgedAnnotation]; got != "2026-11-22T12:00:00Z" {
+		t.Errorf("nudged %q, want now", got)
+	}
+	if n := len(c.writes); n != 3 {
+		t.Errorf("writes %s, want the begin, the snapshot and one nudge", c.writes)
 	}
 }
 

@@ -1,10 +1,12 @@
 package snapshotter
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -31,21 +33,14 @@ func (s *sight) members(ctx context.Context) ([]plan.Member, error) {
 	if err != nil {
 		return nil, err
 	}
-	contents, err := s.contentsOnStorage(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range contents {
-		ref := c.Spec.VolumeSnapshotRef
-		o := &snapshotv1.VolumeSnapshot{}
-		err := s.cache.Get(ctx, types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name}, o)
-		if apierrors.IsNotFound(err) || err == nil && o.UID != ref.UID {
-			continue
-		}
+	for _, c := range s.contents {
+		o, err := s.claimant(ctx, c)
 		if err != nil {
-			return nil, fmt.Errorf("read VolumeSnapshot %q: %w", ref.Name, err)
+			return nil, err
 		}
-		found[o.Name] = o
+		if o != nil && o.UID == c.Spec.VolumeSnapshotRef.UID {
+			found[o.Name] = o
+		}
 	}
 	if s.classes, err = snapshotClasses(ctx, s.cache); err != nil {
 		return nil, err
@@ -63,7 +58,7 @@ func (s *sight) members(ctx context.Context) ([]plan.Member, error) {
 
 func (s *sight) owned(ctx context.Context) (map[string]*snapshotv1.VolumeSnapshot, error) {
 	var list snapshotv1.VolumeSnapshotList
-	uid := string(s.content.Spec.VolumeGroupSnapshotRef.UID)
+	uid := string(s.uid)
 	if err := s.cache.List(ctx, &list, client.InNamespace(s.namespace), client.MatchingFields{byOwner: uid}); err != nil {
 		return nil, fmt.Errorf("list members: %w", err)
 	}
@@ -74,18 +69,58 @@ func (s *sight) owned(ctx context.Context) (map[string]*snapshotv1.VolumeSnapsho
 	return found, nil
 }
 
+// claimant is the VolumeSnapshot that a content was made for; nil if it is gone or was not made yet.
+func (s *sight) claimant(ctx context.Context, c snapshotv1.VolumeSnapshotContent) (*snapshotv1.VolumeSnapshot, error) {
+	ref := c.Spec.VolumeSnapshotRef
+	o := &snapshotv1.VolumeSnapshot{}
+	err := s.cache.Get(ctx, types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name}, o)
+	switch {
+	case apierrors.IsNotFound(err) || err == nil && ref.UID != "" && o.UID != ref.UID:
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("read VolumeSnapshot %q: %w", ref.Name, err)
+	}
+	return o, nil
+}
+
+// memberContents says of each content on storage what the plan needs.
+func (s *sight) memberContents(ctx context.Context) ([]plan.MemberContent, error) {
+	var out []plan.MemberContent
+	for _, c := range s.contents {
+		claimant, err := s.claimant(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		marked := c.Annotations[memberBeingDeletedAnnotation] != ""
+		m := plan.MemberContent{
+			Name: c.Name, UID: c.UID, Claimed: claimant != nil, Deleting: c.DeletionTimestamp != nil,
+			Freeable: c.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentDelete && (claimant != nil || marked),
+		}
+		if st := c.Status; st != nil {
+			m.Late = ptr.Deref(st.SnapshotHandle, "") != "" && !ptr.Deref(st.ReadyToUse, true)
+		}
+		if m.Nudged, err = time.Parse(time.RFC3339Nano, c.Annotations[nudgedAnnotation]); err != nil {
+			m.Nudged = time.Time{} // absent, or somebody's own words: the next nudge replaces them
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}
+
 func (s *sight) contentsOnStorage(ctx context.Context) ([]snapshotv1.VolumeSnapshotContent, error) {
-	if s.content.Status == nil || s.content.Status.VolumeGroupSnapshotHandle == nil {
+	if s.handle == "" {
 		return nil, nil
 	}
-	key := groupHandleKey(s.content.Spec.Driver, *s.content.Status.VolumeGroupSnapshotHandle)
+	key := groupHandleKey(s.driver, s.handle)
 	var list snapshotv1.VolumeSnapshotContentList
 	if err := s.cache.List(ctx, &list, client.MatchingFields{byGroupHandle: key}); err != nil {
 		return nil, fmt.Errorf("list contents of members: %w", err)
 	}
-	return slices.DeleteFunc(list.Items, func(c snapshotv1.VolumeSnapshotContent) bool {
+	own := slices.DeleteFunc(list.Items, func(c snapshotv1.VolumeSnapshotContent) bool {
 		return c.Spec.VolumeSnapshotRef.Namespace != s.namespace // a restore elsewhere from the same storage
-	}), nil
+	})
+	slices.SortFunc(own, func(a, b snapshotv1.VolumeSnapshotContent) int { return cmp.Compare(a.Name, b.Name) })
+	return own, nil
 }
 
 // member reads one VolumeSnapshot with its content and its claim, where those exist.
@@ -93,12 +128,13 @@ func (s *sight) member(ctx context.Context, o *snapshotv1.VolumeSnapshot) (plan.
 	out := plan.Member{
 		Name: o.Name, UID: o.UID,
 		Claim:    ptr.Deref(o.Spec.Source.PersistentVolumeClaimName, ""),
-		Owned:    slices.Contains(ownerOf(o), string(s.content.Spec.VolumeGroupSnapshotRef.UID)),
+		Owned:    slices.Contains(ownerOf(o), string(s.uid)),
 		Settled:  slices.Contains(o.Finalizers, asSourceFinalizer),
+		Guarded:  slices.Contains(o.Finalizers, group.InGroupFinalizer),
 		Deleting: o.DeletionTimestamp != nil,
 	}
 	if o.Status != nil {
-		out.Bound = ptr.Deref(o.Status.VolumeGroupSnapshotName, "") == s.content.Spec.VolumeGroupSnapshotRef.Name
+		out.Bound = ptr.Deref(o.Status.VolumeGroupSnapshotName, "") == s.name
 		out.Error = message(o.Status.Error)
 		if name := ptr.Deref(o.Status.BoundVolumeSnapshotContentName, ""); name != "" {
 			if err := s.addContent(ctx, name, o, &out); err != nil {
@@ -153,6 +189,9 @@ func (s *sight) addContent(ctx context.Context, name string, o *snapshotv1.Volum
 
 // addMissing says which marks and class the member lacks. What is there stays, whatever its value: somebody set it.
 func (s *sight) addMissing(o *snapshotv1.VolumeSnapshot, claim *corev1.PersistentVolumeClaim, out *plan.Member) error {
+	if s.content == nil { // it has nothing to come from, and the member is not to stay
+		return nil
+	}
 	var spec *group.ClaimSpec
 	named := []group.Named{group.NamedByNamespace(group.SnapshotClassAnnotation, s.settings.SnapshotClass)}
 	if claim != nil {

@@ -1,6 +1,7 @@
 package snapshotter
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -38,6 +39,9 @@ func (r *Reconciler) observe(ctx context.Context, ns *corev1.Namespace, facts cl
 	if o.Unfinished, err = r.unfinished(ctx, ns, o); err != nil {
 		return o, err
 	}
+	if o.Leftovers, err = r.leftovers(ctx, ns, last, o); err != nil {
+		return o, err
+	}
 	if o.Run.Outcome != group.Running || o.Refused() {
 		return o, nil
 	}
@@ -54,7 +58,7 @@ func (r *Reconciler) observe(ctx context.Context, ns *corev1.Namespace, facts cl
 		g := found[name]
 		g.Name, g.Run, g.Trigger = name, o.Run.ID, o.Run.Trigger
 		g.SnapshotName = group.SnapshotName(ns.UID, name, o.Run.ID)
-		if err := r.fill(ctx, ns, o.Settings, &g); err != nil {
+		if err := r.sightOf(ns, o.Settings).fill(ctx, &g); err != nil {
 			return o, fmt.Errorf("observe group %q: %w", name, err)
 		}
 		o.Groups = append(o.Groups, g)
@@ -99,7 +103,7 @@ func (r *Reconciler) unfinished(ctx context.Context, ns *corev1.Namespace, o pla
 		if going || snapshot != group.SnapshotName(ns.UID, g.Name, g.Run) {
 			continue // the run's own, or labelled by somebody else
 		}
-		if err := r.fill(ctx, ns, o.Settings, &g); err != nil {
+		if err := r.sightOf(ns, o.Settings).fill(ctx, &g); err != nil {
 			return nil, fmt.Errorf("observe unfinished group %q: %w", g.Name, err)
 		}
 		if g.Snapshot != nil && g.Content != nil && g.Content.Anchored {
@@ -110,30 +114,67 @@ func (r *Reconciler) unfinished(ctx context.Context, ns *corev1.Namespace, o pla
 	return out, nil
 }
 
+// leftovers are what there is of groups that were given up, but for those of the run that goes on.
+func (r *Reconciler) leftovers(ctx context.Context, ns *corev1.Namespace, last plan.Run, o plan.Observed) ([]plan.Group, error) {
+	var out []plan.Group
+	for _, l := range last.Leftovers {
+		if last.Outcome == group.Running && l.Run == last.ID {
+			continue
+		}
+		g := plan.Group{Name: l.Group, Run: l.Run, SnapshotName: l.Snapshot}
+		s := r.sightOf(ns, o.Settings)
+		s.uid, s.driver, s.handle = l.UID, l.Driver, l.Handle
+		if err := s.fill(ctx, &g); err != nil {
+			return nil, fmt.Errorf("observe what is left of group %q: %w", l.Group, err)
+		}
+		if g.Snapshot != nil || g.Content != nil || len(g.Contents) > 0 || len(g.Members) > 0 {
+			out = append(out, g)
+		}
+	}
+	return out, nil
+}
+
 // sight is one group being observed: its objects as they are, where plan.Group holds what they mean.
 type sight struct {
 	cache     client.Reader
 	namespace string
 	settings  group.Settings
-	snapshot  *groupsnapshotv1.VolumeGroupSnapshot        // nil if there is none
-	content   *groupsnapshotv1.VolumeGroupSnapshotContent // nil if there is none
-	classes   []group.Class
+	// name and uid are those of the VolumeGroupSnapshot, driver and handle those of the group snapshot on storage. Where they are known
+	// before, nothing else is looked for.
+	name           string
+	uid            types.UID
+	driver, handle string
+	snapshot       *groupsnapshotv1.VolumeGroupSnapshot        // nil if there is none
+	content        *groupsnapshotv1.VolumeGroupSnapshotContent // nil if there is none
+	contents       []snapshotv1.VolumeSnapshotContent          // those of the members
+	classes        []group.Class
+}
+
+func (r *Reconciler) sightOf(ns *corev1.Namespace, settings group.Settings) *sight {
+	return &sight{cache: r.Client, namespace: ns.Name, settings: settings}
 }
 
 // fill adds to a group the objects that were made for it.
-func (r *Reconciler) fill(ctx context.Context, ns *corev1.Namespace, settings group.Settings, g *plan.Group) error {
-	s := &sight{cache: r.Client, namespace: ns.Name, settings: settings}
+func (s *sight) fill(ctx context.Context, g *plan.Group) error {
+	s.name = g.SnapshotName
 	if err := s.find(ctx, g.SnapshotName); err != nil {
 		return err
 	}
 	if s.snapshot != nil {
 		g.Snapshot = snapshotOfGroup(s.snapshot, *g)
 	}
-	if s.content == nil {
-		return nil
-	}
-	g.Content = contentOfGroup(s.content, *g)
 	var err error
+	if s.content != nil {
+		g.Content = contentOfGroup(s.content, *g)
+		s.uid, s.driver = g.Content.SnapshotUID, g.Content.Driver
+		s.handle = cmp.Or(g.Content.GroupHandle, s.handle)
+	}
+	if s.contents, err = s.contentsOnStorage(ctx); err != nil {
+		return err
+	}
+	if g.Contents, err = s.memberContents(ctx); err != nil || s.uid == "" {
+		return err
+	}
 	g.Members, err = s.members(ctx)
 	return err
 }
@@ -143,8 +184,9 @@ func (s *sight) find(ctx context.Context, name string) error {
 	snapshot := &groupsnapshotv1.VolumeGroupSnapshot{}
 	err := s.cache.Get(ctx, types.NamespacedName{Namespace: s.namespace, Name: name}, snapshot)
 	switch {
-	case err == nil:
-		s.snapshot = snapshot
+	case err == nil && (s.uid == "" || s.uid == snapshot.UID):
+		s.snapshot, s.uid = snapshot, snapshot.UID
+	case err == nil: // somebody's own by now
 	case !apierrors.IsNotFound(err):
 		return fmt.Errorf("read VolumeGroupSnapshot %q: %w", name, err)
 	}
@@ -153,7 +195,7 @@ func (s *sight) find(ctx context.Context, name string) error {
 		return fmt.Errorf("list contents of VolumeGroupSnapshot %q: %w", name, err)
 	}
 	for i := range list.Items {
-		if s.snapshot == nil || list.Items[i].Spec.VolumeGroupSnapshotRef.UID == s.snapshot.UID {
+		if s.uid == "" || list.Items[i].Spec.VolumeGroupSnapshotRef.UID == s.uid {
 			s.content = &list.Items[i]
 			return nil
 		}
@@ -186,13 +228,15 @@ func isOfRun(o client.Object, g plan.Group) bool {
 func contentOfGroup(o *groupsnapshotv1.VolumeGroupSnapshotContent, g plan.Group) *plan.Content {
 	c := &plan.Content{
 		Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion,
-		Handles:  o.Spec.Source.VolumeHandles,
-		Anchored: isAnchor(o) && isOfRun(o, g),
-		Freeable: o.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentDelete && o.Annotations[beingDeletedAnnotation] != "",
-		Deleting: o.DeletionTimestamp != nil,
+		SnapshotUID: o.Spec.VolumeGroupSnapshotRef.UID,
+		Driver:      o.Spec.Driver,
+		Handles:     o.Spec.Source.VolumeHandles,
+		Anchored:    isAnchor(o) && isOfRun(o, g),
+		Freeable:    o.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentDelete && o.Annotations[beingDeletedAnnotation] != "",
+		Deleting:    o.DeletionTimestamp != nil,
 	}
 	if o.Status != nil {
-		c.Error = message(o.Status.Error)
+		c.Error, c.GroupHandle = message(o.Status.Error), ptr.Deref(o.Status.VolumeGroupSnapshotHandle, "")
 	}
 	return c
 }

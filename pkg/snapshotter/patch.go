@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
@@ -68,6 +69,19 @@ func (p *pass) release(ctx context.Context, s plan.Release) error {
 	return nil
 }
 
+func (p *pass) unguard(ctx context.Context, s plan.Unguard) error {
+	o, err := p.member(ctx, s.Member, s.UID)
+	if err != nil {
+		return fmt.Errorf("let member %q go: %w", s.Member, err)
+	}
+	before := o.DeepCopy()
+	o.Finalizers = slices.DeleteFunc(o.Finalizers, func(f string) bool { return f == group.InGroupFinalizer })
+	if err := p.patch(ctx, o, before); err != nil {
+		return fmt.Errorf("let member %q go: %w", s.Member, err)
+	}
+	return nil
+}
+
 // mark adds labels, annotations and, where it has none, the class.
 func mark(o *snapshotv1.VolumeSnapshot, marks group.Marks, class string) {
 	o.Labels = added(o.Labels, marks.Labels)
@@ -115,6 +129,39 @@ func (p *pass) freeContent(ctx context.Context, s plan.FreeContent) error {
 		return fmt.Errorf("let content %q be freed: %w", s.Name, err)
 	}
 	return nil
+}
+
+// nudge changes an annotation of a member's content, of which csi-snapshotter takes notice.
+func (p *pass) nudge(ctx context.Context, s plan.Nudge) error {
+	err := p.patchMember(ctx, s.Content, s.UID, func(o *snapshotv1.VolumeSnapshotContent) {
+		o.Annotations = added(o.Annotations, map[string]string{nudgedAnnotation: s.At.UTC().Format(time.RFC3339Nano)})
+	})
+	if err != nil {
+		return fmt.Errorf("nudge content %q of a member: %w", s.Content, err)
+	}
+	return nil
+}
+
+func (p *pass) freeMember(ctx context.Context, s plan.FreeMember) error {
+	err := p.patchMember(ctx, s.Content, s.UID, func(o *snapshotv1.VolumeSnapshotContent) {
+		o.Spec.DeletionPolicy = snapshotv1.VolumeSnapshotContentDelete
+		o.Annotations = added(o.Annotations, map[string]string{memberBeingDeletedAnnotation: "yes"})
+	})
+	if err != nil {
+		return fmt.Errorf("let content %q of a member be freed: %w", s.Content, err)
+	}
+	return nil
+}
+
+// patchMember changes the content of a member.
+func (p *pass) patchMember(ctx context.Context, name string, uid types.UID, change func(*snapshotv1.VolumeSnapshotContent)) error {
+	o := &snapshotv1.VolumeSnapshotContent{}
+	if err := p.planned(ctx, types.NamespacedName{Name: name}, uid, o); err != nil {
+		return err
+	}
+	before := o.DeepCopy()
+	change(o)
+	return p.patch(ctx, o, before)
 }
 
 // patch writes what changed since before, and fails if the API server holds another version than before.

@@ -101,7 +101,11 @@ func incomplete(o Observed, g Group) progress {
 	if o.overdue() {
 		return hopelessFor("not complete after %s: %s", o.Settings.Timeout, why)
 	}
-	return progress{steps: []Step{Wait{Group: g.Name, For: why, Until: o.deadline()}}}
+	steps, again := g.nudges(o.Now)
+	if again.IsZero() || again.After(o.deadline()) {
+		again = o.deadline()
+	}
+	return progress{steps: append(steps, Wait{Group: g.Name, For: why, Until: again})}
 }
 
 func keep(o Observed, g Group) progress {
@@ -176,25 +180,6 @@ func overdueDetach(g Group, timeout time.Duration) progress {
 	}
 	wait := p.steps[len(p.steps)-1].(Wait) //nolint:forcetypeassert // detach's steps end in a Wait
 	return failedFor("complete but not detached after %s: waiting for %s", timeout, wait.For)
-}
-
-// abandon deletes what an incomplete group has made. The content is marked and deleted by itself too: a snapshot that
-// was not bound to it yet leaves it behind for ever.
-func abandon(g Group, reason string) progress {
-	p := progress{failure: reason}
-	if g.Snapshot != nil && g.Snapshot.Foreign {
-		return p // somebody has taken the name since, and what it has belongs to it
-	}
-	if c := g.Content; c != nil && !c.Freeable {
-		p.steps = append(p.steps, FreeContent{Group: g.Name, Name: c.Name, UID: c.UID})
-	}
-	if s := g.Snapshot; s != nil && !s.Deleting {
-		p.steps = append(p.steps, DeleteSnapshot{Group: g.Name, Name: g.SnapshotName, UID: s.UID})
-	}
-	if c := g.Content; c != nil && !c.Deleting {
-		p.steps = append(p.steps, DeleteContent{Group: g.Name, Name: c.Name, UID: c.UID})
-	}
-	return p
 }
 
 // cut measures a complete group.

@@ -24,6 +24,7 @@ func Current(last Run, o Observed) (run Run, begins bool) {
 		return last, false
 	}
 	began := latest(o.Now.UTC().Truncate(time.Second), last.Time.Add(time.Second))
+	run.Leftovers = carried(last.Leftovers, o.Now)
 	run.LastRun = group.LastRun{Trigger: group.TriggerSchedule, Request: last.Request, Outcome: group.Running}
 	slot := o.due()
 	switch {
@@ -54,6 +55,9 @@ func Next(o Observed) []Step {
 	var steps []Step
 	for _, g := range o.Unfinished {
 		steps = append(steps, detach(g, time.Time{}).steps...)
+	}
+	for _, g := range o.Leftovers {
+		steps = append(steps, abandon(g, "").steps...)
 	}
 	if !o.adopted() {
 		steps = append(steps, Adopt{Seen: o.asked()})
@@ -98,12 +102,13 @@ func runSteps(o Observed) []Step {
 	}
 	var moving []Step
 	var cuts []Cut
-	failed, hopeless := map[string]string{}, maps.Clone(o.Run.Failed)
+	failed, hopeless, left := map[string]string{}, maps.Clone(o.Run.Failed), slices.Clone(o.Run.Leftovers)
 	for _, g := range o.Groups {
 		p := advance(o, g)
 		switch {
 		case p.giveUp:
 			hopeless = with(hopeless, g.Name, p.failure)
+			left = append(left, o.leftover(g))
 		case p.failure != "":
 			failed[g.Name] = p.failure
 		case len(p.steps) == 0:
@@ -112,7 +117,7 @@ func runSteps(o Observed) []Step {
 		moving = append(moving, p.steps...)
 	}
 	if len(hopeless) > len(o.Run.Failed) {
-		o.Run.Failed = hopeless
+		o.Run.Failed, o.Run.Leftovers = hopeless, left
 		return append([]Step{GiveUp{Run: o.Run}}, runSteps(o)...) // the groups given up now have clean-up steps
 	}
 	if len(moving) > 0 {

@@ -26,6 +26,8 @@ type Observed struct {
 	Groups []Group
 	// Unfinished are groups of other or ended runs whose detach has begun and whose snapshot still exists, by name.
 	Unfinished []Group
+	// Leftovers are groups given up in other or ended runs, with what is left of them.
+	Leftovers []Group
 }
 
 // Run is the value of group.LastRunAnnotation: group.LastRun and, per group, why it has no restore point.
@@ -33,6 +35,8 @@ type Run struct {
 	group.LastRun
 
 	Failed map[string]string `json:"failed,omitempty"`
+	// Leftovers are the VolumeGroupSnapshots that this run and those shortly before it have given up, the newest last.
+	Leftovers []Leftover `json:"leftovers,omitempty"`
 }
 
 // ParseRun reads group.LastRunAnnotation. An absent annotation is the zero Run.
@@ -79,6 +83,8 @@ type Group struct {
 	Content  *Content
 	// Members are those that exist, by name, owned or already released.
 	Members []Member
+	// Contents are the VolumeSnapshotContents of the group on storage, by name.
+	Contents []MemberContent
 }
 
 // Snapshot is the VolumeGroupSnapshot called Group.SnapshotName.
@@ -98,6 +104,10 @@ type Content struct {
 	Name            string
 	UID             types.UID
 	ResourceVersion string
+	// SnapshotUID is that of the VolumeGroupSnapshot that it was made for.
+	SnapshotUID types.UID
+	// Driver and GroupHandle name the group snapshot on storage; the handle is empty until there is one.
+	Driver, GroupHandle string
 	// Handles are the volumes that snapshot-controller found to be in the group, fixed when it made the content.
 	Handles []string
 	// Anchored: policy Retain and the labels of this group and run, so that the group was complete and its detach began.
@@ -124,12 +134,29 @@ type Member struct {
 	// Bound: its status names the VolumeGroupSnapshot, which makes snapshot-controller restore a lost owner reference.
 	Bound bool
 	// Settled: snapshot-controller has put its finalizers back after the release, so its cache holds no earlier version.
-	Settled  bool
+	Settled bool
+	// Guarded: it has the finalizer of members, which keeps one from being deleted alone.
+	Guarded  bool
 	Deleting bool
 	Error    string
 	// Missing are the marks that it lacks, Class the VolumeSnapshotClass that it lacks; empty if it lacks none.
 	Missing group.Marks
 	Class   string
+}
+
+// MemberContent is the VolumeSnapshotContent of a member.
+type MemberContent struct {
+	Name string
+	UID  types.UID
+	// Claimed: its VolumeSnapshot exists, and it goes when that goes, unless it is kept.
+	Claimed bool
+	// Freeable: policy Delete, and Claimed or marked so that csi-snapshotter lets it go without its VolumeSnapshot.
+	Freeable bool
+	// Late: it has a snapshot on storage of which it says that it is not ready.
+	Late bool
+	// Nudged is when csi-snapshotter was last made to look at it; zero if it never was.
+	Nudged   time.Time
+	Deleting bool
 }
 
 // deadline is when what is not complete is given up.

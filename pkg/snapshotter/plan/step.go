@@ -79,6 +79,31 @@ type DeleteSnapshot struct {
 	Spared []string
 }
 
+// Nudge makes csi-snapshotter look at the content of a member again.
+type Nudge struct {
+	Group, Content string
+	UID            types.UID
+	At             time.Time
+}
+
+// Unguard takes the finalizer of members off one that is being deleted and whose VolumeGroupSnapshot is gone.
+type Unguard struct {
+	Group, Member string
+	UID           types.UID
+}
+
+// FreeMember lets the content of a member go with its VolumeSnapshot, or by DeleteMember without one.
+type FreeMember struct {
+	Group, Content string
+	UID            types.UID
+}
+
+// DeleteMember deletes the content of a member whose VolumeSnapshot is gone. What is on storage goes with the group's content.
+type DeleteMember struct {
+	Group, Content string
+	UID            types.UID
+}
+
 // FreeContent lets the CSI sidecar free the storage of a content whose VolumeGroupSnapshot is gone or going.
 type FreeContent struct {
 	Group, Name string
@@ -144,6 +169,12 @@ func (s Release) String() string {
 func (s DeleteSnapshot) String() string {
 	return fmt.Sprintf("delete VolumeGroupSnapshot %q, sparing %d members", s.Name, len(s.Spared))
 }
+func (s Nudge) String() string   { return fmt.Sprintf("nudge content %q of a member", s.Content) }
+func (s Unguard) String() string { return fmt.Sprintf("let member %q go", s.Member) }
+func (s FreeMember) String() string {
+	return fmt.Sprintf("let content %q of a member be freed", s.Content)
+}
+func (s DeleteMember) String() string  { return fmt.Sprintf("delete content %q of a member", s.Content) }
 func (s FreeContent) String() string   { return fmt.Sprintf("let content %q be freed", s.Name) }
 func (s DeleteContent) String() string { return fmt.Sprintf("delete content %q", s.Name) }
 func (s GiveUp) String() string {
@@ -165,6 +196,10 @@ func (s Anchor) Of() string         { return s.Group }
 func (s Unbind) Of() string         { return s.Group }
 func (s Release) Of() string        { return s.Group }
 func (s DeleteSnapshot) Of() string { return s.Group }
+func (s Nudge) Of() string          { return s.Group }
+func (s Unguard) Of() string        { return s.Group }
+func (s FreeMember) Of() string     { return s.Group }
+func (s DeleteMember) Of() string   { return s.Group }
 func (s FreeContent) Of() string    { return s.Group }
 func (s DeleteContent) Of() string  { return s.Group }
 func (GiveUp) Of() string           { return "" }

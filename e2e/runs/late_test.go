@@ -1,0 +1,51 @@
+package runs_test
+
+import (
+	"testing"
+	"time"
+
+	groupv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	snapv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/snapshot-group/snapshot-group/e2e/csidriver"
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+)
+
+// TestMembersThatAreReadyLateCompleteTheirGroup needs no shorter resync of csi-snapshotter than the 15 minutes that it has by
+// default.
+func TestMembersThatAreReadyLateCompleteTheirGroup(t *testing.T) {
+	t.Parallel()
+	faults(t, tardy, csidriver.Faults{NotReady: csidriver.NotReady{For: 3 * time.Second}})
+	for _, workflow := range []group.Workflow{group.Keep, group.Detach} {
+		namespace := "late-" + string(workflow)
+		ready(t, namespace, pair(namespace, tardy), group.TimeoutAnnotation, "60s", group.WorkflowAnnotation, string(workflow))
+		ask(t, namespace, "1")
+		if run := ended(t, namespace, "1"); run.Outcome != group.Succeeded {
+			t.Errorf("%s run %s, want it succeeded", workflow, run.LastRun)
+		}
+		for _, s := range snapshots(t, namespace) {
+			if s.Status == nil || !ptr.Deref(s.Status.ReadyToUse, false) {
+				t.Errorf("VolumeSnapshot %q is not ready after the %s run", s.Name, workflow)
+			}
+		}
+	}
+}
+
+func TestGivingUpFreesEvenWhatItsClassRetains(t *testing.T) {
+	t.Parallel()
+	retain := &groupv1.VolumeGroupSnapshotClass{
+		ObjectMeta: metav1.ObjectMeta{Name: "retain"}, Driver: faulty + ".test", DeletionPolicy: snapv1.VolumeSnapshotContentRetain,
+	}
+	must(t, admin.Create(t.Context(), retain))
+	faults(t, faulty, csidriver.Faults{NotReady: csidriver.NotReady{For: time.Hour}})
+	const namespace = "retained"
+	claims := pair(namespace, faulty)
+	ready(t, namespace, claims, group.TimeoutAnnotation, "8s", group.GroupSnapshotClassAnnotation, retain.Name)
+	ask(t, namespace, "1")
+	if run := ended(t, namespace, "1"); run.Outcome != group.Failed {
+		t.Errorf("run %s, want it failed", run.LastRun)
+	}
+	nothingLeft(t, namespace, faulty, claims)
+}

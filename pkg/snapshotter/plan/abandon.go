@@ -1,0 +1,86 @@
+package plan
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Leftover is a VolumeGroupSnapshot that was given up. What snapshot-controller, which may be behind, makes of it after it is
+// gone would be found by nothing else.
+type Leftover struct {
+	Group    string    `json:"group"`
+	Run      string    `json:"run"`
+	Snapshot string    `json:"snapshot"`
+	UID      types.UID `json:"uid"`
+	// Driver and Handle are those of the group snapshot on storage; empty if it was not known to be there.
+	Driver string    `json:"driver,omitempty"`
+	Handle string    `json:"handle,omitempty"`
+	Time   time.Time `json:"time"`
+}
+
+// Bounds of what is remembered of the runs before. A write of snapshot-controller is late by seconds, and all of this is in
+// one annotation.
+const (
+	leftoverFor  = time.Hour
+	maxLeftovers = 200
+)
+
+// leftover is what is to be remembered of a group that is given up.
+func (o Observed) leftover(g Group) Leftover {
+	l := Leftover{Group: g.Name, Run: g.Run, Snapshot: g.SnapshotName, Time: o.Now.UTC().Truncate(time.Second)}
+	if g.Content != nil {
+		l.UID, l.Driver, l.Handle = g.Content.SnapshotUID, g.Content.Driver, g.Content.GroupHandle
+	}
+	if g.Snapshot != nil {
+		l.UID = g.Snapshot.UID
+	}
+	return l
+}
+
+// carried are the leftovers that the next run remembers, the newest.
+func carried(all []Leftover, now time.Time) []Leftover {
+	var out []Leftover
+	for _, l := range all {
+		if now.Sub(l.Time) < leftoverFor {
+			out = append(out, l)
+		}
+	}
+	return out[max(0, len(out)-maxLeftovers):]
+}
+
+// abandon deletes what an incomplete group has made. The content is marked and deleted by itself too: a snapshot that
+// was not bound to it yet leaves it behind for ever. So are the contents of members: under policy Retain they would stay
+// when their VolumeSnapshots go, and one whose VolumeSnapshot was not made yet goes with nothing. A member that did not know its group yet is
+// never let go by snapshot-controller (external-snapshotter 8.7), which looks for the group in the member's status.
+func abandon(g Group, reason string) progress {
+	p := progress{failure: reason}
+	if g.Snapshot != nil && g.Snapshot.Foreign {
+		return p // somebody has taken the name since, and what it has belongs to it
+	}
+	if c := g.Content; c != nil && !c.Freeable {
+		p.steps = append(p.steps, FreeContent{Group: g.Name, Name: c.Name, UID: c.UID})
+	}
+	for _, c := range g.Contents {
+		if !c.Freeable {
+			p.steps = append(p.steps, FreeMember{Group: g.Name, Content: c.Name, UID: c.UID})
+		}
+	}
+	if s := g.Snapshot; s != nil && !s.Deleting {
+		p.steps = append(p.steps, DeleteSnapshot{Group: g.Name, Name: g.SnapshotName, UID: s.UID})
+	}
+	for _, m := range g.Members {
+		if g.Snapshot == nil && m.Deleting && m.Guarded && !m.Bound {
+			p.steps = append(p.steps, Unguard{Group: g.Name, Member: m.Name, UID: m.UID})
+		}
+	}
+	for _, c := range g.Contents {
+		if !c.Claimed && !c.Deleting {
+			p.steps = append(p.steps, DeleteMember{Group: g.Name, Content: c.Name, UID: c.UID})
+		}
+	}
+	if c := g.Content; c != nil && !c.Deleting {
+		p.steps = append(p.steps, DeleteContent{Group: g.Name, Name: c.Name, UID: c.UID})
+	}
+	return p
+}

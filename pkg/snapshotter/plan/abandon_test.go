@@ -1,0 +1,83 @@
+package plan
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+)
+
+func TestWhatIsLeftOfAGroupGivenUpIsDeletedAfterItsRun(t *testing.T) {
+	gone := func(g *Group) { g.Snapshot, g.Members = nil, nil }
+	for name, tc := range map[string]struct {
+		left Group
+		want []string
+	}{
+		"a content made after its snapshot was gone": {
+			changed(complete("db"), gone),
+			[]string{`let content "db-vgsc" be freed`, `delete content "db-vgsc"`},
+		},
+		"a content that is going is left to go": {
+			changed(complete("db"), func(g *Group) { gone(g); g.Content.Freeable, g.Content.Deleting = true, true }), nil,
+		},
+		"the content of a member that nothing claims": {
+			changed(complete("db"), func(g *Group) {
+				gone(g)
+				g.Content, g.Contents = nil, []MemberContent{{Name: "c1"}, {Name: "c2", Freeable: true, Deleting: true}}
+			}),
+			[]string{`let content "c1" of a member be freed`, `delete content "c1" of a member`},
+		},
+		"the content of a member that is there goes with it": {
+			changed(complete("db"), func(g *Group) {
+				g.Snapshot.Deleting, g.Content.Freeable, g.Content.Deleting = true, true, true
+				g.Contents = []MemberContent{{Name: "c1", Claimed: true}, {Name: "c2", Claimed: true, Freeable: true}}
+			}),
+			[]string{`let content "c1" of a member be freed`},
+		},
+		"a member that never knew its group is let go once the snapshot is gone": {
+			changed(complete("db"), func(g *Group) {
+				g.Snapshot, g.Content = nil, nil
+				g.Members[0].Deleting, g.Members[0].Guarded, g.Members[0].Bound = true, true, false
+				g.Members[1].Deleting, g.Members[1].Guarded = true, true
+			}),
+			[]string{`let member "db-m1" go`},
+		},
+		"and not before": {
+			changed(complete("db"), func(g *Group) {
+				g.Snapshot.Deleting, g.Content = true, nil
+				g.Members[0].Deleting, g.Members[0].Guarded, g.Members[0].Bound = true, true, false
+			}),
+			nil,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := Observed{Now: noon, Run: Run{LastRun: group.LastRun{Outcome: group.Failed}}, Leftovers: []Group{tc.left}}
+			want := append([]string{}, tc.want...)
+			if diff := cmp.Diff(want, said(Next(o))); diff != "" {
+				t.Errorf("steps (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestTheNextRunRemembersWhatWasGivenUpShortlyBefore(t *testing.T) {
+	last := Run{LastRun: group.LastRun{Outcome: group.Failed, Time: noon.Add(-2 * time.Hour)}}
+	for i := range 250 {
+		last.Leftovers = append(last.Leftovers, Leftover{Snapshot: fmt.Sprint(i), Time: noon.Add(-2*time.Hour + time.Duration(i)*time.Minute)})
+	}
+	o := Observed{Now: noon.Add(2 * time.Hour), Settings: group.Settings{RunNow: "1"}}
+	run, begins := Current(last, o)
+	if n := len(run.Leftovers); !begins || n != 69 || run.Leftovers[0].Snapshot != "181" {
+		t.Errorf("begins %v and remembers %d, want the 69 of less than an hour ago", begins, n)
+	}
+	for i := range last.Leftovers {
+		last.Leftovers[i].Time = o.Now
+	}
+	run, _ = Current(last, o)
+	if n := len(run.Leftovers); n != maxLeftovers || run.Leftovers[0].Snapshot != "50" {
+		t.Errorf("remembers %d, want the newest %d", n, maxLeftovers)
+	}
+}
