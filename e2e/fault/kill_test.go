@@ -36,8 +36,8 @@ func undisturbed(t *testing.T, l *loop, workflow group.Workflow) (state string, 
 	namespace := fmt.Sprintf("%s-undisturbed", workflow)
 	ready(t, workflow, []string{"pg"}, namespace)
 	l.proxy.Set(nil)
-	ask(t, namespace, "1")
-	eventually(t, "the run to end", answered(namespace, "1"))
+	ask(t, namespace)
+	eventually(t, "the run to end", answered(namespace))
 	writes = l.wrote()
 	state = settled(t, namespace)
 	t.Logf("an undisturbed run of workflow %s writes %q and leaves\n%s", workflow, writes, state)
@@ -90,19 +90,19 @@ func killAt(t *testing.T, l *loop, k killing, n int) (write string) {
 	t.Helper()
 	namespace, victim := k.namespace(n), l.process
 	l.proxy.Set(k.at(n, victim.Kill))
-	ask(t, namespace, "1")
+	ask(t, namespace)
 	eventually(t, "the write to come or the run to end", func(ctx context.Context) error {
 		if len(l.proxy.Writes()) >= n {
 			return nil
 		}
-		return answered(namespace, "1")(ctx)
+		return answered(namespace)(ctx)
 	})
 	if writes := l.wrote(); len(writes) >= n {
 		write = writes[n-1]
 		<-victim.Ended()
 		l.start(t)
 	}
-	eventually(t, fmt.Sprintf("the run to end after a kill at %q", write), answered(namespace, "1"))
+	eventually(t, fmt.Sprintf("the run to end after a kill at %q", write), answered(namespace))
 	becomes(t, namespace, k.want)
 	return write
 }

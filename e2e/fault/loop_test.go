@@ -29,18 +29,19 @@ func start(t *testing.T, flags ...string) *loop {
 	l := &loop{flags: flags, kubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
 	l.proxy, err = proxy.Start(config)
 	must(t, err)
+	t.Cleanup(func() { must(t, l.proxy.Close()) })
 	must(t, l.proxy.WriteKubeconfig(release.Kubeconfig(), l.kubeconfig))
-	t.Cleanup(func() {
-		if l.process != nil {
-			l.process.Kill()
-			if t.Failed() {
-				t.Logf("log of the last process:\n%s", l.process.Log())
-			}
-		}
-		must(t, l.proxy.Close())
-	})
 	l.start(t)
+	t.Cleanup(func() { l.end(t) })
 	return l
+}
+
+func (l *loop) end(t *testing.T) {
+	t.Helper()
+	l.process.Kill()
+	if t.Failed() {
+		t.Logf("log of the last process:\n%s", l.process.Log())
+	}
 }
 
 // start starts the process, which must not be there.
@@ -75,14 +76,18 @@ func eventually(t *testing.T, what string, ask func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
+	var last error
 	for {
 		err := ask(ctx)
 		if err == nil {
 			return
 		}
+		if ctx.Err() == nil || last == nil { // that time is up says less than what was wrong before
+			last = err
+		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("waited %s for %s: %v", patience, what, err)
+			t.Fatalf("waited %s for %s: %v", patience, what, last)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
