@@ -8,9 +8,11 @@ import (
 	"testing"
 
 	groupv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	snapv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
@@ -91,6 +93,9 @@ func TestOnlyClaimsOfLabelledNamespacesNeedTheWebhook(t *testing.T) {
 		if got := members["data"].Labels; got != nil {
 			t.Errorf("labels of a member = %v, want none: this test does not show a webhook that is down", got)
 		}
+		var alone snapv1.VolumeSnapshotList
+		must(t, u.List(t.Context(), &alone, client.InNamespace(ns)))
+		admitted(t, u.Delete(t.Context(), &alone.Items[0], client.DryRunAll)) // it would hang, but that is no reason to stop it
 		must(t, u.Delete(t.Context(), &groupv1.VolumeGroupSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "unlabelled"}}))
 	})
 	admitted(t, u.Delete(t.Context(), data))

@@ -21,6 +21,9 @@ import (
 // velero is a user whom the installation exempts.
 const velero = "system:serviceaccount:velero:velero"
 
+// exempted is the value of the chart that exempts it.
+const exempted = "webhook.exemptUsers={" + velero + "}"
+
 // The cluster of all tests, the release on it, and the replica of the webhook that serves unless a test ends it.
 var (
 	shared  *cluster.Cluster
@@ -49,7 +52,7 @@ func run(m *testing.M) (status int, err error) {
 			err = closing
 		}
 	}()
-	if release, err = outside.Install(ctx, shared, "webhook.exemptUsers={"+velero+"}"); err != nil {
+	if release, err = outside.Install(ctx, shared, exempted); err != nil {
 		return 0, err
 	}
 	defer release.Close()

@@ -138,6 +138,48 @@ func TestMembersOfVelerosSnapshotsGetItsLabels(t *testing.T) {
 	}
 }
 
+// memberByHand is a member of a VolumeGroupSnapshot that is not there, as an old snapshot-controller would have made it.
+func memberByHand(namespace, claim string) *snapv1.VolumeSnapshot {
+	return &snapv1.VolumeSnapshot{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "by-hand", OwnerReferences: []metav1.OwnerReference{
+			{APIVersion: "groupsnapshot.storage.k8s.io/v1beta1", Kind: "VolumeGroupSnapshot", Name: "gone", UID: "7c7f"},
+		}},
+		Spec: snapv1.VolumeSnapshotSpec{Source: snapv1.VolumeSnapshotSource{PersistentVolumeClaimName: &claim}},
+	}
+}
+
+func TestAMemberIsGivenWhatIsKnownAndNothingTwice(t *testing.T) {
+	u := newUser(t, "")
+	ns := namespace(t, u, "half-known", map[string]string{group.LabelsAnnotation: "team=payments"})
+	must(t, u.Create(t.Context(), claim(ns, "data", "csi-a")))
+	touched := memberByHand(ns, "data")
+	touched.Labels = map[string]string{"team": "mine", group.ClaimLabel: "mine", "app": "db"}
+	touched.Annotations = map[string]string{group.ClaimSpecAnnotation: `{"storage":"7Mi"}`, "app": "db"}
+	touched.Spec.VolumeSnapshotClassName = ptr.To("mine")
+	for name, tc := range map[string]struct {
+		snapshot *snapv1.VolumeSnapshot
+		want     member
+	}{
+		"its VolumeGroupSnapshot is gone": {memberByHand(ns, "data"), member{
+			Labels:      map[string]string{group.GroupLabel: "db", group.ClaimLabel: "data", "team": "payments"},
+			Annotations: map[string]string{}, Class: "csi-a", Claim: spec(map[string]string{group.DefaultLabelKey: "db"}),
+		}},
+		"its claim has no name": {memberByHand(ns, ""), member{Labels: map[string]string{"team": "payments"}}},
+		"its claim is gone":     {memberByHand(ns, "gone"), member{Labels: map[string]string{group.ClaimLabel: "gone", "team": "payments"}}},
+		"a user has set all": {touched, member{
+			Labels:      map[string]string{"team": "mine", group.ClaimLabel: "mine", "app": "db", group.GroupLabel: "db"},
+			Annotations: map[string]string{"app": "db"}, Class: "mine", Claim: group.ClaimSpec{Storage: resource.MustParse("7Mi")},
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			admitted(t, u.Create(t.Context(), tc.snapshot, client.DryRunAll))
+			if diff := cmp.Diff(tc.want, asCreated(t, tc.snapshot)); diff != "" {
+				t.Errorf("member (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestASnapshotOfAUserIsLeftAlone(t *testing.T) {
 	u := newUser(t, "")
 	ns := namespace(t, u, "by-user", nil)

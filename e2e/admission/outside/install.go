@@ -78,6 +78,28 @@ func Install(ctx context.Context, c *cluster.Cluster, values ...string) (*Releas
 	return r, nil
 }
 
+// Upgrade renders the chart with other values, whose flags the programs get that are started from then on. What is on the
+// cluster stays as it is.
+func (r *Release) Upgrade(ctx context.Context, values ...string) error {
+	root, err := components.RepositoryRoot(ctx)
+	if err != nil {
+		return err
+	}
+	objects, err := render(ctx, root, values)
+	if err != nil {
+		return err
+	}
+	for _, o := range objects {
+		if o.GetKind() != "Deployment" {
+			continue
+		}
+		if err := r.readFlags(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // render is what `helm install` would make.
 func render(ctx context.Context, root string, values []string) ([]*unstructured.Unstructured, error) {
 	bin, err := components.Build(ctx, components.Options{}, "helm")
@@ -150,6 +172,7 @@ func (r *Release) readFlags(object *unstructured.Unstructured) error {
 		return fmt.Errorf("read the chart's Deployment: %w", err)
 	}
 	for _, container := range deployment.Spec.Template.Spec.Containers {
+		r.flags[container.Name] = nil
 		for _, arg := range container.Args {
 			r.flags[container.Name] = append(r.flags[container.Name], strings.ReplaceAll(arg, "$(POD_NAMESPACE)", Namespace))
 		}

@@ -1,0 +1,61 @@
+package admission_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	snapv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// upgraded runs the webhook as the chart does with more values, until the test ends.
+func upgraded(t *testing.T, values ...string) {
+	t.Helper()
+	restart := func(ctx context.Context, values ...string) {
+		must(t, release.Upgrade(ctx, values...))
+		webhook.Stop()
+		var err error
+		webhook, err = release.StartWebhook(ctx)
+		must(t, err)
+	}
+	restart(t.Context(), append(values, exempted)...)
+	t.Cleanup(func() { restart(context.WithoutCancel(t.Context()), exempted) })
+}
+
+func TestAClassThatGroupsUseStaysWhereTheChartSaysSo(t *testing.T) {
+	u := newUser(t, "")
+	const driver = "denied.test"
+	storageClass(t, u, "denied", driver)
+	snapshotClass(t, u, "denied", driver, "true")
+	groupSnapshotClass(t, u, "denied", driver)
+	ns := namespace(t, u, "denied", nil)
+	eventually(t, "the claim to be admitted", func() error { return u.Create(t.Context(), claim(ns, "data", "denied")) })
+	used := &snapv1.VolumeSnapshotClass{ObjectMeta: metav1.ObjectMeta{Name: "denied"}}
+
+	t.Run("with a warning by default", func(t *testing.T) {
+		eventually(t, "the claim to be known", func() error {
+			admitted(t, u.Delete(t.Context(), used, client.DryRunAll))
+			if len(u.warnings()) == 0 {
+				return errors.New("no warning")
+			}
+			return nil
+		})
+	})
+	t.Run("refused with webhook.denyClassInUse", func(t *testing.T) {
+		upgraded(t, "webhook.denyClassInUse=true")
+		refused(t, u.Delete(t.Context(), used), deniedBy(classesWebhook,
+			`VolumeSnapshotClass "denied" cannot be deleted: [class-in-use] group "denied/db" could not be snapshotted without it: driver`+
+				` "denied.test" has no VolumeSnapshotClass, and needs one marked default; to mend it, first create a VolumeSnapshotClass of`+
+				` driver "denied.test" that takes its place, and mark that as the default`, "class-in-use"))
+		refused(t, u.Patch(t.Context(), used, mergePatch(`{"metadata":{"annotations":{"snapshot.storage.kubernetes.io/is-default-class":"false"}}}`)),
+			deniedBy(classesWebhook,
+				`VolumeSnapshotClass "denied" cannot be changed so: [class-in-use] group "denied/db" could not be snapshotted without it: no`+
+					` VolumeSnapshotClass of driver "denied.test" is marked default; to mend it, first create a VolumeSnapshotClass of driver`+
+					` "denied.test" that takes its place, and mark that as the default`, "class-in-use"))
+		u.wasWarned(t)
+		must(t, u.Delete(t.Context(), claim(ns, "data", "denied")))
+		eventually(t, "the class to be free", func() error { return u.Delete(t.Context(), used, client.DryRunAll) })
+	})
+}
