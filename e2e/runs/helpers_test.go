@@ -9,6 +9,7 @@ import (
 	groupv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
@@ -101,10 +102,10 @@ func annotate(t *testing.T, namespace string, annotations ...string) {
 	must(t, admin.Patch(t.Context(), ns, client.MergeFrom(before)))
 }
 
-// ask asks for a run.
-func ask(t *testing.T, namespace, request string) {
+// ask asks for the first run.
+func ask(t *testing.T, namespace string) {
 	t.Helper()
-	annotate(t, namespace, group.RunNowAnnotation, request)
+	annotate(t, namespace, group.RunNowAnnotation, "1")
 }
 
 // ended waits for the end of the run that was asked for.
@@ -126,11 +127,32 @@ func ended(t *testing.T, namespace, request string) plan.Run {
 	return run
 }
 
+func groupSnapshots(t *testing.T, namespace string) []groupv1.VolumeGroupSnapshot {
+	t.Helper()
+	var list groupv1.VolumeGroupSnapshotList
+	must(t, admin.List(t.Context(), &list, client.InNamespace(namespace)))
+	return list.Items
+}
+
 func snapshots(t *testing.T, namespace string) []snapv1.VolumeSnapshot {
 	t.Helper()
 	var list snapv1.VolumeSnapshotList
 	must(t, admin.List(t.Context(), &list, client.InNamespace(namespace)))
 	return list.Items
+}
+
+// events are type, reason and note of the loop's Events in a namespace.
+func events(t *testing.T, namespace string) []string {
+	t.Helper()
+	var list eventsv1.EventList
+	must(t, admin.List(t.Context(), &list, client.InNamespace(namespace)))
+	out := []string{}
+	for _, e := range list.Items {
+		if e.ReportingController == "snapshot-group/snapshotter" {
+			out = append(out, e.Type+" "+e.Reason+": "+e.Note)
+		}
+	}
+	return out
 }
 
 // driver controls the driver of a class.

@@ -28,15 +28,26 @@ func RunTime(id string) (time.Time, bool) {
 // the group's part cut where needed. The hash covers the namespace's UID, the group and the run, so a retry after a crash
 // meets its own object, and a cut or changed group name collides with no other.
 func SnapshotName(namespace types.UID, group, run string) string {
-	sum := sha256.Sum256([]byte(string(namespace) + "\x00" + group + "\x00" + run))
+	return nameInRun(group, "group", run, string(namespace)+"\x00"+group+"\x00"+run)
+}
+
+// ClaimSnapshotName is the like for the VolumeSnapshot of a claim that is in no group: <claim>-<run>-<5 hex>, and another than
+// that of a group of the same name.
+func ClaimSnapshotName(namespace types.UID, claim, run string) string {
+	return nameInRun(claim, "claim", run, string(namespace)+"\x00claim\x00"+claim+"\x00"+run)
+}
+
+// nameInRun begins with a name, or with empty where that leaves nothing, and ends with the hash of what it stands for.
+func nameInRun(name, empty, run, hashed string) string {
+	sum := sha256.Sum256([]byte(hashed))
 	tail := "-" + run + "-" + hex.EncodeToString(sum[:])[:5]
-	base := dnsLabel(group)
+	base := dnsLabel(name)
 	if room := validation.DNS1123LabelMaxLength - len(tail); len(base) > room {
 		base = base[:room]
 	}
 	base = strings.Trim(base, "-")
 	if base == "" {
-		base = "group"
+		base = empty
 	}
 	return base + tail
 }

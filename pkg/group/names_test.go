@@ -59,3 +59,24 @@ func TestLabelValue(t *testing.T) {
 		})
 	}
 }
+
+func TestClaimSnapshotName(t *testing.T) {
+	const run = "20261122t150000z"
+	for name, tc := range map[string]struct{ claim, want string }{
+		"another than that of a group of the same name": {"db-cluster-1", "db-cluster-1-20261122t150000z-"},
+		"a long claim is cut":                           {strings.Repeat("c.", 126), strings.Repeat("c-", 19) + "c-20261122t150000z-"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := ClaimSnapshotName("uid-1", tc.claim, run)
+			if !strings.HasPrefix(got, tc.want) || len(got) != len(tc.want)+5 || got == SnapshotName("uid-1", tc.claim, run) {
+				t.Errorf("name = %q, want %q and five more", got, tc.want)
+			}
+			if why := validation.IsDNS1123Label(got); why != nil {
+				t.Errorf("name %q is not valid: %v", got, why)
+			}
+			if other := ClaimSnapshotName("uid-2", tc.claim, run); other == got {
+				t.Errorf("name %q is the same in another namespace", got)
+			}
+		})
+	}
+}

@@ -128,7 +128,7 @@ func trimGroupContent(in any) (any, error) {
 		return in, nil
 	}
 	out := &groupsnapshotv1.VolumeGroupSnapshotContent{ObjectMeta: trimMeta(o.ObjectMeta)}
-	out.Annotations = kept(o.Annotations, beingDeletedAnnotation)
+	out.Annotations = kept(o.Annotations, beingDeletedAnnotation, nudgedAnnotation)
 	ref := o.Spec.VolumeGroupSnapshotRef
 	out.Spec = groupsnapshotv1.VolumeGroupSnapshotContentSpec{
 		VolumeGroupSnapshotRef: corev1.ObjectReference{Namespace: ref.Namespace, Name: ref.Name, UID: ref.UID},
@@ -147,7 +147,7 @@ func trimGroupContent(in any) (any, error) {
 
 // Cache indexes, so that a reconcile reads what belongs to its Namespace and run, whatever else the cluster holds.
 const (
-	// byRun: a VolumeGroupSnapshot by the run that made it.
+	// byRun: a VolumeGroupSnapshot, or a VolumeSnapshot in no group, by the run that made it.
 	byRun = "run"
 	// bySnapshot: a VolumeGroupSnapshotContent by the namespace/name of its VolumeGroupSnapshot.
 	bySnapshot = "snapshot"
@@ -183,6 +183,7 @@ type Index struct {
 // Indexes are those that the Reconciler's cache must have.
 var Indexes = []Index{
 	{&groupsnapshotv1.VolumeGroupSnapshot{}, byRun, runOf},
+	{&snapshotv1.VolumeSnapshot{}, byRun, runOfOne},
 	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, bySnapshot, snapshotOf},
 	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, byDetaching, detachingOf},
 	{&snapshotv1.VolumeSnapshot{}, byOwner, ownerOf},
@@ -204,6 +205,13 @@ func runOf(o client.Object) []string {
 		return []string{run}
 	}
 	return nil
+}
+
+func runOfOne(o client.Object) []string {
+	if o.GetLabels()[group.GroupLabel] != "" {
+		return nil
+	}
+	return runOf(o)
 }
 
 func snapshotOf(o client.Object) []string {

@@ -52,7 +52,9 @@ type cluster struct {
 	// killAt is the write at which the loop is cut off, counted from 1; 0 for none. answered: the write is done first.
 	killAt   int
 	answered bool
-	uids     int
+	// broken: the driver takes no snapshot of a claim in no group.
+	broken bool
+	uids   int
 }
 
 func newScheme(t *testing.T) *runtime.Scheme {

@@ -130,6 +130,10 @@ func (r *Reconciler) hold(namespace string, seen plan.Observed, steps []plan.Ste
 	for i, g := range seen.Groups {
 		seen.Groups[i].Held = slices.Contains(wanted, g.Name) && !slices.Contains(granted, g.Name)
 	}
+	for i, c := range seen.Claims {
+		unit := plan.ClaimUnit(c.Name)
+		seen.Claims[i].Held = slices.Contains(wanted, unit) && !slices.Contains(granted, unit)
+	}
 	return plan.Next(seen)
 }
 

@@ -17,9 +17,45 @@ const groupFinalizer = "groupsnapshot.storage.kubernetes.io/volumegroupsnapshot-
 // controllers do what snapshot-controller and the CSI sidecar would; false if they had nothing to do.
 func (c *cluster) controllers() bool {
 	c.t.Helper()
-	moved := c.settleMembers()
+	moved := c.takeAlone()
+	moved = c.settleMembers() || moved
 	for _, s := range c.snapshots() {
 		moved = c.snapshot(&s) || moved
+	}
+	return moved
+}
+
+// takeAlone makes snapshots of claims in no group ready, unless the driver is broken, and lets go of those that are deleted.
+func (c *cluster) takeAlone() bool {
+	c.t.Helper()
+	moved := false
+	for _, s := range c.members() {
+		if s.Labels[group.GroupLabel] != "" || group.OwnerGroupSnapshot(s.OwnerReferences) != nil {
+			continue
+		}
+		switch {
+		case s.DeletionTimestamp != nil:
+			s.Finalizers = nil
+			c.must(c.api.Update(c.t.Context(), &s))
+			moved = true
+		case s.Status == nil:
+			s.Finalizers = []string{boundFinalizer}
+			c.must(c.api.Update(c.t.Context(), &s))
+			content := &snapshotv1.VolumeSnapshotContent{
+				ObjectMeta: metav1.ObjectMeta{Name: "snapcontent-" + string(s.UID), UID: c.uid()},
+				Spec: snapshotv1.VolumeSnapshotContentSpec{
+					VolumeSnapshotRef: corev1.ObjectReference{Namespace: s.Namespace, Name: s.Name, UID: s.UID},
+					Driver:            driver, DeletionPolicy: "Retain",
+				},
+			}
+			c.must(c.api.Create(c.t.Context(), content))
+			s.Status = &snapshotv1.VolumeSnapshotStatus{ReadyToUse: ptr.To(!c.broken), BoundVolumeSnapshotContentName: &content.Name}
+			if c.broken {
+				s.Status.Error = &snapshotv1.VolumeSnapshotError{Message: ptr.To("disk on fire")}
+			}
+			c.must(c.api.Status().Update(c.t.Context(), &s))
+			moved = true
+		}
 	}
 	return moved
 }

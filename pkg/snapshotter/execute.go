@@ -70,6 +70,10 @@ func (p *pass) do(ctx context.Context, step plan.Step) error {
 		return p.writeRun(ctx, p.ns, s.Run, time.Time{})
 	case plan.Create:
 		return p.create(ctx, s)
+	case plan.CreateOne:
+		return p.createOne(ctx, s)
+	case plan.DeleteOne:
+		return p.deleteOne(ctx, s)
 	case plan.Repair:
 		return p.repair(ctx, s)
 	case plan.Anchor:
@@ -82,12 +86,14 @@ func (p *pass) do(ctx context.Context, step plan.Step) error {
 		return p.deleteSnapshot(ctx, s)
 	case plan.Nudge:
 		return p.nudge(ctx, s)
+	case plan.NudgeContent:
+		return p.nudgeContent(ctx, s)
 	case plan.Unguard:
 		return p.unguard(ctx, s)
-	case plan.FreeMember:
-		return p.freeMember(ctx, s)
-	case plan.DeleteMember:
-		return p.deleteMember(ctx, s)
+	case plan.FreeSnapshotContent:
+		return p.freeSnapshotContent(ctx, s)
+	case plan.DeleteSnapshotContent:
+		return p.deleteSnapshotContent(ctx, s)
 	case plan.FreeContent:
 		return p.freeContent(ctx, s)
 	case plan.DeleteContent:
@@ -256,7 +262,7 @@ func (p *pass) deleteContent(ctx context.Context, s plan.DeleteContent) error {
 		&groupsnapshotv1.VolumeGroupSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: s.Name, UID: s.UID}})
 }
 
-func (p *pass) deleteMember(ctx context.Context, s plan.DeleteMember) error {
+func (p *pass) deleteSnapshotContent(ctx context.Context, s plan.DeleteSnapshotContent) error {
 	return p.remove(ctx, "VolumeSnapshotContent", &snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: s.Content, UID: s.UID}})
 }
 

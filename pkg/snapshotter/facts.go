@@ -20,31 +20,45 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
 )
 
-// candidates are the groups of a Namespace by name, each judged by the rules of admission: the webhook may not have run.
-func (r *Reconciler) candidates(ctx context.Context, facts client.Reader, ns *corev1.Namespace, s group.Settings) (map[string]plan.Group, error) {
+// candidates are what a run of a Namespace is about: its groups, and its claims in none, by name.
+type candidates struct {
+	groups map[string]plan.Group
+	claims map[string]plan.Claim
+}
+
+// candidates judges each group by the rules of admission: the webhook may not have run.
+func (r *Reconciler) candidates(ctx context.Context, facts client.Reader, ns *corev1.Namespace, s group.Settings) (candidates, error) {
+	out := candidates{groups: map[string]plan.Group{}, claims: map[string]plan.Claim{}}
 	var list corev1.PersistentVolumeClaimList
-	if err := facts.List(ctx, &list, client.InNamespace(ns.Name), client.HasLabels{s.LabelKey}); err != nil {
-		return nil, fmt.Errorf("list claims: %w", err)
+	if err := facts.List(ctx, &list, client.InNamespace(ns.Name)); err != nil {
+		return out, fmt.Errorf("list claims: %w", err)
 	}
 	claims := map[string][]*corev1.PersistentVolumeClaim{}
 	for i := range list.Items {
-		if name := list.Items[i].Labels[s.LabelKey]; name != "" {
-			claims[name] = append(claims[name], &list.Items[i])
-		}
+		name := list.Items[i].Labels[s.LabelKey]
+		claims[name] = append(claims[name], &list.Items[i])
 	}
 	common, err := gatherClasses(ctx, facts)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
-	out := map[string]plan.Group{}
 	for name, of := range claims {
+		if name == "" && s.Ungrouped != group.SnapshotUngrouped {
+			continue
+		}
 		f := common.forGroup(s)
 		drivers, err := r.driversOf(ctx, of, common.storage)
 		if err != nil {
-			return nil, err
+			return out, err
+		}
+		if name == "" {
+			for _, c := range of {
+				out.claims[c.Name] = judgeClaim(c, drivers[c.Name], s, common.snapshot)
+			}
+			continue
 		}
 		f.Members = policy.Members(of, func(c *corev1.PersistentVolumeClaim) group.Driver { return drivers[c.Name] })
-		out[name] = judge(policy.Request{Operation: policy.Audit, Namespace: ns.Name, Group: name}, f, of)
+		out.groups[name] = judge(policy.Request{Operation: policy.Audit, Namespace: ns.Name, Group: name}, f, of)
 	}
 	return out, nil
 }

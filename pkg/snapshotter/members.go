@@ -99,12 +99,19 @@ func (s *sight) memberContents(ctx context.Context) ([]plan.MemberContent, error
 		if st := c.Status; st != nil {
 			m.Late = ptr.Deref(st.SnapshotHandle, "") != "" && !ptr.Deref(st.ReadyToUse, true)
 		}
-		if m.Nudged, err = time.Parse(time.RFC3339Nano, c.Annotations[nudgedAnnotation]); err != nil {
-			m.Nudged = time.Time{} // absent, or somebody's own words: the next nudge replaces them
-		}
+		m.Nudged = nudged(&c)
 		out = append(out, m)
 	}
 	return out, nil
+}
+
+// nudged is when a content was last nudged; zero if it never was, or if the annotation is somebody's own words.
+func nudged(o client.Object) time.Time {
+	at, err := time.Parse(time.RFC3339Nano, o.GetAnnotations()[nudgedAnnotation])
+	if err != nil {
+		return time.Time{}
+	}
+	return at
 }
 
 func (s *sight) contentsOnStorage(ctx context.Context) ([]snapshotv1.VolumeSnapshotContent, error) {

@@ -3,6 +3,7 @@ package snapshotter
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -45,17 +46,20 @@ func (r *Reconciler) observe(ctx context.Context, ns *corev1.Namespace, facts cl
 	if o.Run.Outcome != group.Running || o.Refused() {
 		return o, nil
 	}
-	found := map[string]plan.Group{}
+	found := candidates{groups: map[string]plan.Group{}, claims: map[string]plan.Claim{}}
 	if !o.Stopped() {
 		if found, err = r.candidates(ctx, facts, ns, o.Settings); err != nil {
 			return o, err
 		}
 	}
-	if err := r.addMade(ctx, ns, o.Run, found); err != nil {
+	if err := errors.Join(r.addMade(ctx, ns, o.Run, found.groups), r.addTaken(ctx, ns, o.Run, found.claims)); err != nil {
 		return o, err
 	}
-	for _, name := range slices.Sorted(maps.Keys(found)) {
-		g := found[name]
+	if o.Claims, err = r.claims(ctx, ns, o, found.claims); err != nil {
+		return o, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(found.groups)) {
+		g := found.groups[name]
 		g.Name, g.Run, g.Trigger = name, o.Run.ID, o.Run.Trigger
 		g.SnapshotName = group.SnapshotName(ns.UID, name, o.Run.ID)
 		if err := r.sightOf(ns, o.Settings).fill(ctx, &g); err != nil {
@@ -72,7 +76,10 @@ func (r *Reconciler) addMade(ctx context.Context, ns *corev1.Namespace, run plan
 	if err := r.Client.List(ctx, &made, client.InNamespace(ns.Name), client.MatchingFields{byRun: run.ID}); err != nil {
 		return fmt.Errorf("list VolumeGroupSnapshots of %s: %w", run, err)
 	}
-	names := slices.Collect(maps.Keys(run.Failed))
+	names := slices.DeleteFunc(slices.Collect(maps.Keys(run.Failed)), func(unit string) bool {
+		_, claim := plan.UnitClaim(unit)
+		return claim
+	})
 	for i := range made.Items {
 		name := made.Items[i].Labels[group.GroupLabel]
 		if made.Items[i].Name == group.SnapshotName(ns.UID, name, run.ID) {
@@ -124,7 +131,11 @@ func (r *Reconciler) leftovers(ctx context.Context, ns *corev1.Namespace, last p
 		g := plan.Group{Name: l.Group, Run: l.Run, SnapshotName: l.Snapshot}
 		s := r.sightOf(ns, o.Settings)
 		s.uid, s.driver, s.handle = l.UID, l.Driver, l.Handle
-		if err := s.fill(ctx, &g); err != nil {
+		fill := s.fill
+		if _, claim := plan.UnitClaim(l.Group); claim {
+			fill = s.fillOne
+		}
+		if err := fill(ctx, &g); err != nil {
 			return nil, fmt.Errorf("observe what is left of group %q: %w", l.Group, err)
 		}
 		if g.Snapshot != nil || g.Content != nil || len(g.Contents) > 0 || len(g.Members) > 0 {
@@ -234,6 +245,9 @@ func contentOfGroup(o *groupsnapshotv1.VolumeGroupSnapshotContent, g plan.Group)
 		Anchored:    isAnchor(o) && isOfRun(o, g),
 		Freeable:    o.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentDelete && o.Annotations[beingDeletedAnnotation] != "",
 		Deleting:    o.DeletionTimestamp != nil,
+	}
+	if o.DeletionTimestamp != nil {
+		c.Deleted, c.Nudged = o.DeletionTimestamp.Time, nudged(o)
 	}
 	if o.Status != nil {
 		c.Error, c.GroupHandle = message(o.Status.Error), ptr.Deref(o.Status.VolumeGroupSnapshotHandle, "")

@@ -133,28 +133,41 @@ func (p *pass) freeContent(ctx context.Context, s plan.FreeContent) error {
 
 // nudge changes an annotation of a member's content, of which csi-snapshotter takes notice.
 func (p *pass) nudge(ctx context.Context, s plan.Nudge) error {
-	err := p.patchMember(ctx, s.Content, s.UID, func(o *snapshotv1.VolumeSnapshotContent) {
+	err := p.patchSnapshotContent(ctx, s.Content, s.UID, func(o *snapshotv1.VolumeSnapshotContent) {
 		o.Annotations = added(o.Annotations, map[string]string{nudgedAnnotation: s.At.UTC().Format(time.RFC3339Nano)})
 	})
 	if err != nil {
-		return fmt.Errorf("nudge content %q of a member: %w", s.Content, err)
+		return fmt.Errorf("nudge VolumeSnapshotContent %q: %w", s.Content, err)
 	}
 	return nil
 }
 
-func (p *pass) freeMember(ctx context.Context, s plan.FreeMember) error {
-	err := p.patchMember(ctx, s.Content, s.UID, func(o *snapshotv1.VolumeSnapshotContent) {
+func (p *pass) nudgeContent(ctx context.Context, s plan.NudgeContent) error {
+	o, err := p.content(ctx, s.Content, s.UID)
+	if err != nil {
+		return fmt.Errorf("nudge content %q: %w", s.Content, err)
+	}
+	before := o.DeepCopy()
+	o.Annotations = added(o.Annotations, map[string]string{nudgedAnnotation: s.At.UTC().Format(time.RFC3339Nano)})
+	if err := p.patch(ctx, o, before); err != nil {
+		return fmt.Errorf("nudge content %q: %w", s.Content, err)
+	}
+	return nil
+}
+
+func (p *pass) freeSnapshotContent(ctx context.Context, s plan.FreeSnapshotContent) error {
+	err := p.patchSnapshotContent(ctx, s.Content, s.UID, func(o *snapshotv1.VolumeSnapshotContent) {
 		o.Spec.DeletionPolicy = snapshotv1.VolumeSnapshotContentDelete
 		o.Annotations = added(o.Annotations, map[string]string{memberBeingDeletedAnnotation: "yes"})
 	})
 	if err != nil {
-		return fmt.Errorf("let content %q of a member be freed: %w", s.Content, err)
+		return fmt.Errorf("let VolumeSnapshotContent %q be freed: %w", s.Content, err)
 	}
 	return nil
 }
 
-// patchMember changes the content of a member.
-func (p *pass) patchMember(ctx context.Context, name string, uid types.UID, change func(*snapshotv1.VolumeSnapshotContent)) error {
+// patchSnapshotContent changes the content of a member.
+func (p *pass) patchSnapshotContent(ctx context.Context, name string, uid types.UID, change func(*snapshotv1.VolumeSnapshotContent)) error {
 	o := &snapshotv1.VolumeSnapshotContent{}
 	if err := p.planned(ctx, types.NamespacedName{Name: name}, uid, o); err != nil {
 		return err

@@ -27,6 +27,8 @@ const (
 	RunFailed = "RunFailed"
 	// GroupFailed (Warning): one group has none; the note says why. One for each that failed.
 	GroupFailed = "GroupFailed"
+	// ClaimFailed (Warning): the like for a claim in no group.
+	ClaimFailed = "ClaimFailed"
 	// BadSchedule (Warning): there are no scheduled runs, for an annotation does not parse; the note says which and why.
 	BadSchedule = "BadSchedule"
 )
@@ -101,7 +103,7 @@ func (r *Reconciler) adopt(ctx context.Context, ns *corev1.Namespace, s plan.Ado
 	return nil
 }
 
-// eventsOf are the Events of a run that has ended: one of the run, one of each group that failed.
+// eventsOf are the Events of a run that has ended: one of the run, one of each group or claim that failed.
 func (r *Reconciler) eventsOf(ns *corev1.Namespace, run plan.Run, now time.Time) []eventsv1.Event {
 	about := r.event(ns, now)
 	about.Name = "snapshot-group." + run.ID
@@ -113,9 +115,12 @@ func (r *Reconciler) eventsOf(ns *corev1.Namespace, run plan.Run, now time.Time)
 	events := []eventsv1.Event{about}
 	for _, name := range slices.Sorted(maps.Keys(run.Failed)) {
 		e := r.event(ns, now)
-		e.Name = "snapshot-group." + group.SnapshotName(ns.UID, name, run.ID)
 		e.Type, e.Reason = corev1.EventTypeWarning, GroupFailed
-		e.Note = note(fmt.Sprintf("group %q has no restore point of %s: %s", name, run, run.Failed[name]))
+		e.Name = "snapshot-group." + group.SnapshotName(ns.UID, name, run.ID)
+		if claim, ok := plan.UnitClaim(name); ok {
+			e.Reason, e.Name = ClaimFailed, "snapshot-group."+group.ClaimSnapshotName(ns.UID, claim, run.ID)
+		}
+		e.Note = note(fmt.Sprintf("%s has no restore point of %s: %s", plan.UnitWords(name), run, run.Failed[name]))
 		events = append(events, e)
 	}
 	return events

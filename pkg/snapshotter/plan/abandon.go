@@ -63,7 +63,7 @@ func abandon(g Group, reason string) progress {
 	}
 	for _, c := range g.Contents {
 		if !c.Freeable {
-			p.steps = append(p.steps, FreeMember{Group: g.Name, Content: c.Name, UID: c.UID})
+			p.steps = append(p.steps, FreeSnapshotContent{Group: g.Name, Content: c.Name, UID: c.UID})
 		}
 	}
 	if s := g.Snapshot; s != nil && !s.Deleting {
@@ -76,7 +76,7 @@ func abandon(g Group, reason string) progress {
 	}
 	for _, c := range g.Contents {
 		if !c.Claimed && !c.Deleting {
-			p.steps = append(p.steps, DeleteMember{Group: g.Name, Content: c.Name, UID: c.UID})
+			p.steps = append(p.steps, DeleteSnapshotContent{Group: g.Name, Content: c.Name, UID: c.UID})
 		}
 	}
 	if c := g.Content; c != nil && !c.Deleting {

@@ -23,19 +23,34 @@ func TestWhatIsLeftOfAGroupGivenUpIsDeletedAfterItsRun(t *testing.T) {
 		"a content that is going is left to go": {
 			changed(complete("db"), func(g *Group) { gone(g); g.Content.Freeable, g.Content.Deleting = true, true }), nil,
 		},
+		"a content that was cut while it was being deleted is nudged": {
+			changed(complete("db"), func(g *Group) {
+				gone(g)
+				g.Content.Freeable, g.Content.Deleting, g.Content.Deleted, g.Content.GroupHandle = true, true, noon.Add(-time.Second), "on-storage"
+			}),
+			[]string{`nudge content "db-vgsc"`, `wait: content "db-vgsc" to be freed`},
+		},
+		"and again when twice as long has passed": {
+			changed(complete("db"), func(g *Group) {
+				gone(g)
+				g.Content.Freeable, g.Content.Deleting, g.Content.Deleted, g.Content.GroupHandle = true, true, noon.Add(-5*time.Second), "on-storage"
+				g.Content.Nudged = noon.Add(-2 * time.Second)
+			}),
+			[]string{`wait: content "db-vgsc" to be freed`},
+		},
 		"the content of a member that nothing claims": {
 			changed(complete("db"), func(g *Group) {
 				gone(g)
 				g.Content, g.Contents = nil, []MemberContent{{Name: "c1"}, {Name: "c2", Freeable: true, Deleting: true}}
 			}),
-			[]string{`let content "c1" of a member be freed`, `delete content "c1" of a member`},
+			[]string{`let VolumeSnapshotContent "c1" be freed`, `delete VolumeSnapshotContent "c1"`},
 		},
 		"the content of a member that is there goes with it": {
 			changed(complete("db"), func(g *Group) {
 				g.Snapshot.Deleting, g.Content.Freeable, g.Content.Deleting = true, true, true
 				g.Contents = []MemberContent{{Name: "c1", Claimed: true}, {Name: "c2", Claimed: true, Freeable: true}}
 			}),
-			[]string{`let content "c1" of a member be freed`},
+			[]string{`let VolumeSnapshotContent "c1" be freed`},
 		},
 		"a member that never knew its group is let go once the snapshot is gone": {
 			changed(complete("db"), func(g *Group) {

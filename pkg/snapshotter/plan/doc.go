@@ -8,22 +8,32 @@
 //	a slot is due, none going on             begin (pins the run's ID and the slot), then as going on
 //	asked, none going on                     begin (pins the run's ID), then as going on
 //	as both, but too many groups in flight   wait for fewer, then begin
-//	going on, a group is moving              the steps of each group
-//	going on, a group cannot be completed    give up (pins the reasons), then that group's clean-up
-//	going on, every group done or failed     end
+//	going on, a group or claim is moving     the steps of each
+//	going on, one cannot be completed        give up (pins the reasons), then its clean-up
+//	going on, each is done, skipped, failed  end
 //
 // A group within a run, first match:
 //
-//	given up                                 let the content be freed, delete the snapshot, delete the content; then failed
+//	given up                                 let the contents be freed, delete the snapshot, delete the contents; then failed
 //	its snapshot's name is held by another   failed
 //	content is the run's anchor              detach, below
 //	no snapshot, content still there         give up
 //	no snapshot                              failed if a rule refuses it or the deadline has passed; wait while too
 //	                                         many groups are in flight; else create
 //	snapshot being deleted by somebody       give up
-//	incomplete                               give up past the deadline or where waiting cannot help, else wait
+//	incomplete                               give up past the deadline or where waiting cannot help, else nudge late members, wait
 //	complete, keep                           repair members that lack labels or class; then done
 //	complete, detach                         anchor, then as detach
+//
+// A claim without the group label within a run, first match:
+//
+//	given up                                 let the content go, delete the snapshot; then failed
+//	no snapshot                              skipped if there is nothing to snapshot; failed if it cannot be snapshotted or the
+//	                                         deadline has passed; wait while too many groups are in flight; else create
+//	its snapshot's name is held by another   failed
+//	snapshot being deleted by somebody       give up
+//	ready                                    done
+//	else                                     give up past the deadline, else wait
 //
 // A detach, which is carried to its end even after its run has ended, first match:
 //

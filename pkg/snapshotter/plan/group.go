@@ -9,12 +9,13 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
-// progress is where a group stands: moving (steps), failed (a failure), to be given up (a failure, and clean-up to
-// come), or done (nothing but cuts).
+// progress is where a group or claim stands: moving (steps), failed (a failure), to be given up (a failure, and clean-up to
+// come), skipped (why), or done (nothing but cuts).
 type progress struct {
 	steps   []Step
 	failure string
 	giveUp  bool
+	skipped string
 	cuts    []Cut
 }
 

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -57,7 +56,7 @@ func Next(o Observed) []Step {
 		steps = append(steps, detach(g, time.Time{}).steps...)
 	}
 	for _, g := range o.Leftovers {
-		steps = append(steps, abandon(g, "").steps...)
+		steps = append(append(steps, abandon(g, "").steps...), g.nudgeDeleted(o.Now)...)
 	}
 	if !o.adopted() {
 		steps = append(steps, Adopt{Seen: o.asked()})
@@ -92,74 +91,6 @@ func heldBack(steps []Step) bool {
 	})
 }
 
-// runSteps moves every group of the run by itself, and ends the run when none is moving.
-func runSteps(o Observed) []Step {
-	if why := o.unreadable(); why != "" && (o.Begins || len(o.Groups) == 0) {
-		return []Step{o.end(o.Run.ended([]string{why}))}
-	}
-	if len(o.Groups) == 0 {
-		return []Step{o.end(o.Run.ended([]string{fmt.Sprintf("no claim carries the label %q", o.Settings.LabelKey)}))}
-	}
-	var moving []Step
-	var cuts []Cut
-	failed, hopeless, left := map[string]string{}, maps.Clone(o.Run.Failed), slices.Clone(o.Run.Leftovers)
-	for _, g := range o.Groups {
-		p := advance(o, g)
-		switch {
-		case p.giveUp:
-			hopeless = with(hopeless, g.Name, p.failure)
-			left = append(left, o.leftover(g))
-		case p.failure != "":
-			failed[g.Name] = p.failure
-		case len(p.steps) == 0:
-			cuts = append(cuts, p.cuts...)
-		}
-		moving = append(moving, p.steps...)
-	}
-	if len(hopeless) > len(o.Run.Failed) {
-		o.Run.Failed, o.Run.Leftovers = hopeless, left
-		return append([]Step{GiveUp{Run: o.Run}}, runSteps(o)...) // the groups given up now have clean-up steps
-	}
-	if len(moving) > 0 {
-		return moving
-	}
-	run := o.Run.endedWith(o.Groups, failed)
-	if o.Stopped() && len(failed) == 0 { // what is complete stays, but is not all that was asked for
-		run = o.Run.ended([]string{o.unreadable()})
-	}
-	end := o.end(run)
-	end.Cuts = cuts
-	return []Step{end}
-}
-
-// end is the end of the run, and of the slots that came while it was going on.
-func (o Observed) end(run Run) End {
-	last, skipped := o.skipped()
-	return End{Run: run, Skipped: skipped, Last: last}
-}
-
-// ended is the run failed as a whole, for reasons that are no group's own.
-func (r Run) ended(reasons []string) Run {
-	r.Outcome, r.Message = group.Failed, bounded(strings.Join(reasons, "; "))
-	return r
-}
-
-// endedWith is the run with the outcome of its groups.
-func (r Run) endedWith(groups []Group, failed map[string]string) Run {
-	if len(failed) == 0 {
-		r.Outcome = group.Succeeded
-		r.Message = bounded("snapshotted " + strings.Join(quotedNames(groups), ", "))
-		return r
-	}
-	r.Outcome, r.Failed = group.Failed, failed
-	reasons := make([]string, 0, len(failed))
-	for _, name := range slices.Sorted(maps.Keys(failed)) {
-		reasons = append(reasons, fmt.Sprintf("group %q: %s", name, failed[name]))
-	}
-	r.Message = bounded(strings.Join(reasons, "; "))
-	return r
-}
-
 // WakeAfter is how long from o.Now the first deadline among the steps is; zero if no step has one.
 func WakeAfter(o Observed, steps []Step) time.Duration {
 	var first time.Duration
@@ -188,12 +119,13 @@ func (o Observed) unreadable() string {
 	return strings.Join(texts(problems), "; ")
 }
 
-// Creates are the groups whose snapshots the steps begin.
+// Creates are the groups and claims whose snapshots the steps begin.
 func Creates(steps []Step) []string {
 	var names []string
 	for _, s := range steps {
-		if c, creates := s.(Create); creates {
-			names = append(names, c.Group)
+		switch s.(type) {
+		case Create, CreateOne:
+			names = append(names, s.Of())
 		}
 	}
 	return names
@@ -213,26 +145,10 @@ func InFlight(steps []Step) []string {
 	return names
 }
 
-func with(m map[string]string, key, value string) map[string]string {
-	if m == nil {
-		m = map[string]string{}
-	}
-	m[key] = value
-	return m
-}
-
 func texts(problems []group.Problem) []string {
 	out := make([]string, 0, len(problems))
 	for _, p := range problems {
 		out = append(out, p.String())
-	}
-	return out
-}
-
-func quotedNames(groups []Group) []string {
-	out := make([]string, 0, len(groups))
-	for _, g := range groups {
-		out = append(out, fmt.Sprintf("%q", g.Name))
 	}
 	return out
 }
@@ -250,8 +166,7 @@ func bounded(s string) string {
 // a cache looks at them live, and asks Next again.
 func RestsOnClaims(steps []Step) bool {
 	return slices.ContainsFunc(steps, func(s Step) bool {
-		_, creates := s.(Create)
 		end, ends := s.(End)
-		return creates || ends && end.Run.Outcome == group.Failed
+		return ends && end.Run.Outcome == group.Failed || len(Creates([]Step{s})) > 0
 	})
 }

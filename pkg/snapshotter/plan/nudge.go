@@ -1,6 +1,9 @@
 package plan
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // leastNudge is the shortest time between two nudges of a content. csi-snapshotter asks its driver within it, and from then on
 // again and again until the snapshot is ready.
@@ -32,6 +35,23 @@ func (g Group) nudges(now time.Time) (steps []Step, again time.Time) {
 		}
 	}
 	return steps, again
+}
+
+// nudgeDeleted makes csi-snapshotter look again at the content of a group that is being deleted and is on storage still. Where its driver
+// was cutting the snapshot when the group was given up, csi-snapshotter waits for that, and then for its next resync.
+func (g Group) nudgeDeleted(now time.Time) []Step {
+	c := g.Content
+	if c == nil || c.Deleted.IsZero() || !c.Freeable || c.GroupHandle == "" {
+		return nil
+	}
+	due := nextNudge(latest(c.Nudged, c.Deleted), c.Deleted)
+	if now.Before(due) {
+		return []Step{Wait{For: fmt.Sprintf("content %q to be freed", c.Name), Until: due}}
+	}
+	return []Step{
+		NudgeContent{Group: g.Name, Content: c.Name, UID: c.UID, At: now},
+		Wait{For: fmt.Sprintf("content %q to be freed", c.Name), Until: nextNudge(now, c.Deleted)},
+	}
 }
 
 // nextNudge is at once after none.

@@ -22,7 +22,7 @@ func late(nudged time.Time) Group {
 
 func TestALateMemberIsNudgedLessAndLessOften(t *testing.T) {
 	const waits = `wait: VolumeSnapshot "db-m2" of claim "wal" is not ready`
-	const nudges = `nudge content "c2" of a member`
+	const nudges = `nudge VolumeSnapshotContent "c2"`
 	for name, tc := range map[string]struct {
 		group Group
 		after time.Duration

@@ -24,6 +24,8 @@ type Observed struct {
 	Begins bool
 	// Groups are those of Run while it goes on, by name.
 	Groups []Group
+	// Claims are those without the group label that Run is about while it goes on, by name.
+	Claims []Claim
 	// Unfinished are groups of other or ended runs whose detach has begun and whose snapshot still exists, by name.
 	Unfinished []Group
 	// Leftovers are groups given up in other or ended runs, with what is left of them.
@@ -34,7 +36,10 @@ type Observed struct {
 type Run struct {
 	group.LastRun
 
-	Failed map[string]string `json:"failed,omitempty"`
+	// Failed says by group or ClaimUnit why it has no restore point, Skipped by claim why there was nothing to snapshot. Of claims,
+	// each has the first maxClaims.
+	Failed  map[string]string `json:"failed,omitempty"`
+	Skipped map[string]string `json:"skipped,omitempty"`
 	// Leftovers are the VolumeGroupSnapshots that this run and those shortly before it have given up, the newest last.
 	Leftovers []Leftover `json:"leftovers,omitempty"`
 }
@@ -115,7 +120,9 @@ type Content struct {
 	// Freeable: policy Delete, and marked so that the CSI sidecar may delete it without its VolumeGroupSnapshot.
 	Freeable bool
 	Deleting bool
-	Error    string
+	// Deleted is when its deletion was asked for, Nudged when csi-snapshotter was last made to look at it; zero if never.
+	Deleted, Nudged time.Time
+	Error           string
 }
 
 // Member is a VolumeSnapshot of the group.

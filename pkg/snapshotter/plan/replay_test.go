@@ -19,12 +19,16 @@ type outcome struct {
 	Members                 int
 	Creates, Storage, Lost  int
 	OwnedMembers, Unsettled int
+	// Takes is how many snapshots of the claim in no group were taken, Taken whether there is one.
+	Takes int
+	Taken bool
 }
 
 func (w *world) outcome() outcome {
 	o := outcome{
 		Run: timeless(w.run), Snapshot: w.group.Snapshot != nil, Anchored: w.group.Content != nil && w.group.Content.Anchored,
 		Members: len(w.group.Members), Creates: w.creates, Storage: w.storage, Lost: w.lost,
+		Takes: w.takes, Taken: w.claim.Snapshot != nil,
 	}
 	for _, m := range w.group.Members {
 		if m.Owned {
@@ -57,21 +61,26 @@ func replays(t *testing.T) map[string]struct {
 		r.Outcome, r.Message = outcome, message
 		return r
 	}
-	failed := ended(group.Failed, `group "db": not complete after 1m0s: 0 of 2 members exist`)
-	failed.Failed = map[string]string{"db": "not complete after 1m0s: 0 of 2 members exist"}
-	failed.Leftovers = []Leftover{{Group: "db", Run: failed.ID, Snapshot: "db-vgs", UID: "u1"}}
+	late := `not ready after 1m0s: VolumeSnapshot "log-vs" is not ready`
+	failed := ended(group.Failed, `claim "log": `+late+`; group "db": not complete after 1m0s: 0 of 2 members exist`)
+	failed.Failed = map[string]string{"claim/log": late, "db": "not complete after 1m0s: 0 of 2 members exist"}
+	failed.Leftovers = []Leftover{
+		{Group: "db", Run: failed.ID, Snapshot: "db-vgs", UID: "u1"}, {Group: "claim/log", Run: failed.ID, Snapshot: "log-vs", UID: "u9"},
+	}
 	return map[string]struct {
 		workflow group.Workflow
 		broken   bool
 		want     outcome
 	}{
 		"keep": {group.Keep, false, outcome{
-			Run: ended(group.Succeeded, `snapshotted "db"`), Snapshot: true, Members: 2, Creates: 1, Storage: 1, OwnedMembers: 2,
+			Run: ended(group.Succeeded, `snapshotted "db", claim "log"`), Snapshot: true, Members: 2, Creates: 1, Storage: 1, OwnedMembers: 2,
+			Takes: 1, Taken: true,
 		}},
 		"detach": {group.Detach, false, outcome{
-			Run: ended(group.Succeeded, `snapshotted "db"`), Anchored: true, Members: 2, Creates: 1, Storage: 1,
+			Run: ended(group.Succeeded, `snapshotted "db", claim "log"`), Anchored: true, Members: 2, Creates: 1, Storage: 1,
+			Takes: 1, Taken: true,
 		}},
-		"a driver that fails": {group.Detach, true, outcome{Run: failed, Creates: 1}},
+		"a driver that fails": {group.Detach, true, outcome{Run: failed, Creates: 1, Takes: 1}},
 	}
 }
 

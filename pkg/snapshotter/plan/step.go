@@ -12,8 +12,8 @@ import (
 // Step is one thing to do. Its String is what logs and tests call it.
 type Step interface {
 	fmt.Stringer
-	// Of is the group that the step is about, empty for the run as a whole. When a step fails, the later steps of its
-	// group are not done, those of other groups are.
+	// Of is the group, or the ClaimUnit, that the step is about, empty for the run as a whole. When a step fails, the later
+	// steps of its group are not done, those of other groups are.
 	Of() string
 }
 
@@ -31,6 +31,18 @@ type Create struct {
 	Claims   []string
 	LabelKey string
 	Labels   map[string]string
+}
+
+// CreateOne makes the VolumeSnapshot of a claim that is in no group.
+type CreateOne struct {
+	Claim, Run, Name, Class string
+	Marks                   group.Marks
+}
+
+// DeleteOne deletes such a VolumeSnapshot.
+type DeleteOne struct {
+	Claim, Name string
+	UID         types.UID
 }
 
 // Repair gives a member what the webhook should have given it at creation.
@@ -86,20 +98,28 @@ type Nudge struct {
 	At             time.Time
 }
 
+// NudgeContent is the like for the content of a group.
+type NudgeContent struct {
+	Group, Content string
+	UID            types.UID
+	At             time.Time
+}
+
 // Unguard takes the finalizer of members off one that is being deleted and whose VolumeGroupSnapshot is gone.
 type Unguard struct {
 	Group, Member string
 	UID           types.UID
 }
 
-// FreeMember lets the content of a member go with its VolumeSnapshot, or by DeleteMember without one.
-type FreeMember struct {
+// FreeSnapshotContent lets a VolumeSnapshotContent go with its VolumeSnapshot, or by DeleteSnapshotContent without one.
+type FreeSnapshotContent struct {
 	Group, Content string
 	UID            types.UID
 }
 
-// DeleteMember deletes the content of a member whose VolumeSnapshot is gone. What is on storage goes with the group's content.
-type DeleteMember struct {
+// DeleteSnapshotContent deletes a VolumeSnapshotContent whose VolumeSnapshot is gone. What a member has on storage goes with
+// the group's content.
+type DeleteSnapshotContent struct {
 	Group, Content string
 	UID            types.UID
 }
@@ -160,21 +180,28 @@ func (s Adopt) String() string {
 func (s Create) String() string {
 	return fmt.Sprintf("create VolumeGroupSnapshot %q of class %q for group %q", s.Name, s.Class, s.Group)
 }
-func (s Repair) String() string { return fmt.Sprintf("repair labels of member %q", s.Member) }
-func (s Anchor) String() string { return fmt.Sprintf("keep content %q as anchor", s.Content) }
-func (s Unbind) String() string { return fmt.Sprintf("unbind member %q", s.Member) }
+func (s CreateOne) String() string {
+	return fmt.Sprintf("create VolumeSnapshot %q of class %q for claim %q", s.Name, s.Class, s.Claim)
+}
+func (s DeleteOne) String() string { return fmt.Sprintf("delete VolumeSnapshot %q", s.Name) }
+func (s Repair) String() string    { return fmt.Sprintf("repair labels of member %q", s.Member) }
+func (s Anchor) String() string    { return fmt.Sprintf("keep content %q as anchor", s.Content) }
+func (s Unbind) String() string    { return fmt.Sprintf("unbind member %q", s.Member) }
 func (s Release) String() string {
 	return fmt.Sprintf("release member %q", s.Member)
 }
 func (s DeleteSnapshot) String() string {
 	return fmt.Sprintf("delete VolumeGroupSnapshot %q, sparing %d members", s.Name, len(s.Spared))
 }
-func (s Nudge) String() string   { return fmt.Sprintf("nudge content %q of a member", s.Content) }
-func (s Unguard) String() string { return fmt.Sprintf("let member %q go", s.Member) }
-func (s FreeMember) String() string {
-	return fmt.Sprintf("let content %q of a member be freed", s.Content)
+func (s Nudge) String() string        { return fmt.Sprintf("nudge VolumeSnapshotContent %q", s.Content) }
+func (s NudgeContent) String() string { return fmt.Sprintf("nudge content %q", s.Content) }
+func (s Unguard) String() string      { return fmt.Sprintf("let member %q go", s.Member) }
+func (s FreeSnapshotContent) String() string {
+	return fmt.Sprintf("let VolumeSnapshotContent %q be freed", s.Content)
 }
-func (s DeleteMember) String() string  { return fmt.Sprintf("delete content %q of a member", s.Content) }
+func (s DeleteSnapshotContent) String() string {
+	return fmt.Sprintf("delete VolumeSnapshotContent %q", s.Content)
+}
 func (s FreeContent) String() string   { return fmt.Sprintf("let content %q be freed", s.Name) }
 func (s DeleteContent) String() string { return fmt.Sprintf("delete content %q", s.Name) }
 func (s GiveUp) String() string {
@@ -188,20 +215,23 @@ func (s End) String() string {
 }
 func (s Wait) String() string { return "wait: " + s.For }
 
-func (Begin) Of() string            { return "" }
-func (Adopt) Of() string            { return "" }
-func (s Create) Of() string         { return s.Group }
-func (s Repair) Of() string         { return s.Group }
-func (s Anchor) Of() string         { return s.Group }
-func (s Unbind) Of() string         { return s.Group }
-func (s Release) Of() string        { return s.Group }
-func (s DeleteSnapshot) Of() string { return s.Group }
-func (s Nudge) Of() string          { return s.Group }
-func (s Unguard) Of() string        { return s.Group }
-func (s FreeMember) Of() string     { return s.Group }
-func (s DeleteMember) Of() string   { return s.Group }
-func (s FreeContent) Of() string    { return s.Group }
-func (s DeleteContent) Of() string  { return s.Group }
-func (GiveUp) Of() string           { return "" }
-func (End) Of() string              { return "" }
-func (s Wait) Of() string           { return s.Group }
+func (Begin) Of() string                   { return "" }
+func (Adopt) Of() string                   { return "" }
+func (s Create) Of() string                { return s.Group }
+func (s CreateOne) Of() string             { return ClaimUnit(s.Claim) }
+func (s DeleteOne) Of() string             { return ClaimUnit(s.Claim) }
+func (s Repair) Of() string                { return s.Group }
+func (s Anchor) Of() string                { return s.Group }
+func (s Unbind) Of() string                { return s.Group }
+func (s Release) Of() string               { return s.Group }
+func (s DeleteSnapshot) Of() string        { return s.Group }
+func (s Nudge) Of() string                 { return s.Group }
+func (s NudgeContent) Of() string          { return s.Group }
+func (s Unguard) Of() string               { return s.Group }
+func (s FreeSnapshotContent) Of() string   { return s.Group }
+func (s DeleteSnapshotContent) Of() string { return s.Group }
+func (s FreeContent) Of() string           { return s.Group }
+func (s DeleteContent) Of() string         { return s.Group }
+func (GiveUp) Of() string                  { return "" }
+func (End) Of() string                     { return "" }
+func (s Wait) Of() string                  { return s.Group }

@@ -15,10 +15,14 @@ type world struct {
 	settings group.Settings
 	run      Run
 	group    Group
+	// claim is in no group.
+	claim Claim
 	// broken: the driver takes no snapshot.
 	broken bool
 	// creates counts group snapshots taken, storage those that are still held.
 	creates, storage int
+	// takes counts snapshots of the claim.
+	takes int
 	// lost counts members that were deleted while they should have lived.
 	lost int
 }
@@ -27,7 +31,7 @@ func newWorld(workflow group.Workflow, broken bool) *world {
 	return &world{
 		now:      noon,
 		settings: group.Settings{LabelKey: "team/group", RunNow: "1", Timeout: time.Minute, Workflow: workflow},
-		group:    unmade("db"), broken: broken,
+		group:    unmade("db"), claim: alone("log"), broken: broken,
 	}
 }
 
@@ -37,7 +41,11 @@ func (w *world) observe() Observed {
 	g := changed(w.group, func(*Group) {})
 	switch {
 	case o.Run.Outcome == group.Running:
-		o.Groups = []Group{g}
+		o.Groups, o.Claims = []Group{g}, []Claim{w.claim}
+		if s := w.claim.Snapshot; s != nil {
+			copied := *s
+			o.Claims[0].Snapshot = &copied
+		}
 	case g.Snapshot != nil && g.Content != nil && g.Content.Anchored:
 		o.Unfinished = []Group{g}
 	}
@@ -59,6 +67,13 @@ func (w *world) do(t *testing.T, step Step) {
 			w.creates++
 			g.Snapshot = &Snapshot{UID: "u1", Created: w.now, Claims: s.Claims}
 		}
+	case CreateOne:
+		if w.claim.Snapshot == nil {
+			w.takes++
+			w.claim.Snapshot = &ClaimSnapshot{UID: "u9", Created: w.now}
+		}
+	case DeleteOne:
+		w.claim.Snapshot.Deleting = true
 	case Anchor:
 		g.Content.Anchored, g.Content.Freeable = true, false
 	case Repair:
@@ -104,7 +119,11 @@ func (g *Group) member(t *testing.T, name string) *Member {
 // controllers let the rest of the cluster do one thing; false if it has nothing to do.
 func (w *world) controllers() bool {
 	g := &w.group
-	switch {
+	switch s := w.claim.Snapshot; {
+	case s != nil && s.Deleting:
+		w.claim.Snapshot = nil
+	case s != nil && !s.Ready && !w.broken:
+		s.Ready = true
 	case g.Content != nil && g.Content.Deleting && g.Content.Freeable:
 		if !w.broken {
 			w.storage--

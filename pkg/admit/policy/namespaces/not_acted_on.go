@@ -10,7 +10,7 @@ import (
 
 // laterKeys are the annotations that are read and checked, and that the loop does not act on yet. A key goes from here when
 // the loop does.
-var laterKeys = []string{group.KeepAnnotation, group.KeepForAnnotation, group.UngroupedAnnotation}
+var laterKeys = []string{group.KeepAnnotation, group.KeepForAnnotation}
 
 // NotActedOn tells of settings that nothing acts on yet.
 //
@@ -21,7 +21,7 @@ var laterKeys = []string{group.KeepAnnotation, group.KeepForAnnotation, group.Un
 var NotActedOn = rule.Rule{
 	ID:      "not-acted-on",
 	Webhook: rule.Namespaces,
-	When:    "a Namespace says how to keep or what to do with ungrouped claims, which nothing acts on yet",
+	When:    "a Namespace says how long to keep, which nothing acts on yet",
 	Does:    "warns",
 	Field:   "metadata.annotations",
 	Check: func(_ rule.Request, f rule.Facts) rule.Verdict {

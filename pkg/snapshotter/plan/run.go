@@ -1,0 +1,165 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+)
+
+// runSteps moves every group and claim of the run by itself, and ends the run when none is moving.
+func runSteps(o Observed) []Step {
+	if why := o.nothing(); why != "" {
+		return []Step{o.end(o.Run.ended(why))}
+	}
+	given := len(o.Run.Failed)
+	o.Run.Failed, o.Run.Leftovers = maps.Clone(o.Run.Failed), slices.Clone(o.Run.Leftovers)
+	v := verdicts{failed: map[string]string{}, skipped: map[string]string{}}
+	for _, g := range o.Groups {
+		p := advance(o, g)
+		if p.giveUp {
+			o.Run.giveUp(g.Name, p.failure, o.leftover(g))
+		}
+		v.add(g.Name, p)
+	}
+	for _, c := range o.Claims {
+		p := advanceClaim(o, c)
+		if p.giveUp {
+			o.Run.giveUp(ClaimUnit(c.Name), p.failure, o.leftoverOne(c))
+		}
+		v.add(ClaimUnit(c.Name), p)
+	}
+	if len(o.Run.Failed) > given {
+		return append([]Step{GiveUp{Run: o.Run}}, runSteps(o)...) // what is given up now has clean-up steps
+	}
+	if len(v.moving) > 0 {
+		return v.moving
+	}
+	run := o.Run.endedWith(v)
+	if o.Stopped() && len(v.failed) == 0 { // what is complete stays, but is not all that was asked for
+		run = o.Run.ended(o.unreadable())
+	}
+	end := o.end(run)
+	end.Cuts = v.cuts
+	return []Step{end}
+}
+
+// verdicts are where the groups and claims of a run stand.
+type verdicts struct {
+	moving []Step
+	cuts   []Cut
+	// done, failed and skipped are by unit.
+	done            []string
+	failed, skipped map[string]string
+}
+
+func (v *verdicts) add(unit string, p progress) {
+	switch {
+	case p.giveUp:
+	case p.failure != "":
+		v.failed[unit] = p.failure
+	case p.skipped != "":
+		v.skipped[unit] = p.skipped
+	case len(p.steps) == 0:
+		v.done, v.cuts = append(v.done, unit), append(v.cuts, p.cuts...)
+	}
+	v.moving = append(v.moving, p.steps...)
+}
+
+// nothing is why there is nothing to do in the run, as a whole; empty if there is.
+func (o Observed) nothing() string {
+	none := len(o.Groups)+len(o.Claims) == 0
+	switch why := o.unreadable(); {
+	case why != "" && (o.Begins || none):
+		return why
+	case none && o.Settings.Ungrouped == group.SnapshotUngrouped:
+		return "there is no claim in the namespace"
+	case none:
+		return fmt.Sprintf("no claim carries the label %q", o.Settings.LabelKey)
+	}
+	return ""
+}
+
+// giveUp pins that a unit has no restore point, and what of it may turn up later.
+func (r *Run) giveUp(unit, reason string, left Leftover) {
+	if r.Failed == nil {
+		r.Failed = map[string]string{}
+	}
+	r.Failed[unit] = reason
+	r.Leftovers = append(r.Leftovers, left)
+}
+
+// end is the end of the run, and of the slots that came while it was going on.
+func (o Observed) end(run Run) End {
+	last, skipped := o.skipped()
+	return End{Run: run, Skipped: skipped, Last: last}
+}
+
+// ended is the run failed as a whole, for a reason that is no group's own.
+func (r Run) ended(reason string) Run {
+	r.Outcome, r.Message = group.Failed, bounded(reason)
+	return r
+}
+
+// endedWith is the run with the outcome of its groups and claims. One that found nothing to snapshot has failed: whoever asked
+// for it expects a restore point.
+func (r Run) endedWith(v verdicts) Run {
+	for _, unit := range few(v.skipped) {
+		claim, _ := UnitClaim(unit)
+		if r.Skipped == nil {
+			r.Skipped = map[string]string{}
+		}
+		r.Skipped[claim] = v.skipped[unit]
+	}
+	skipped := sentences(v.skipped, "%s was skipped: %s")
+	switch {
+	case len(v.failed) > 0:
+		r.Outcome, r.Failed = group.Failed, map[string]string{}
+		for _, unit := range few(v.failed) {
+			r.Failed[unit] = v.failed[unit]
+		}
+		r.Message = bounded(strings.Join(append(sentences(v.failed, "%s: %s"), skipped...), "; "))
+	case len(v.done) == 0:
+		r = r.ended("there was nothing to snapshot: " + strings.Join(skipped, "; "))
+	default:
+		r.Outcome = group.Succeeded
+		r.Message = bounded(strings.Join(append([]string{"snapshotted " + strings.Join(names(v.done), ", ")}, skipped...), "; "))
+	}
+	return r
+}
+
+// names are units as a list shows them: groups by name alone.
+func names(units []string) []string {
+	out := make([]string, 0, len(units))
+	for _, unit := range units {
+		if _, claim := UnitClaim(unit); claim {
+			out = append(out, UnitWords(unit))
+		} else {
+			out = append(out, fmt.Sprintf("%q", unit))
+		}
+	}
+	return out
+}
+
+// few are the units that are told of one by one, in order: all groups, and of the claims the first maxClaims.
+func few(reasons map[string]string) []string {
+	claims := 0
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(reasons)), func(unit string) bool {
+		_, claim := UnitClaim(unit)
+		if claim {
+			claims++
+		}
+		return claim && claims > maxClaims
+	})
+}
+
+// sentences say why, of each unit; format takes the unit and the reason.
+func sentences(reasons map[string]string, format string) []string {
+	out := make([]string, 0, len(reasons))
+	for _, unit := range slices.Sorted(maps.Keys(reasons)) {
+		out = append(out, fmt.Sprintf(format, UnitWords(unit), reasons[unit]))
+	}
+	return out
+}

@@ -1,0 +1,142 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+)
+
+// Claim is a claim without the group label as a run finds it.
+type Claim struct {
+	Name string
+	// SnapshotName is group.ClaimSnapshotName, whether or not Snapshot exists.
+	SnapshotName string
+	// Skip is why there is nothing to snapshot, which is no failure; Refusal why it cannot be, which is one.
+	Skip, Refusal string
+	// Held: too much of the cluster is in flight for this one to be begun now.
+	Held bool
+	// Class is the VolumeSnapshotClass to use, Marks what the snapshot gets.
+	Class    string
+	Marks    group.Marks
+	Snapshot *ClaimSnapshot
+}
+
+// ClaimSnapshot is the VolumeSnapshot called Claim.SnapshotName.
+type ClaimSnapshot struct {
+	UID     types.UID
+	Created time.Time
+	// Foreign: it does not carry the labels of this claim and run, so somebody else made it.
+	Foreign         bool
+	Ready, Deleting bool
+	Error           string
+	// Content is nil until there is one.
+	Content *MemberContent
+}
+
+// claimUnit begins the name of a claim where one may also be a group's. No label value has a slash.
+const claimUnit = "claim/"
+
+// maxClaims is how many claims of a run are told of one by one: a Namespace may have thousands, and an annotation little room.
+const maxClaims = 50
+
+// ClaimUnit is what Step.Of and Run.Failed call a claim.
+func ClaimUnit(claim string) string { return claimUnit + claim }
+
+// UnitClaim is the claim that a unit is; false where it is a group.
+func UnitClaim(unit string) (string, bool) { return strings.CutPrefix(unit, claimUnit) }
+
+// UnitWords are how a sentence names a unit.
+func UnitWords(unit string) string {
+	if claim, ok := UnitClaim(unit); ok {
+		return fmt.Sprintf("claim %q", claim)
+	}
+	return fmt.Sprintf("group %q", unit)
+}
+
+// advanceClaim is the table of ungrouped claims of the package comment.
+func advanceClaim(o Observed, c Claim) progress {
+	reason, givenUp := o.Run.Failed[ClaimUnit(c.Name)]
+	switch {
+	case givenUp:
+		return c.abandon(reason)
+	case c.Snapshot == nil:
+		return c.take(o)
+	case c.Snapshot.Foreign:
+		return failedFor("VolumeSnapshot %q exists and is not of this run", c.SnapshotName)
+	case c.Snapshot.Deleting:
+		return c.giveUp(o, "VolumeSnapshot %q is being deleted by somebody else", c.SnapshotName)
+	case c.Snapshot.Ready:
+		return progress{cuts: []Cut{{Took: o.Now.Sub(c.Snapshot.Created), Skew: -1}}}
+	case o.Stopped():
+		return c.giveUp(o, "not ready when the run was stopped: %s", o.unreadable())
+	}
+	why := fmt.Sprintf("VolumeSnapshot %q is not ready", c.SnapshotName)
+	if c.Snapshot.Error != "" {
+		why += ": " + c.Snapshot.Error
+	}
+	if o.overdue() {
+		return c.giveUp(o, "not ready after %s: %s", o.Settings.Timeout, why)
+	}
+	return progress{steps: []Step{Wait{Group: ClaimUnit(c.Name), For: why, Until: o.deadline()}}}
+}
+
+// take begins the snapshot of a claim that has none.
+func (c Claim) take(o Observed) progress {
+	unit := ClaimUnit(c.Name)
+	switch {
+	case o.Stopped():
+		return failedFor("%s", o.unreadable())
+	case c.Skip != "":
+		return progress{skipped: c.Skip}
+	case c.Refusal != "":
+		return failedFor("%s", c.Refusal)
+	case o.overdue():
+		return failedFor("no snapshot was ready within %s", o.Settings.Timeout)
+	case c.Held:
+		return progress{steps: []Step{Wait{Group: unit, For: "fewer groups to be in flight", Until: o.deadline(), Room: true}}}
+	}
+	return progress{steps: []Step{
+		CreateOne{Claim: c.Name, Run: o.Run.ID, Name: c.SnapshotName, Class: c.Class, Marks: c.Marks},
+		Wait{Group: unit, For: fmt.Sprintf("VolumeSnapshot %q to be taken", c.SnapshotName), Until: o.deadline()},
+	}}
+}
+
+// giveUp pins the reason, or cleans up at once where there is no room for it.
+func (c Claim) giveUp(o Observed, format string, args ...any) progress {
+	pinned := 0
+	for unit := range o.Run.Failed {
+		if _, claim := UnitClaim(unit); claim {
+			pinned++
+		}
+	}
+	if pinned >= maxClaims {
+		return c.abandon(fmt.Sprintf(format, args...))
+	}
+	return hopelessFor(format, args...)
+}
+
+// abandon deletes the snapshot, and its content even if its class says to retain that.
+func (c Claim) abandon(reason string) progress {
+	p, s := progress{failure: reason}, c.Snapshot
+	if s == nil || s.Foreign {
+		return p
+	}
+	if s.Content != nil && !s.Content.Freeable {
+		p.steps = append(p.steps, FreeSnapshotContent{Group: ClaimUnit(c.Name), Content: s.Content.Name, UID: s.Content.UID})
+	}
+	if !s.Deleting {
+		p.steps = append(p.steps, DeleteOne{Claim: c.Name, Name: c.SnapshotName, UID: s.UID})
+	}
+	return p
+}
+
+// leftoverOne is what is to be remembered of a claim whose snapshot is given up.
+func (o Observed) leftoverOne(c Claim) Leftover {
+	return Leftover{
+		Group: ClaimUnit(c.Name), Run: o.Run.ID, Snapshot: c.SnapshotName, UID: c.Snapshot.UID, Time: o.Now.UTC().Truncate(time.Second),
+	}
+}

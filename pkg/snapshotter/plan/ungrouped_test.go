@@ -1,0 +1,137 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+)
+
+// alone is a claim in no group of which nothing was made yet.
+func alone(name string) Claim { return Claim{Name: name, SnapshotName: name + "-vs", Class: "snap"} }
+
+// taken is one whose snapshot is ready.
+func taken(name string, change func(*Claim)) Claim {
+	c := alone(name)
+	c.Snapshot = &ClaimSnapshot{UID: "u1", Created: noon, Ready: true, Content: &MemberContent{Name: name + "-vsc", UID: "u2", Claimed: true, Freeable: true}}
+	change(&c)
+	return c
+}
+
+// claimsAfter is the run of noon, some time later, with these claims.
+func claimsAfter(after time.Duration, claims ...Claim) Observed {
+	o := observed(after, group.Keep)
+	o.Settings.Ungrouped, o.Claims = group.SnapshotUngrouped, claims
+	return o
+}
+
+func TestNextOfClaimsInNoGroup(t *testing.T) {
+	const end = "end manual run 20261122t120000z: "
+	failing := func(c *Claim) { c.Snapshot.Ready, c.Snapshot.Error = false, "disk on fire" }
+	for name, tc := range map[string]struct {
+		seen Observed
+		want []string
+	}{
+		"each is snapshotted by itself": {
+			claimsAfter(0, alone("a")),
+			[]string{`create VolumeSnapshot "a-vs" of class "snap" for claim "a"`, `wait: VolumeSnapshot "a-vs" to be taken`},
+		},
+		"a run of nothing but claims succeeds": {
+			claimsAfter(time.Second, taken("a", func(*Claim) {}), taken("b", func(*Claim) {})),
+			[]string{end + `succeeded: snapshotted claim "a", claim "b"`},
+		},
+		"so does one of a group and a claim": {
+			func() Observed {
+				o := claimsAfter(time.Second, taken("a", func(*Claim) {}))
+				o.Groups = []Group{complete("db")}
+				return o
+			}(),
+			[]string{end + `succeeded: snapshotted "db", claim "a"`},
+		},
+		"one of which there is nothing to snapshot fails no run": {
+			claimsAfter(time.Second, taken("a", func(*Claim) {}), Claim{Name: "nfs", Skip: "it is not on a CSI driver"}),
+			[]string{end + `succeeded: snapshotted claim "a"; claim "nfs" was skipped: it is not on a CSI driver`},
+		},
+		"but a run without anything to snapshot has failed": {
+			claimsAfter(time.Second, Claim{Name: "nfs", Skip: "it is not on a CSI driver"}),
+			[]string{end + `failed: there was nothing to snapshot: claim "nfs" was skipped: it is not on a CSI driver`},
+		},
+		"and so has one in a namespace without claims": {
+			claimsAfter(time.Second), []string{end + "failed: there is no claim in the namespace"},
+		},
+		"one that cannot be snapshotted fails alone": {
+			claimsAfter(time.Second, taken("a", func(*Claim) {}), Claim{Name: "b", Refusal: "its driver is unknown"}),
+			[]string{end + `failed: claim "b": its driver is unknown`},
+		},
+		"one that fails is waited for until the deadline": {
+			claimsAfter(59*time.Second, taken("a", failing)),
+			[]string{`wait: VolumeSnapshot "a-vs" is not ready: disk on fire`},
+		},
+		"past it the reason is pinned, and the snapshot goes": {
+			claimsAfter(time.Minute, taken("a", failing)),
+			[]string{
+				`give up 1 groups of manual run 20261122t120000z: map[claim/a:not ready after 1m0s: VolumeSnapshot "a-vs" is not ready: disk on fire]`,
+				`delete VolumeSnapshot "a-vs"`,
+			},
+		},
+		"with a content that its class retains": {
+			claimsAfter(time.Minute, taken("a", func(c *Claim) { failing(c); c.Snapshot.Content.Freeable = false })),
+			[]string{
+				`give up 1 groups of manual run 20261122t120000z: map[claim/a:not ready after 1m0s: VolumeSnapshot "a-vs" is not ready: disk on fire]`,
+				`let VolumeSnapshotContent "a-vsc" be freed`, `delete VolumeSnapshot "a-vs"`,
+			},
+		},
+		"what somebody else deletes is given up": {
+			claimsAfter(time.Second, taken("a", func(c *Claim) { c.Snapshot.Deleting = true })),
+			[]string{
+				`give up 1 groups of manual run 20261122t120000z: map[claim/a:VolumeSnapshot "a-vs" is being deleted by somebody else]`,
+				end + `failed: claim "a": VolumeSnapshot "a-vs" is being deleted by somebody else`,
+			},
+		},
+		"a snapshot of somebody else is not touched": {
+			claimsAfter(time.Hour, taken("a", func(c *Claim) { c.Snapshot.Foreign = true })),
+			[]string{end + `failed: claim "a": VolumeSnapshot "a-vs" exists and is not of this run`},
+		},
+		"a run found only after its deadline takes nothing any more": {
+			claimsAfter(time.Hour, alone("a")), []string{end + `failed: claim "a": no snapshot was ready within 1m0s`},
+		},
+		"one that is held back waits": {
+			claimsAfter(time.Second, func() Claim { c := alone("a"); c.Held = true; return c }()),
+			[]string{"wait: fewer groups to be in flight"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, said(Next(tc.seen))); diff != "" {
+				t.Errorf("steps (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAnAnnotationHasRoomForThousandsOfClaims(t *testing.T) {
+	o := claimsAfter(time.Minute)
+	for i := range 2000 {
+		name := fmt.Sprintf("%s-%04d", strings.Repeat("x", 200), i)
+		failing := taken(name, func(c *Claim) { c.Snapshot.Ready, c.Snapshot.Error = false, strings.Repeat("y", 1000) })
+		o.Claims = append(o.Claims, failing, Claim{Name: "nfs" + name, Skip: "it is not on a CSI driver"})
+	}
+	steps := Next(o)
+	pinned, _ := steps[0].(GiveUp)
+	if n := len(pinned.Run.Failed); n != maxClaims || len(steps) != 2001 {
+		t.Errorf("%d pinned and %d steps, want %d and one to delete each", n, len(steps), maxClaims)
+	}
+	for i := range o.Claims {
+		o.Claims[i].Snapshot = nil
+	}
+	o.Run = pinned.Run
+	end, _ := Next(o)[0].(End)
+	value, err := end.Run.Annotation()
+	if err != nil || len(value) > 128<<10 || len(end.Run.Failed) != maxClaims || len(end.Run.Skipped) != maxClaims {
+		t.Errorf("last-run has %d bytes, %d failed and %d skipped (%v), want %d of each and at most 128 KiB",
+			len(value), len(end.Run.Failed), len(end.Run.Skipped), err, maxClaims)
+	}
+}
