@@ -42,7 +42,7 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	config.QPS, config.Burst = o.qps, o.burst
-	mgr, err := newManager(config, o)
+	mgr, err := newManager(ctx, config, o)
 	if err != nil {
 		return command.SetUpError(err)
 	}
@@ -56,8 +56,12 @@ func run(ctx context.Context, o options) error {
 	return nil
 }
 
-func newManager(config *rest.Config, o options) (ctrl.Manager, error) {
-	scheme, err := command.Scheme()
+func newManager(ctx context.Context, config *rest.Config, o options) (ctrl.Manager, error) {
+	served, err := command.GroupSnapshotVersion(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	scheme, err := command.Scheme(served)
 	if err != nil {
 		return nil, err
 	}

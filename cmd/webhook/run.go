@@ -54,7 +54,7 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	alive := newLiveness(clock.RealClock{})
-	mgr, err := newManager(config, o, alive)
+	mgr, err := newManager(ctx, config, o, alive)
 	if err != nil {
 		return command.SetUpError(err)
 	}
@@ -85,8 +85,12 @@ func run(ctx context.Context, o options) error {
 	return nil
 }
 
-func newManager(config *rest.Config, o options, alive *liveness) (ctrl.Manager, error) {
-	scheme, err := command.Scheme()
+func newManager(ctx context.Context, config *rest.Config, o options, alive *liveness) (ctrl.Manager, error) {
+	served, err := command.GroupSnapshotVersion(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	scheme, err := command.Scheme(served)
 	if err != nil {
 		return nil, err
 	}

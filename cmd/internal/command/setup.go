@@ -1,17 +1,14 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/go-logr/logr"
 	"github.com/go-logr/zapr"
-	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
-	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
@@ -52,21 +49,10 @@ func RESTConfig(kubeconfig, agent string) (*rest.Config, error) {
 	return config, nil
 }
 
-// Scheme holds the API types that the product uses.
-func Scheme() (*runtime.Scheme, error) {
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, snapshotv1.AddToScheme, groupsnapshotv1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			return nil, fmt.Errorf("register API types: %w", err)
-		}
-	}
-	return scheme, nil
-}
-
 // SetUpError is err as a failure to set up, with the remedy where the cluster lacks the snapshot APIs.
 func SetUpError(err error) error {
-	if apimeta.IsNoMatchError(err) {
-		return fmt.Errorf("set up: install the CustomResourceDefinitions of external-snapshotter 8.6 or later first: %w", err)
+	if errors.Is(err, ErrNoGroupSnapshots) || apimeta.IsNoMatchError(err) {
+		return fmt.Errorf("set up: install external-snapshotter, 8.6 or later at best, with its CustomResourceDefinitions of group snapshots first: %w", err)
 	}
 	return fmt.Errorf("set up: %w", err)
 }

@@ -17,8 +17,11 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	certutil "k8s.io/client-go/util/cert"
@@ -32,6 +35,7 @@ type Proxy struct {
 	api    http.Handler
 
 	mu      sync.Mutex
+	hidden  []string
 	fault   Fault
 	writes  []*Write
 	watches map[*http.Request]context.CancelFunc
@@ -146,8 +150,23 @@ func (p *Proxy) CutWatches() int {
 	return len(p.watches)
 }
 
+// Hide makes the client believe that the API server does not serve what is below these paths.
+func (p *Proxy) Hide(paths ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hidden = paths
+}
+
+func (p *Proxy) hides(path string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.hidden, func(hidden string) bool { return path == hidden || strings.HasPrefix(path, hidden+"/") })
+}
+
 func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
+	case p.hides(r.URL.Path):
+		answer(w, apierrors.NewNotFound(schema.GroupResource{}, r.URL.Path))
 	case r.URL.Query().Get("watch") == "true":
 		p.watch(w, r)
 	case isWrite(r):

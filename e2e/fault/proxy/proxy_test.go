@@ -201,3 +201,18 @@ func TestAWriteIsNamedByWhatItChanges(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsHiddenIsNotServed(t *testing.T) {
+	api, p, client, url := start(t)
+	p.Hide("/apis/example.com/v1")
+	for path, want := range map[string]int{
+		"/apis/example.com/v1": http.StatusNotFound, "/apis/example.com/v1/things": http.StatusNotFound, "/apis/example.com/v1beta1/things": http.StatusCreated,
+	} {
+		if got := send(t, client, http.MethodGet, url+path); got != want {
+			t.Errorf("GET %s: %d, want %d", path, got, want)
+		}
+	}
+	if got := api.requests(); len(got) != 1 {
+		t.Errorf("the API server was asked %s, want what is not hidden alone", got)
+	}
+}
