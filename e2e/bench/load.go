@@ -20,10 +20,25 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
-// job is one claim to create.
+// job is one claim to create, in a namespace, or one volume, in none.
 type job struct {
 	namespace, name, group string
+	volume                 string // the volume that the claim is bound to
 	dryRun                 bool
+}
+
+func (j job) resource() string {
+	if j.namespace == "" {
+		return "persistentvolumes"
+	}
+	return "persistentvolumeclaims"
+}
+
+func (j job) object() any {
+	if j.namespace == "" {
+		return volumeOf(j)
+	}
+	return claimOf(j)
 }
 
 // sample is what some requests took, one after the other by each of several clients.
@@ -62,13 +77,13 @@ func newLoad(config *rest.Config, clients int) (load, error) {
 	return l, nil
 }
 
-// create makes the claims of n jobs, job i by whichever client is free, and measures each.
+// create makes the objects of n jobs, job i by whichever client is free, and measures each.
 func (l load) create(ctx context.Context, n int, jobOf func(i int) job) (sample, error) {
 	bodies := make([][]byte, n) // made before: the clients share the machine with what is measured
 	for i := range bodies {
 		var err error
-		if bodies[i], err = json.Marshal(claimOf(jobOf(i))); err != nil {
-			return sample{}, fmt.Errorf("encode a claim: %w", err)
+		if bodies[i], err = json.Marshal(jobOf(i).object()); err != nil {
+			return sample{}, fmt.Errorf("encode %q: %w", jobOf(i).name, err)
 		}
 	}
 	s := sample{latencies: make([]time.Duration, n)}
@@ -103,13 +118,13 @@ func (l load) create(ctx context.Context, n int, jobOf func(i int) job) (sample,
 }
 
 func post(ctx context.Context, api rest.Interface, j job, body []byte) error {
-	request := api.Post().Namespace(j.namespace).Resource("persistentvolumeclaims").Body(body).
+	request := api.Post().NamespaceIfScoped(j.namespace, j.namespace != "").Resource(j.resource()).Body(body).
 		SetHeader("Content-Type", "application/json")
 	if j.dryRun {
 		request = request.Param("dryRun", metav1.DryRunAll)
 	}
 	if _, err := request.DoRaw(ctx); err != nil {
-		return fmt.Errorf("create claim %q in namespace %q: %w", j.name, j.namespace, err)
+		return fmt.Errorf("create %s %q in namespace %q: %w", j.resource(), j.name, j.namespace, err)
 	}
 	return nil
 }
@@ -119,8 +134,20 @@ func claimOf(j job) *corev1.PersistentVolumeClaim {
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolumeClaim"},
 		ObjectMeta: metav1.ObjectMeta{Name: j.name, Namespace: j.namespace, Labels: map[string]string{group.DefaultLabelKey: j.group}},
 		Spec: corev1.PersistentVolumeClaimSpec{
-			StorageClassName: ptr.To(class), AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			StorageClassName: ptr.To(class), AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}, VolumeName: j.volume,
 			Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("10Gi")}},
+		},
+	}
+}
+
+func volumeOf(j job) *corev1.PersistentVolume {
+	return &corev1.PersistentVolume{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolume"}, ObjectMeta: metav1.ObjectMeta{Name: j.name},
+		Spec: corev1.PersistentVolumeSpec{
+			StorageClassName: class, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			Capacity:                      corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("10Gi")},
+			PersistentVolumeSource:        corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: driver, VolumeHandle: j.name}},
+			PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimDelete,
 		},
 	}
 }

@@ -17,7 +17,8 @@ type Options struct {
 	Rounds int
 	// Requests are the claims of each kind, with each webhook, in a round.
 	Requests int
-	// Cached is how many claims to fill the webhook's cache with in the end, to see what memory it takes; 0 for none.
+	// Cached is how many claims, and as many volumes, to fill the webhook's cache with in the end, to see what memory it takes;
+	// 0 for none.
 	Cached int
 }
 
@@ -39,12 +40,12 @@ func Run(ctx context.Context, o Options, out, progress io.Writer) (err error) {
 	if o.Cached == 0 {
 		return nil
 	}
-	fmt.Fprintf(progress, "creating %d claims\n", o.Cached)
+	fmt.Fprintf(progress, "creating %d claims and their volumes\n", o.Cached)
 	resident, err := s.resident(ctx, o.Cached)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "resident memory of the webhook with %d claims cached: %d MiB\n", o.Cached, resident>>20)
+	fmt.Fprintf(out, "resident memory of the webhook with %d claims and their volumes cached: %d MiB\n", o.Cached, resident>>20)
 	return nil
 }
 

@@ -148,10 +148,13 @@ func (s *Store) indexerOf(tb testing.TB, o client.Object) toolscache.Indexer {
 	return nil
 }
 
+// kept is how the manager's cache keeps objects.
+var kept = cached.Objects()
+
 // cachedAs is an object as the manager's cache would keep it.
 func cachedAs(tb testing.TB, o client.Object) any {
 	tb.Helper()
-	for kind, by := range cached.Objects() {
+	for kind, by := range kept {
 		if reflect.TypeOf(kind) == reflect.TypeOf(o) {
 			trimmed, err := by.Transform(o)
 			if err != nil {
