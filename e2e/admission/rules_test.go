@@ -38,6 +38,10 @@ func TestANamespacesSettingsAreReadWhenTheyAreWritten(t *testing.T) {
 	refused(t, annotate(group.ModeAnnotation, "off"), deniedBy(namespacesWebhook,
 		`Namespace "settings" cannot have these annotations: `+off+`; to mend it, correct it, or leave it out for the default: kubectl annotate`+
 			` namespace settings snapshot-group/mode-`, "bad-annotation"))
+	refused(t, annotate(group.WorkflowAnnotation, "move"), deniedBy(namespacesWebhook,
+		`Namespace "settings" cannot have these annotations: [bad-annotation] annotation "snapshot-group/workflow" has value "move": not available`+
+			` yet; until then, use keep or detach; to mend it, correct it, or leave it out for the default: kubectl annotate namespace settings`+
+			` snapshot-group/workflow-`, "bad-annotation"))
 	admitted(t, annotate(group.ScheduleAnnotation, "@hourly"))
 	u.wasWarned(t, `Namespace "settings": [no-retention] schedule "@hourly" makes restore points and nothing expires them; to mend it, say how`+
 		` many to keep: kubectl annotate namespace settings snapshot-group/keep=hourly=24,daily=7`)

@@ -16,6 +16,8 @@ func TestBadAnnotation(t *testing.T) {
 		"good values pass": {opted(map[string]string{group.ModeAnnotation: "warn"}), rule.Pass},
 		"every bad value is told": {opted(bad),
 			rule.Refuse(mode+"; "+suspend, remedy+"mode- snapshot-group/suspend-")},
+		"a workflow that does not exist yet is told as such": {opted(map[string]string{group.WorkflowAnnotation: "move"}),
+			rule.Refuse(`annotation "snapshot-group/workflow" has value "move": not available yet; until then, use keep or detach`, remedy+"workflow-")},
 		"what was bad before stops nothing else": {changed(bad, map[string]string{group.ModeAnnotation: "off", group.SuspendAnnotation: "no", "a": "b"}), rule.Pass},
 		"a value that becomes bad is told alone": {changed(map[string]string{group.SuspendAnnotation: "no"}, bad), rule.Refuse(mode, remedy+"mode-")},
 		"at opting in, everything is new":        {changed(nil, bad), rule.Refuse(mode+"; "+suspend, remedy+"mode- snapshot-group/suspend-")},
