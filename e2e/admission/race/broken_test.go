@@ -3,6 +3,7 @@ package race_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -85,6 +86,26 @@ func TestABrokenPromiseIsSeen(t *testing.T) {
 			t.Errorf("broken = %q, want %q", got, want)
 		}
 	})
+}
+
+func TestALeaseThatStaysIsSeen(t *testing.T) {
+	now := time.Now()
+	s := &stage{gone: map[string]time.Time{"just": now.Add(-longest), "long": now.Add(-longest - time.Second)}}
+	for name, tc := range map[string]struct {
+		leases []string
+		want   string
+	}{
+		"none":                         {nil, ""},
+		"one of a group that just was": {[]string{"just"}, ""},
+		"one of a group that long was": {[]string{"just", "long"}, "long"},
+		"one of nobody":                {[]string{"just", "nobody"}, "nobody"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := s.late(tc.leases, now); got != tc.want {
+				t.Errorf("late = %q, want %q", got, tc.want)
+			}
+		})
+	}
 }
 
 func TestOnlyTheRuleRefuses(t *testing.T) {

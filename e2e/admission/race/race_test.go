@@ -2,6 +2,7 @@
 package race_test
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -14,10 +15,11 @@ import (
 
 const (
 	rounds   = 200
+	lanes    = 4  // rounds that go on at once, one of each kind
 	runners  = 20 // claims of a round, all at once
 	replicas = 3
-	// killEvery is how many rounds come between two deaths. It shares no factor with the kinds of rounds, so all meet one.
-	killEvery = 21
+	// killEvery is how many batches of rounds come between two deaths.
+	killEvery = 5
 	// killAfter is how many claims of a round have their answer when a replica dies.
 	killAfter = runners / 4
 	// longest is how long a Lease may outlive its group.
@@ -29,7 +31,8 @@ type round struct {
 	group   string
 	oneOnly bool // all claims are on one driver
 	relabel bool // the claims are there already, and get the label
-	dies    bool // a replica dies midway
+	dies    bool // a replica dies meanwhile
+	kills   bool // midway through this round
 }
 
 func (r round) String() string {
@@ -37,7 +40,11 @@ func (r round) String() string {
 }
 
 func roundOf(i int) round {
-	return round{group: fmt.Sprintf("group-%d", i), oneOnly: i%2 == 1, relabel: i%4 >= 2, dies: i%killEvery == 0}
+	batch := i / lanes
+	return round{
+		group: fmt.Sprintf("group-%d", i), oneOnly: i%2 == 1, relabel: i%4 >= 2,
+		dies: batch%killEvery == 0, kills: batch%killEvery == 0 && i%lanes == batch/killEvery%lanes, // each kind in turn
+	}
 }
 
 // class is the StorageClass of a runner.
@@ -52,25 +59,26 @@ func TestAGroupNeverHasTwoDrivers(t *testing.T) {
 	s := startStage(t)
 	dryRunsLeaveNoLease(t, s)
 	began := time.Now()
-	var gone time.Time
 	leased := 0
-	for i := range rounds {
-		r := roundOf(i)
-		answers := s.run(t, r)
-		claims := s.claims(t, r.group)
-		if why := broken(r, answers, claims); why != "" {
-			t.Errorf("round %s: %s", r, why)
+	for first := 0; first < rounds; first += lanes {
+		var batch sync.WaitGroup
+		for i := range lanes {
+			r := roundOf(first + i)
+			batch.Go(func() {
+				if why := s.race(t.Context(), r); why != "" {
+					t.Errorf("round %s: %s", r, why)
+				}
+			})
 		}
+		batch.Wait()
 		leased = max(leased, len(s.leases(t)))
-		s.clear(t)
-		gone = time.Now()
 	}
 	if leased == 0 {
 		t.Error("no round has taken a Lease: that none is left would prove nothing")
 	}
 	raced := time.Since(began)
-	s.noLeaseBy(t, gone.Add(longest))
-	t.Logf("%d rounds in %s with %d deaths; Leases gone %s after the last group", rounds, raced, s.deaths, time.Since(gone))
+	s.noLeaseIsLeft(t)
+	t.Logf("%d rounds in %s with %d deaths; the last Lease gone %s later", rounds, raced, s.deaths, time.Since(began)-raced)
 }
 
 // dryRunsLeaveNoLease lets dry runs race.
@@ -133,24 +141,48 @@ func together(ask func(runner int) answer) []answer {
 	return answers
 }
 
-// run lets the claims of a round race.
-func (s *stage) run(t *testing.T, r round) []answer {
-	t.Helper()
-	ask := func(i int) error { return s.create(t.Context(), r.claim(i)) }
+// race lets the claims of a round race, and deletes them. It says which promise was broken; empty if none.
+func (s *stage) race(ctx context.Context, r round) string {
 	if r.relabel {
-		for runner, a := range together(func(i int) answer { return judge(s.create(t.Context(), withoutGroup(r.claim(i)))) }) {
+		created := together(func(i int) answer {
+			for {
+				if a := judge(s.create(ctx, withoutGroup(r.claim(i)))); a != undecided || !r.dies {
+					return a
+				}
+			}
+		})
+		for runner, a := range created {
 			if a != admitted {
-				t.Fatalf("round %s: claim %d without a group: %s", r, runner, a)
+				return fmt.Sprintf("claim %d without a group: %s", runner, a)
 			}
 		}
-		ask = func(i int) error { return s.join(t.Context(), r, i) }
+	}
+	answers := s.run(ctx, r)
+	claims, err := s.claims(ctx, r.group)
+	if err != nil {
+		return err.Error()
+	}
+	if why := broken(r, answers, claims); why != "" {
+		return why
+	}
+	if err := s.clear(ctx, r); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// run lets the claims of a round join their group.
+func (s *stage) run(ctx context.Context, r round) []answer {
+	ask := func(i int) error { return s.create(ctx, r.claim(i)) }
+	if r.relabel {
+		ask = func(i int) error { return s.join(ctx, r, i) }
 	}
 	var answered atomic.Int32
 	return together(func(i int) answer {
 		for {
 			a := judge(ask(i))
-			if answered.Add(1) == killAfter && r.dies {
-				s.replaceOne(t)
+			if answered.Add(1) == killAfter && r.kills {
+				s.replaceOne(ctx)
 			}
 			if a != undecided || !r.oneOnly || !r.dies {
 				return a
@@ -160,16 +192,15 @@ func (s *stage) run(t *testing.T, r round) []answer {
 }
 
 // replaceOne kills a replica and starts another in the background.
-func (s *stage) replaceOne(t *testing.T) {
-	t.Helper()
+func (s *stage) replaceOne(ctx context.Context) {
 	s.replacing.Wait() // there are always at least two
 	s.deaths++
 	dying := s.deaths % replicas
 	s.webhooks[dying].Kill()
 	s.replacing.Go(func() {
 		var err error
-		if s.webhooks[dying], err = s.release.StartWebhook(t.Context()); err != nil {
-			t.Error(err)
+		if s.webhooks[dying], err = s.release.StartWebhook(ctx); err != nil {
+			s.t.Error(err)
 		}
 	})
 }

@@ -30,18 +30,25 @@ import (
 // namespace is where all races are run.
 const namespace = "race"
 
+// roundLabel is the label of all claims of a round, in a group or not.
+const roundLabel = "round"
+
 // classes are the StorageClasses, each of a driver of its own. Nobody serves them: no volume is made, which is not what
 // the race is about and would take all of the machine.
 var classes = []string{"race-a", "race-b"}
 
 // stage is a cluster with replicas of the webhook, and a snapshotter, which cleans up Leases.
 type stage struct {
+	t       *testing.T
 	clients *kubernetes.Clientset
 	release *outside.Release
 
 	replacing sync.WaitGroup // the start of a replica in place of one that died
 	webhooks  [replicas]*outside.Process
 	deaths    int
+
+	mu   sync.Mutex
+	gone map[string]time.Time // since when the claims of a group are
 }
 
 func startStage(t *testing.T) *stage {
@@ -55,7 +62,7 @@ func startStage(t *testing.T) *stage {
 	t.Cleanup(func() { must(t, c.Close()) })
 	config, err := c.RESTConfig()
 	must(t, err)
-	s := &stage{}
+	s := &stage{t: t, gone: map[string]time.Time{}}
 	s.clients, err = kubernetes.NewForConfig(config)
 	must(t, err)
 	s.release, err = outside.Install(t.Context(), c)
@@ -108,7 +115,8 @@ func objects() []client.Object {
 func (r round) claim(runner int) *corev1.PersistentVolumeClaim {
 	return &corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: fmt.Sprintf("%s-%d", r.group, runner), Namespace: namespace, Labels: map[string]string{group.DefaultLabelKey: r.group},
+			Name: fmt.Sprintf("%s-%d", r.group, runner), Namespace: namespace,
+			Labels: map[string]string{group.DefaultLabelKey: r.group, roundLabel: r.group},
 		},
 		Spec: corev1.PersistentVolumeClaimSpec{
 			StorageClassName: ptr.To(r.class(runner)), AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
@@ -118,7 +126,7 @@ func (r round) claim(runner int) *corev1.PersistentVolumeClaim {
 }
 
 func withoutGroup(c *corev1.PersistentVolumeClaim) *corev1.PersistentVolumeClaim {
-	c.Labels = nil
+	delete(c.Labels, group.DefaultLabelKey)
 	return c
 }
 
@@ -135,34 +143,42 @@ func (s *stage) join(ctx context.Context, r round, runner int) error {
 }
 
 // claims are those of a group.
-func (s *stage) claims(t *testing.T, groupName string) []corev1.PersistentVolumeClaim {
-	t.Helper()
-	list, err := s.clients.CoreV1().PersistentVolumeClaims(namespace).List(t.Context(),
+func (s *stage) claims(ctx context.Context, groupName string) ([]corev1.PersistentVolumeClaim, error) {
+	list, err := s.clients.CoreV1().PersistentVolumeClaims(namespace).List(ctx,
 		metav1.ListOptions{LabelSelector: group.DefaultLabelKey + "=" + groupName})
-	must(t, err)
-	return list.Items
+	if err != nil {
+		return nil, fmt.Errorf("list claims of group %q: %w", groupName, err)
+	}
+	return list.Items, nil
 }
 
-// clear deletes every claim.
-func (s *stage) clear(t *testing.T) {
-	t.Helper()
-	must(t, s.clients.CoreV1().PersistentVolumeClaims(namespace).DeleteCollection(t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}))
+// clear deletes every claim of a round.
+func (s *stage) clear(ctx context.Context, r round) error {
+	err := s.clients.CoreV1().PersistentVolumeClaims(namespace).DeleteCollection(ctx, metav1.DeleteOptions{},
+		metav1.ListOptions{LabelSelector: roundLabel + "=" + r.group})
+	if err != nil {
+		return fmt.Errorf("delete claims of group %q: %w", r.group, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gone[r.group] = time.Now()
+	return nil
 }
 
-// leases are the names of the namespace's Leases.
+// leases are the groups of which the namespace has a Lease.
 func (s *stage) leases(t *testing.T) []string {
 	t.Helper()
 	list, err := s.clients.CoordinationV1().Leases(namespace).List(t.Context(), metav1.ListOptions{})
 	must(t, err)
-	var names []string
+	var groups []string
 	for i := range list.Items {
-		names = append(names, list.Items[i].Name)
+		groups = append(groups, list.Items[i].Labels[group.GroupLabel])
 	}
-	return names
+	return groups
 }
 
-// noLeaseBy waits until there is no Lease in the namespace, at most until deadline.
-func (s *stage) noLeaseBy(t *testing.T, deadline time.Time) {
+// noLeaseIsLeft waits until there is no Lease in the namespace, none later than it may be.
+func (s *stage) noLeaseIsLeft(t *testing.T) {
 	t.Helper()
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
@@ -171,11 +187,23 @@ func (s *stage) noLeaseBy(t *testing.T, deadline time.Time) {
 		if len(leases) == 0 {
 			return
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%d Leases are left %s after their groups have gone: %v", len(leases), longest, leases)
+		if late := s.late(leases, time.Now()); late != "" {
+			t.Fatalf("the Lease of group %q is left more than %s after its claims have gone", late, longest)
 		}
 		<-ticker.C
 	}
+}
+
+// late is a group whose Lease is there longer than it may be; empty if none is.
+func (s *stage) late(leases []string, now time.Time) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, leased := range leases {
+		if now.Sub(s.gone[leased]) > longest { // of groups that never were, at once
+			return leased
+		}
+	}
+	return ""
 }
 
 // answer is what became of a runner.
