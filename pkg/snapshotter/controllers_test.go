@@ -19,6 +19,7 @@ func (c *cluster) controllers() bool {
 	c.t.Helper()
 	moved := c.takeAlone()
 	moved = c.settleMembers() || moved
+	moved = c.settleAnchors() || moved
 	for _, s := range c.snapshots() {
 		moved = c.snapshot(&s) || moved
 	}
@@ -148,6 +149,20 @@ func (c *cluster) makeMember(s *groupsnapshotv1.VolumeGroupSnapshot, claim strin
 		ReadyToUse: ptr.To(true), BoundVolumeSnapshotContentName: &content.Name, VolumeGroupSnapshotName: &s.Name,
 	}
 	c.must(c.api.Status().Update(c.t.Context(), m))
+}
+
+// settleAnchors puts back the finalizer that keeping a content took off.
+func (c *cluster) settleAnchors() bool {
+	c.t.Helper()
+	moved := false
+	for _, o := range c.anchors() {
+		if isAnchor(&o) && len(o.Finalizers) == 0 && o.DeletionTimestamp == nil {
+			o.Finalizers = []string{contentFinalizer}
+			c.must(c.api.Update(c.t.Context(), &o))
+			moved = true
+		}
+	}
+	return moved
 }
 
 // settleMembers puts back the finalizer that a release took off.

@@ -85,8 +85,13 @@ func TestTheSnapshotWaitsForTheControllerToSeeTheRelease(t *testing.T) {
 	}
 	c.settleMembers()
 	c.once()
+	if c.snapshots()[0].DeletionTimestamp != nil {
+		t.Error("the snapshot is deleted before the controller has seen that its content is kept")
+	}
+	c.settleAnchors()
+	c.once()
 	if c.snapshots()[0].DeletionTimestamp == nil {
-		t.Error("the snapshot is not deleted after the controller has seen the release")
+		t.Error("the snapshot is not deleted after the controller has seen the release and that its content is kept")
 	}
 }
 

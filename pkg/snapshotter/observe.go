@@ -243,6 +243,7 @@ func contentOfGroup(o *groupsnapshotv1.VolumeGroupSnapshotContent, g plan.Group)
 		Driver:      o.Spec.Driver,
 		Handles:     o.Spec.Source.VolumeHandles,
 		Anchored:    isAnchor(o) && isOfRun(o, g),
+		Settled:     slices.Contains(o.Finalizers, contentFinalizer),
 		Freeable:    o.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentDelete && o.Annotations[beingDeletedAnnotation] != "",
 		Deleting:    o.DeletionTimestamp != nil,
 	}

@@ -111,6 +111,8 @@ func (p *pass) anchor(ctx context.Context, s plan.Anchor) error {
 	before := o.DeepCopy()
 	o.Spec.DeletionPolicy = snapshotv1.VolumeSnapshotContentRetain
 	o.Labels = added(o.Labels, s.Labels)
+	// The return of the finalizer is what plan.Content.Settled tells.
+	o.Finalizers = slices.DeleteFunc(o.Finalizers, func(f string) bool { return f == contentFinalizer })
 	if err := p.patch(ctx, o, before); err != nil {
 		return fmt.Errorf("keep content %q: %w", s.Content, err)
 	}

@@ -41,6 +41,7 @@
 //	snapshot being deleted                   wait
 //	a member is not free                     unbind it, release it
 //	a member is not settled                  wait: snapshot-controller has not seen its release
+//	the content is not settled               wait: snapshot-controller has not seen that it is kept
 //	else                                     delete the snapshot
 //
 // Every row reads objects, never memory, so a loop that was killed between any two steps goes on where it was.

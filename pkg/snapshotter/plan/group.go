@@ -164,6 +164,11 @@ func detach(g Group, until time.Time) progress {
 			Group: g.Name, For: fmt.Sprintf("snapshot-controller to see the release of %d members", len(unsettled)), Until: until,
 		})}
 	}
+	if !g.Content.Settled {
+		return progress{steps: []Step{Wait{
+			Group: g.Name, For: fmt.Sprintf("snapshot-controller to see that content %q is kept", g.Content.Name), Until: until,
+		}}}
+	}
 	return progress{steps: []Step{
 		DeleteSnapshot{
 			Group: g.Name, Name: g.SnapshotName, UID: g.Snapshot.UID,

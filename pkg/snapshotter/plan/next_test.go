@@ -40,7 +40,7 @@ func unmade(name string) Group {
 func complete(name string) Group {
 	g := unmade(name)
 	g.Snapshot = &Snapshot{UID: "u1", Created: noon, Ready: true, Claims: g.Claims}
-	g.Content = &Content{Name: name + "-vgsc", UID: "u2", ResourceVersion: "7", Handles: []string{"v1", "v2"}}
+	g.Content = &Content{Name: name + "-vgsc", UID: "u2", ResourceVersion: "7", Handles: []string{"v1", "v2"}, Settled: true}
 	g.Members = []Member{
 		{Name: name + "-m1", UID: "u3", Claim: "data", Handle: "v1", Cut: noon, Complete: true, Owned: true, Bound: true, Settled: true},
 		{Name: name + "-m2", UID: "u4", Claim: "wal", Handle: "v2", Cut: noon.Add(time.Second), Complete: true, Owned: true, Bound: true, Settled: true},
@@ -212,6 +212,17 @@ func TestNext(t *testing.T) {
 				g.Members[1].Bound = false
 			})),
 			[]string{`release member "db-m2"`, "wait: snapshot-controller to see the release of 1 members"},
+		},
+		"the snapshot stays until the controller has seen that the content is kept": {
+			observed(time.Second, group.Detach, changed(complete("db"), func(g *Group) {
+				anchored(g)
+				g.Content.Settled = false
+				for i := range g.Members {
+					free(&g.Members[i])
+					g.Members[i].Settled = true
+				}
+			})),
+			[]string{`wait: snapshot-controller to see that content "db-vgsc" is kept`},
 		},
 		"the snapshot goes when every member is free and settled": {
 			observed(time.Second, group.Detach, changed(complete("db"), func(g *Group) {

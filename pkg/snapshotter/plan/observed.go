@@ -117,6 +117,9 @@ type Content struct {
 	Handles []string
 	// Anchored: policy Retain and the labels of this group and run, so that the group was complete and its detach began.
 	Anchored bool
+	// Settled: snapshot-controller has put its finalizer back after the content was anchored, so its cache holds no earlier
+	// policy.
+	Settled bool
 	// Freeable: policy Delete, and marked so that the CSI sidecar may delete it without its VolumeGroupSnapshot.
 	Freeable bool
 	Deleting bool

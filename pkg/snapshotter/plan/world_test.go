@@ -75,7 +75,7 @@ func (w *world) do(t *testing.T, step Step) {
 	case DeleteOne:
 		w.claim.Snapshot.Deleting = true
 	case Anchor:
-		g.Content.Anchored, g.Content.Freeable = true, false
+		g.Content.Anchored, g.Content.Freeable, g.Content.Settled = true, false, false
 	case Repair:
 		g.member(t, s.Member).Missing, g.member(t, s.Member).Class = group.Marks{}, ""
 	case Unbind:
@@ -88,6 +88,9 @@ func (w *world) do(t *testing.T, step Step) {
 		m.Owned, m.Settled, m.Missing, m.Class = false, false, group.Marks{}, ""
 	case DeleteSnapshot:
 		if len(s.Spared) > 0 {
+			if !g.Content.Settled {
+				t.Fatal("the snapshot is deleted while its content may go with it")
+			}
 			for _, m := range g.Members {
 				if m.Owned || !m.Settled {
 					t.Fatalf("the snapshot is deleted while %q may go with it", m.Name)
@@ -162,8 +165,12 @@ func (w *world) controllers() bool {
 
 func (g *Group) handle(i int) string { return g.Content.Handles[i] }
 
-// settle is snapshot-controller putting its finalizers back on a released member.
+// settle is snapshot-controller putting its finalizers back on a released member and on an anchored content.
 func (w *world) settle() bool {
+	if c := w.group.Content; c != nil && !c.Settled {
+		c.Settled = true
+		return true
+	}
 	for i := range w.group.Members {
 		if m := &w.group.Members[i]; m.free() && !m.Settled {
 			m.Settled = true
