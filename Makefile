@@ -13,7 +13,7 @@ CLUSTER_DIR ?= .cluster
 CLUSTER_FLAGS ?=
 # How long `make fuzz` fuzzes each target.
 FUZZ_TIME ?= 1m
-# Flags of `make bench-admission`; see go run ./e2e/bench/cmd --help.
+# Flags of `make bench-admission` and `make bench-snapshotter`; see go run ./e2e/bench/cmd --help and ./e2e/bench/snapshots/cmd --help.
 BENCH_FLAGS ?=
 
 CHART := charts/snapshot-group
@@ -97,6 +97,10 @@ bench: ## Benchmarks, in the form that benchstat reads.
 bench-admission: components ## What admission costs: claims with no webhook, an allow-all one and ours on a real cluster; then the handler alone.
 	go run ./e2e/bench/cmd $(BENCH_FLAGS)
 	go test -run '^$$' -bench . -benchmem ./pkg/admit/...
+
+.PHONY: bench-snapshotter
+bench-snapshotter: components ## What the loop costs: a bare VolumeGroupSnapshot and our runs side by side on a real cluster, then its requests and memory at rest.
+	go run ./e2e/bench/snapshots/cmd $(BENCH_FLAGS)
 
 .PHONY: deps
 deps: ## Installs what tests need and the machine lacks: a C compiler for the race detector, packages of the node tier.
