@@ -140,7 +140,7 @@ type holding struct {
 
 func (h *holding) hold(w http.ResponseWriter, r *http.Request, api http.Handler) {
 	if h.isFirst(r) {
-		proxy.Hold(1, func() {}, h.release, h.passed.Done)(w, r, api)
+		proxy.Hold(h.release, h.passed.Done)(w, r, api)
 	}
 	api.ServeHTTP(w, r)
 }

@@ -19,41 +19,42 @@ type Fault func(w http.ResponseWriter, r *http.Request, api http.Handler)
 
 func pass(w http.ResponseWriter, r *http.Request, api http.Handler) { api.ServeHTTP(w, r) }
 
-// Before calls do when the nth write comes, counted from 1. That write never reaches the API server and gets no answer.
-func Before(n int, do func()) Fault {
-	return atNth(n, func(http.ResponseWriter, *http.Request, http.Handler) { do() })
+// Before calls do when the nth write of a name (Write.String) comes, counted from 1. That write never reaches the API server
+// and gets no answer.
+func Before(write string, n int, do func()) Fault {
+	return atNth(write, n, func(http.ResponseWriter, *http.Request, http.Handler) { do() })
 }
 
-// After calls do when the API server has answered the nth write, counted from 1. The client never gets that answer.
-func After(n int, do func()) Fault {
-	return atNth(n, func(_ http.ResponseWriter, r *http.Request, api http.Handler) {
+// After calls do when the API server has answered the nth write of a name. The client never gets that answer.
+func After(write string, n int, do func()) Fault {
+	return atNth(write, n, func(_ http.ResponseWriter, r *http.Request, api http.Handler) {
 		api.ServeHTTP(&unheard{header: http.Header{}}, r)
 		do()
 	})
 }
 
-// Hold keeps the nth write, counted from 1, on its way until release is closed, and then lets it pass, though its client
-// may be gone. It gets no answer. arrived is called when the write has come, and passed when the API server has answered it.
-func Hold(n int, arrived func(), release <-chan struct{}, passed func()) Fault {
-	return atNth(n, func(_ http.ResponseWriter, r *http.Request, api http.Handler) {
+// Hold keeps writes on their way until release is closed, and then lets them pass, though their client may be gone. They get
+// no answer. passed is called when the API server has answered one.
+func Hold(release <-chan struct{}, passed func()) Fault {
+	return func(_ http.ResponseWriter, r *http.Request, api http.Handler) {
+		defer passed()
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
-			return // it never came in whole
+			panic(http.ErrAbortHandler) // it never came in whole
 		}
 		late := r.WithContext(context.WithoutCancel(r.Context()))
 		late.Body = io.NopCloser(bytes.NewReader(body))
-		arrived()
 		<-release
 		api.ServeHTTP(&unheard{header: http.Header{}}, late)
-		passed()
-	})
+		panic(http.ErrAbortHandler)
+	}
 }
 
-// atNth lets f deal with the nth write, after which it is not answered any more.
-func atNth(n int, f Fault) Fault {
+// atNth lets f deal with the nth write of a name, which is not answered any more.
+func atNth(write string, n int, f Fault) Fault {
 	var count atomic.Int64
 	return func(w http.ResponseWriter, r *http.Request, api http.Handler) {
-		if count.Add(1) != int64(n) {
+		if (Write{Method: r.Method, Path: r.URL.Path}).String() != write || count.Add(1) != int64(n) {
 			api.ServeHTTP(w, r)
 			return
 		}

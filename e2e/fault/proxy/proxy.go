@@ -140,7 +140,7 @@ func (p *Proxy) Writes() []Write {
 	return out
 }
 
-// CutWatches ends every watch that stands, in the middle of the stream, and returns how many there were.
+// CutWatches ends every watch that stands and returns how many there were.
 func (p *Proxy) CutWatches() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
