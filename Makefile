@@ -16,6 +16,10 @@ FUZZ_TIME ?= 1m
 # Flags of `make bench-admission` and `make bench-snapshotter`; see go run ./e2e/bench/cmd --help and ./e2e/bench/snapshots/cmd --help.
 BENCH_FLAGS ?=
 
+# Of the command line: operating systems and architectures as Go names them, and where releases are downloaded from.
+PLATFORMS ?= linux-amd64 linux-arm64 darwin-amd64 darwin-arm64
+RELEASES ?= https://github.com/snapshot-group/snapshot-group/releases/download
+
 CHART := charts/snapshot-group
 HELM := bin/helm
 LINT := bin/golangci-lint
@@ -44,13 +48,29 @@ image: ## The container image as a tarball in dist/, without a Docker daemon. VE
 	go run ./build/image/cmd --version $(VERSION) --ref snapshot-group:$(VERSION) --arch $(ARCH) \
 		--output dist/snapshot-group-$(VERSION)-$(ARCH).tar
 
+.PHONY: krew
+krew: ## The command line for krew: an archive for each of PLATFORMS and the manifest, in dist/krew/.
+	rm -rf dist/krew && mkdir -p dist/krew
+	{ cat build/krew/snapshot-group.yaml; echo '  version: v$(VERSION)'; echo '  platforms:'; } > dist/krew/snapshot-group.yaml
+	for platform in $(PLATFORMS); do \
+		os=$${platform%-*} arch=$${platform#*-} archive=kubectl-snapshot_group-$$platform.tar.gz; \
+		GOOS=$$os GOARCH=$$arch CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" \
+			-o dist/krew/$$platform/kubectl-snapshot_group ./cmd/kubectl-snapshot_group; \
+		cp LICENSE dist/krew/$$platform/; \
+		tar -C dist/krew/$$platform --owner=0 --group=0 -czf dist/krew/$$archive kubectl-snapshot_group LICENSE; \
+		{ echo "  - selector: {matchLabels: {os: $$os, arch: $$arch}}"; echo "    uri: $(RELEASES)/v$(VERSION)/$$archive"; \
+			echo "    sha256: $$(sha256sum dist/krew/$$archive | cut -d' ' -f1)"; echo '    bin: kubectl-snapshot_group'; } >> dist/krew/snapshot-group.yaml; \
+		rm -r dist/krew/$$platform; \
+	done
+
 .PHONY: manifests
 manifests: $(HELM) ## manifests/install.yaml, rendered from the chart.
 	$(RENDER) > manifests/install.yaml
 
 .PHONY: docs
-docs: ## The table of rules in docs/admission.md, from the rules.
+docs: ## The table of rules in docs/admission.md, from the rules, and docs/commands.md, from the commands.
 	page="$$(go run ./docs/rules docs/admission.md)" && echo "$$page" > docs/admission.md
+	page="$$(go run ./docs/commands)" && echo "$$page" > docs/commands.md
 
 .PHONY: components
 components: ## The components of a test cluster, from their own modules: 15 minutes once, seconds when cached.
@@ -74,6 +94,7 @@ verify: $(LINT) $(HELM) ## Lint, budgets, import directions, tidy modules, and t
 	$(HELM) lint --strict --quiet --values $(CHART)/ci/full-values.yaml $(CHART)
 	diff -u manifests/install.yaml <($(RENDER)) || { echo 'manifests/install.yaml is not what the chart renders: make manifests' >&2; exit 1; }
 	diff -u docs/admission.md <(go run ./docs/rules docs/admission.md) || { echo 'docs/admission.md lacks what the rules say: make docs' >&2; exit 1; }
+	diff -u docs/commands.md <(go run ./docs/commands) || { echo 'docs/commands.md is not what the commands say: make docs' >&2; exit 1; }
 
 .PHONY: unit
 unit: ## Unit tests, with the race detector.

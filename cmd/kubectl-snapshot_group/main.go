@@ -10,7 +10,7 @@ import (
 
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
-	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/root"
+	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/root"
 )
 
 // version is set when the command is built: -ldflags "-X main.version=...".

@@ -248,6 +248,12 @@ var changing = []struct {
 	{regexp.MustCompile(`restore-[0-9a-f]{16}`), "STATIC"},
 }
 
+// What a table has of time: an age before what follows it, and a skew at the end of a line.
+var (
+	ages  = regexp.MustCompile(`(2Mi |\(| )\d+[smh]\d*[sm]?\b`)
+	skews = regexp.MustCompile(`(?:keep|detach) [\d.]+m?s`)
+)
+
 // golden is text with what stands for what changes.
 func golden(text string) string {
 	for _, c := range changing {

@@ -122,46 +122,46 @@ func (r *Copies) Wait(ctx context.Context, copies []plan.Copy) (late []string, e
 	if err != nil {
 		return nil, err
 	}
-	watched, err := watchChanges(ctx, r.Client, r.Options.Namespace, []plan.Kind{plan.Claims, plan.Snapshots})
+	watched, err := watch(ctx, r.Client, r.Options.Namespace, []plan.Kind{plan.Claims})
 	if err != nil {
 		return nil, err
 	}
-	defer func() { watched.stop() }()
+	defer watched.Stop()
 	for {
 		claims, err := claimsOf(ctx, r.Client, r.Options.Namespace)
 		if err != nil {
 			return nil, err
 		}
-		waiting := ""
-		late = nil
-		for _, c := range copies {
-			switch live := claims[c.Claim.Name]; {
-			case live == nil:
-				return nil, fmt.Errorf("claim %q was deleted while it was waited for: run the same command again", c.Claim.Name)
-			case live.Status.Phase == corev1.ClaimBound:
-			case bindsLate(live, classes):
-				late = append(late, live.Name)
-			case waiting == "":
-				waiting = fmt.Sprintf("claim %q to be bound", live.Name)
-			}
+		waiting, late, err := unbound(copies, claims, classes)
+		if err != nil {
+			return nil, err
 		}
 		if waiting == "" {
 			return late, r.tidy(ctx, copies, late)
 		}
-		r.Reporter.Waiting(waiting)
-		select {
-		case <-watched.happened:
-		case <-ctx.Done():
-			return nil, fmt.Errorf("waited for %s: %w; it goes on by itself: look with: kubectl describe persistentvolumeclaim --namespace %s",
-				waiting, context.Cause(ctx), r.Options.Namespace)
-		}
-		if watched.ended.Load() {
-			watched.stop()
-			if watched, err = watchChanges(ctx, r.Client, r.Options.Namespace, []plan.Kind{plan.Claims, plan.Snapshots}); err != nil {
-				return nil, err
-			}
+		r.Reporter.Waiting(fmt.Sprintf("claim %q to be bound", waiting))
+		if err := watched.Next(ctx); err != nil {
+			return nil, fmt.Errorf("waited for claim %q to be bound: %w; it goes on by itself, "+
+				"and kubectl describe persistentvolumeclaim %s --namespace %s tells more",
+				waiting, err, waiting, r.Options.Namespace)
 		}
 	}
+}
+
+// unbound are the first copy that is to be bound yet, and those that will be when a Pod uses them.
+func unbound(copies []plan.Copy, claims map[string]*corev1.PersistentVolumeClaim, classes group.StorageClassList) (first string, late []string, err error) {
+	for _, c := range copies {
+		switch live := claims[c.Claim.Name]; {
+		case live == nil:
+			return "", nil, fmt.Errorf("claim %q was deleted while it was waited for: run the same command again", c.Claim.Name)
+		case live.Status.Phase == corev1.ClaimBound:
+		case bindsLate(live, classes):
+			late = append(late, live.Name)
+		case first == "":
+			first = live.Name
+		}
+	}
+	return first, late, nil
 }
 
 // tidy deletes the VolumeSnapshots that were made for copies in another namespace, and their contents. The snapshots on storage

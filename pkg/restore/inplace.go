@@ -7,10 +7,14 @@ import (
 	"slices"
 	"strings"
 
+	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/snapshot-group/snapshot-group/pkg/restore/changes"
 	"github.com/snapshot-group/snapshot-group/pkg/restore/plan"
 )
 
@@ -143,34 +147,50 @@ func (r *InPlace) unfinished(o plan.Observed, err error) error {
 	return fmt.Errorf("%w: %w; %s; run the same command again to go on", ErrUnfinished, err, plan.Standing(o))
 }
 
+// lists are what is watched for each kind.
+var lists = map[plan.Kind][]client.ObjectList{
+	plan.Pods:      {&corev1.PodList{}},
+	plan.Claims:    {&corev1.PersistentVolumeClaimList{}},
+	plan.Snapshots: {&snapshotv1.VolumeSnapshotList{}, &groupsnapshotv1.VolumeGroupSnapshotList{}},
+}
+
 // watching is what is watched for a Wait.
 type watching struct {
-	*changes
+	*changes.Changes
 
 	kinds []plan.Kind
 }
 
 func (w *watching) stop() {
 	if w != nil {
-		w.changes.stop()
+		w.Stop()
 	}
 }
 
 // wait begins to watch for what the step waits for and returns at once, since what it waits for may have happened before;
 // where that is watched already, it returns after the next change.
 func (r *InPlace) wait(ctx context.Context, w *watching, step plan.Wait) (*watching, error) {
-	if w == nil || !slices.Equal(w.kinds, step.On) || w.ended.Load() {
+	if w == nil || !slices.Equal(w.kinds, step.On) {
 		w.stop()
-		began, err := watchChanges(ctx, r.Client, r.Namespace, step.On)
+		began, err := watch(ctx, r.Client, r.Namespace, step.On)
 		if err != nil {
 			return nil, err
 		}
-		return &watching{changes: began, kinds: step.On}, nil
+		return &watching{Changes: began, kinds: step.On}, nil
 	}
-	select {
-	case <-w.happened:
-		return w, nil
-	case <-ctx.Done():
-		return w, fmt.Errorf("waited for %s: %w", step.For, context.Cause(ctx))
+	if err := w.Next(ctx); err != nil {
+		return w, fmt.Errorf("waited for %s: %w", step.For, err)
 	}
+	return w, nil
+}
+
+// watch watches the objects of some kinds in a namespace.
+func watch(ctx context.Context, c client.WithWatch, namespace string, kinds []plan.Kind) (*changes.Changes, error) {
+	var what []changes.What
+	for _, kind := range kinds {
+		for _, list := range lists[kind] {
+			what = append(what, changes.What{List: list, Options: []client.ListOption{client.InNamespace(namespace)}})
+		}
+	}
+	return changes.Watch(ctx, c, what...)
 }

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 
+	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/points"
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/session"
 	"github.com/snapshot-group/snapshot-group/pkg/restore"
 	"github.com/snapshot-group/snapshot-group/pkg/restore/plan"
@@ -65,6 +66,16 @@ func New(s *session.Session) *cobra.Command {
 		},
 	}
 	o.add(cmd)
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return points.Complete(s)(cmd, args, begun)
+	}
+	session.CompleteFlags(cmd, map[string]cobra.CompletionFunc{
+		"claim": points.CompleteClaims(s), "to-namespace": points.CompleteNamespaces(s),
+		"dry-run": cobra.FixedCompletions([]cobra.Completion{dryRunNone, dryRunClient, dryRunServer}, cobra.ShellCompDirectiveNoFileComp),
+	})
 	return cmd
 }
 

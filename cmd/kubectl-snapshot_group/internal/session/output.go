@@ -44,6 +44,11 @@ type Found struct {
 	Empty string
 }
 
+// Human is whether a person is to read it.
+func (o *Output) Human() bool {
+	return slices.Contains([]string{"", "table", "wide"}, *o.flags.OutputFormat)
+}
+
 // Print prints in the form that is asked for.
 func (o *Output) Print(f Found) error {
 	format := *o.flags.OutputFormat

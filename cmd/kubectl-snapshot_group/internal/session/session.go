@@ -55,6 +55,15 @@ func (s *Session) AddFlags(root *cobra.Command) {
 	root.PersistentFlags().StringVar(&s.LabelKey, "group-label-key", group.DefaultLabelKey, "key of the group label in namespaces that name none")
 }
 
+// CompleteFlags says how flags are completed; one that the command does not have is a mistake in the program.
+func CompleteFlags(cmd *cobra.Command, by map[string]cobra.CompletionFunc) {
+	for flag, complete := range by {
+		if err := cmd.RegisterFlagCompletionFunc(flag, complete); err != nil {
+			panic(err)
+		}
+	}
+}
+
 // Namespace is the one that the user means: of the flag, else of the kubeconfig's context.
 func (s *Session) Namespace() (string, error) {
 	namespace, _, err := s.Config.ToRawKubeConfigLoader().Namespace()

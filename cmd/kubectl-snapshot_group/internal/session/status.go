@@ -27,10 +27,16 @@ type Timeout struct{ After time.Duration }
 // StatusError is an error with an exit status.
 type StatusError struct {
 	Status int
-	Err    error
+	// Err is nil where all has been told already.
+	Err error
 }
 
-func (e *StatusError) Error() string { return e.Err.Error() }
+func (e *StatusError) Error() string {
+	if e.Err == nil {
+		return ""
+	}
+	return e.Err.Error()
+}
 
 // Unwrap is the error itself.
 func (e *StatusError) Unwrap() error { return e.Err }

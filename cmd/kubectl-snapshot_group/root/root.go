@@ -12,7 +12,10 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	ctrl "sigs.k8s.io/controller-runtime"
 
+	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/checks"
+	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/points"
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/restores"
+	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/runs"
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/session"
 )
 
@@ -31,18 +34,21 @@ func Run(ctx context.Context, version string, args []string, streams genericioop
 	if program == completer {
 		rest = append([]string{cobra.ShellCompRequestCmd}, rest...)
 	}
-	cmd := New(version, program, session.New(streams))
+	cmd := New(version, program, streams)
 	cmd.SetArgs(rest)
 	err := cmd.ExecuteContext(ctx)
 	if err == nil {
 		return session.StatusDone
 	}
-	fmt.Fprintf(streams.ErrOut, "error: %s\n", strings.ReplaceAll(err.Error(), "\n", " "))
+	if said := err.Error(); said != "" {
+		fmt.Fprintf(streams.ErrOut, "error: %s\n", strings.ReplaceAll(said, "\n", " "))
+	}
 	return session.StatusOf(err)
 }
 
 // New is the command line, called by the name of the program.
-func New(version, program string, s *session.Session) *cobra.Command {
+func New(version, program string, streams genericiooptions.IOStreams) *cobra.Command {
+	s := session.New(streams)
 	display := "kubectl snapshot-group"
 	if program == "snapshot-group" {
 		display = program
@@ -64,6 +70,10 @@ func New(version, program string, s *session.Session) *cobra.Command {
 		return fmt.Errorf("%w; see %s --help", err, c.CommandPath())
 	})
 	s.AddFlags(cmd)
-	cmd.AddCommand(restores.New(s))
+	cmd.AddCommand(
+		checks.New(s), points.NewExplain(s), points.NewStatus(s), points.NewList(s), runs.New(s), restores.New(s),
+		points.NewHold(s), points.NewRelease(s), points.NewDelete(s),
+	)
+	session.CompleteFlags(cmd, map[string]cobra.CompletionFunc{"namespace": points.CompleteNamespaces(s)})
 	return cmd
 }

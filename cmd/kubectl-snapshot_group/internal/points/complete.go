@@ -1,0 +1,70 @@
+package points
+
+import (
+	"slices"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/groups"
+	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/session"
+)
+
+// Complete completes the names of restore points, the newest first, with what each is of.
+func Complete(s *session.Session) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		namespace, c, err := target(s, false)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		o, err := read(cmd.Context(), c, namespace)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		var out []cobra.Completion
+		for _, p := range slices.Backward(o.list()) {
+			if !slices.Contains(args, p.Name) {
+				out = append(out, cobra.CompletionWithDesc(p.Name, groupOf(p)+", "+string(p.State)))
+			}
+		}
+		return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	}
+}
+
+// CompleteNamespaces completes the names of namespaces.
+func CompleteNamespaces(s *session.Session) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		c, err := s.Client()
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		var list corev1.NamespaceList
+		if err := c.List(cmd.Context(), &list); err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		var out []cobra.Completion
+		for i := range list.Items {
+			out = append(out, list.Items[i].Name)
+		}
+		return out, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// CompleteClaims completes the names of claims, with the groups that they are in.
+func CompleteClaims(s *session.Session) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		namespace, c, err := target(s, false)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		claims, err := groups.Claims(cmd.Context(), c, namespace)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		var out []cobra.Completion
+		for _, claim := range claims {
+			out = append(out, cobra.CompletionWithDesc(claim.Name, dash(claim.Labels[s.LabelKey])))
+		}
+		return out, cobra.ShellCompDirectiveNoFileComp
+	}
+}

@@ -1,0 +1,203 @@
+package points
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/session"
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/group/point"
+	"github.com/snapshot-group/snapshot-group/pkg/restore/changes"
+)
+
+const deleteTimeout = 5 * time.Minute
+
+// NewDelete is the command delete.
+func NewDelete(s *session.Session) *cobra.Command {
+	var yes bool
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use:   "delete POINT...",
+		Short: "Deletes restore points, whole, and frees their storage",
+		Long: `Deletes restore points with all of their members, and waits until their storage is freed, whatever the deletion policies of
+their contents say. A restore point that is held is not deleted. Interrupted, the same command goes on.`,
+		Args:              some,
+		ValidArgsFunction: Complete(s),
+	}
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().DurationVar(&timeout, "timeout", deleteTimeout, "how long to wait until storage is freed, at most; 0 is without end")
+	cmd.RunE = func(cmd *cobra.Command, names []string) error {
+		namespace, c, err := target(s, false)
+		if err != nil {
+			return err
+		}
+		found, err := find(cmd.Context(), c, namespace, names)
+		if err != nil {
+			return session.Explain(err)
+		}
+		for _, p := range found {
+			if p.Held {
+				return fmt.Errorf("restore point %q is held: to release it, kubectl snapshot-group release %s --namespace %s; nothing was changed",
+					p.Name, p.Name, namespace)
+			}
+		}
+		if !yes {
+			if err := s.Confirm(fmt.Sprintf("This deletes %s in namespace %s, and frees the storage", strings.Join(names, ", "), namespace)); err != nil {
+				return err
+			}
+		}
+		ctx, cancel := s.Deadline(cmd.Context(), session.Timeout{After: timeout})
+		defer cancel()
+		progress := s.Progress()
+		defer progress.End()
+		for _, p := range found {
+			if err := remove(ctx, c, p, progress); err != nil {
+				return fmt.Errorf("delete restore point %q: %w", p.Name, err)
+			}
+			progress.End()
+			fmt.Fprintf(s.Out, "%s deleted\n", p.Name)
+		}
+		return nil
+	}
+	return cmd
+}
+
+// remove deletes one restore point, in the order in which the loop expires one. What frees the storage, the anchor of a detached
+// one, is let go of first and deleted last: until then somebody else can finish it.
+func remove(ctx context.Context, c client.WithWatch, p listed, progress *session.Progress) error {
+	whole, err := contentsOf(ctx, c, p)
+	if err != nil {
+		return err
+	}
+	for _, o := range whole.contents {
+		patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"deletionPolicy":"Delete"}}`))
+		if err := client.IgnoreNotFound(c.Patch(ctx, o, patch)); err != nil {
+			return fmt.Errorf("let go of content %q: %w", o.GetName(), err)
+		}
+	}
+	for _, o := range whole.first {
+		if err := client.IgnoreNotFound(c.Delete(ctx, o)); err != nil {
+			return fmt.Errorf("delete %q: %w", o.GetName(), err)
+		}
+	}
+	in := []client.ListOption{client.InNamespace(p.Namespace)}
+	watched, err := changes.Watch(ctx, c,
+		changes.What{List: &snapshotv1.VolumeSnapshotList{}, Options: in}, changes.What{List: &groupsnapshotv1.VolumeGroupSnapshotList{}, Options: in},
+		changes.What{List: &groupsnapshotv1.VolumeGroupSnapshotContentList{}}, changes.What{List: &snapshotv1.VolumeSnapshotContentList{}})
+	if err != nil {
+		return err
+	}
+	defer watched.Stop()
+	if err := gone(ctx, c, watched, goes{whole.first, "the members to go", progress}); err != nil {
+		return err
+	}
+	if whole.anchor != nil {
+		if err := client.IgnoreNotFound(c.Delete(ctx, whole.anchor)); err != nil {
+			return fmt.Errorf("delete anchor %q: %w", whole.anchor.GetName(), err)
+		}
+	}
+	return gone(ctx, c, watched, goes{whole.contents, "the storage to be freed", progress})
+}
+
+// parts are what a restore point consists of.
+type parts struct {
+	// contents have their policy set to Delete, first the one by which storage is freed; then first are deleted, then the anchor.
+	contents, first []client.Object
+	anchor          client.Object
+}
+
+// contentsOf are the objects that go with a restore point.
+func contentsOf(ctx context.Context, c client.Reader, p listed) (parts, error) {
+	var out parts
+	if p.made == nil {
+		out.first = []client.Object{&groupsnapshotv1.VolumeGroupSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: p.Namespace, Name: p.Name}}}
+		err := addContents(ctx, c, p, &out)
+		return out, err
+	}
+	if content := p.made.Content; content != nil {
+		out.contents = append(out.contents, &groupsnapshotv1.VolumeGroupSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: content.Name}})
+		if p.made.Workflow == group.Detach {
+			out.anchor = out.contents[0]
+		}
+	}
+	for _, m := range p.made.Members {
+		if m.Content != nil {
+			out.contents = append(out.contents, &snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: m.Content.Name}})
+		}
+		if p.made.Snapshot == nil { // else snapshot-controller deletes them with it, and nobody else may
+			out.first = append(out.first, member(p.Namespace, m))
+		}
+	}
+	if p.made.Snapshot != nil {
+		out.first = []client.Object{&groupsnapshotv1.VolumeGroupSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: p.Namespace, Name: p.Name}}}
+	}
+	return out, nil
+}
+
+func member(namespace string, m point.Member) client.Object {
+	return &snapshotv1.VolumeSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: m.Name}}
+}
+
+// addContents adds the contents of a VolumeGroupSnapshot that no run made.
+func addContents(ctx context.Context, c client.Reader, p listed, out *parts) error {
+	o, err := read(ctx, c, p.Namespace)
+	if err != nil {
+		return err
+	}
+	for _, content := range o.GroupContents {
+		if ref := content.Spec.VolumeGroupSnapshotRef; ref.Namespace == p.Namespace && ref.Name == p.Name {
+			out.contents = append(out.contents, &groupsnapshotv1.VolumeGroupSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: content.Name}})
+		}
+	}
+	owned := map[types.UID]bool{}
+	for i := range o.Snapshots {
+		if owner := group.OwnerGroupSnapshot(o.Snapshots[i].OwnerReferences); owner != nil && owner.Name == p.Name && o.Snapshots[i].Namespace == p.Namespace {
+			owned[o.Snapshots[i].UID] = true
+		}
+	}
+	for i := range o.Contents {
+		if owned[o.Contents[i].Spec.VolumeSnapshotRef.UID] {
+			out.contents = append(out.contents, &snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: o.Contents[i].Name}})
+		}
+	}
+	return nil
+}
+
+// goes are objects that are to go, what that means, and who is told.
+type goes struct {
+	objects  []client.Object
+	what     string
+	progress *session.Progress
+}
+
+// gone waits until none of the objects is there.
+func gone(ctx context.Context, c client.Reader, watched *changes.Changes, g goes) error {
+	for {
+		left := 0
+		for _, o := range g.objects {
+			err := c.Get(ctx, client.ObjectKeyFromObject(o), o.DeepCopyObject().(client.Object))
+			if client.IgnoreNotFound(err) != nil {
+				return err
+			}
+			if err == nil {
+				left++
+			}
+		}
+		if left == 0 {
+			return nil
+		}
+		g.progress.Waiting(g.what)
+		if err := watched.Next(ctx); err != nil {
+			return fmt.Errorf("waited for %s: %w; the same command goes on", g.what, err)
+		}
+	}
+}

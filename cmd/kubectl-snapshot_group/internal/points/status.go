@@ -1,0 +1,191 @@
+package points
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/groups"
+	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/session"
+	"github.com/snapshot-group/snapshot-group/pkg/admit/policy"
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
+)
+
+// standing is how a namespace is doing.
+type standing struct {
+	Namespace string `json:"namespace"`
+	Schedule  string `json:"schedule,omitempty"`
+	TimeZone  string `json:"timeZone,omitempty"`
+	Suspended bool   `json:"suspended,omitempty"`
+	// Next is when the next scheduled run is due; null where none is.
+	Next *time.Time     `json:"nextRun"`
+	Last *group.LastRun `json:"lastRun"`
+	// Success is the time of the newest complete restore point of the group that has the oldest such; null where a group has none.
+	Success    *time.Time `json:"lastSuccess"`
+	Groups     []string   `json:"groups"`
+	Points     int        `json:"restorePoints"`
+	Complete   int        `json:"completeRestorePoints"`
+	Violations []string   `json:"violations"`
+}
+
+// NewStatus is the command status.
+func NewStatus(s *session.Session) *cobra.Command {
+	var all bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Shows how a namespace is doing: schedule, runs, restore points, broken rules",
+		Long: `Shows for a namespace that is opted in, or for all of them, the schedule, the next and the last run, when every group had a complete
+restore point last, the number of groups, of complete and of all restore points, and of broken rules, which kubectl snapshot-group check names.`,
+		Args: cobra.NoArgs,
+	}
+	cmd.Flags().BoolVarP(&all, "all-namespaces", "A", false, "of all namespaces that are opted in")
+	out := session.NewOutput(s, cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		namespace, c, err := target(s, all)
+		if err != nil {
+			return err
+		}
+		return session.Explain(printStatus(cmd.Context(), s, out, scope{c, namespace}))
+	}
+	return cmd
+}
+
+// scope is what is asked about: a namespace, or all where it is empty.
+type scope struct {
+	client    client.Reader
+	namespace string
+}
+
+func printStatus(ctx context.Context, s *session.Session, out *session.Output, of scope) error {
+	all, err := gather(ctx, s, of)
+	if err != nil {
+		return err
+	}
+	f := session.Found{Kind: "NamespaceStatus", Empty: "No namespace is opted in. To opt one in: kubectl label namespace NAME snapshot-group=enabled"}
+	if of.namespace != "" {
+		f.Empty = fmt.Sprintf("Namespace %s is not opted in. To opt it in: kubectl label namespace %s snapshot-group=enabled", of.namespace, of.namespace)
+	}
+	var rows [][]any
+	for _, n := range all {
+		f.Items = append(f.Items, n)
+		f.Names = append(f.Names, "namespace/"+n.Namespace)
+		rows = append(rows, n.row(s))
+	}
+	f.Table = session.TableOf([]session.Column{
+		{Name: "Namespace"}, {Name: "Schedule"}, {Name: "Next Run"}, {Name: "Last Run"}, {Name: "Last Success"}, {Name: "Groups"}, {Name: "Points"},
+		{Name: "Violations"}, {Name: "Time Zone", Wide: true}, {Name: "Message", Wide: true},
+	}, rows)
+	return out.Print(f)
+}
+
+func (n standing) row(s *session.Session) []any {
+	schedule, next, last, success, message := dash(n.Schedule), "-", "-", "never", "-"
+	if n.Suspended {
+		schedule += " (suspended)"
+	}
+	if n.Next != nil {
+		next = n.Next.Format(time.RFC3339)
+	}
+	if n.Last != nil {
+		last = fmt.Sprintf("%s (%s ago)", n.Last.Outcome, ageOf(s, n.Last.Time))
+		message = dash(n.Last.Message)
+	}
+	if n.Success != nil {
+		success = ageOf(s, *n.Success) + " ago"
+	}
+	return []any{
+		n.Namespace, schedule, next, last, success, len(n.Groups), fmt.Sprintf("%d/%d", n.Complete, n.Points), len(n.Violations), dash(n.TimeZone), message,
+	}
+}
+
+func gather(ctx context.Context, s *session.Session, of scope) ([]standing, error) {
+	o, err := read(ctx, of.client, of.namespace)
+	if err != nil {
+		return nil, err
+	}
+	var f groups.Found
+	if f.Classes, err = groups.ReadClasses(ctx, of.client); err != nil {
+		return nil, err
+	}
+	if f.Volumes, err = groups.Volumes(ctx, of.client); err != nil {
+		return nil, err
+	}
+	if f.Claims, err = groups.Claims(ctx, of.client, of.namespace); err != nil {
+		return nil, err
+	}
+	points := o.list()
+	var out []standing
+	for _, ns := range o.namespaces {
+		if ns.Labels[group.OptInLabel] != group.OptInValue {
+			continue
+		}
+		n, err := statusIn(ns, f, s)
+		if err != nil {
+			return nil, err
+		}
+		n.count(points)
+		out = append(out, n)
+	}
+	return out, nil
+}
+
+// statusIn is what a Namespace and its groups say; the restore points are counted besides.
+func statusIn(ns corev1.Namespace, f groups.Found, s *session.Session) (standing, error) {
+	settings, problems := group.ParseSettings(ns.Annotations, s.LabelKey)
+	n := standing{Namespace: ns.Name, Schedule: settings.Schedule.Spec, TimeZone: settings.Schedule.Zone, Suspended: settings.Suspend}
+	if !settings.Schedule.IsZero() && !settings.Suspend {
+		offset := plan.Offset(ns.UID, settings.Jitter)
+		n.Next = ptr.To(settings.Schedule.Next(s.Clock.Now().Add(-offset)).Add(offset))
+	}
+	last, err := group.ParseLastRun(ns.Annotations)
+	if err != nil {
+		return n, fmt.Errorf("namespace %q: %w", ns.Name, err)
+	}
+	if last.ID != "" {
+		n.Last = &last
+	}
+	for _, p := range problems {
+		n.Violations = append(n.Violations, p.String())
+	}
+	f.Namespace, f.Settings = ns.Name, settings
+	for _, g := range f.Groups() {
+		n.Groups = append(n.Groups, g.Name)
+		for _, v := range g.Decision.Of(policy.Denies) {
+			n.Violations = append(n.Violations, fmt.Sprintf("group %q: %s", g.Name, v.String()))
+		}
+	}
+	return n, nil
+}
+
+// count counts the restore points of the namespace, and finds when every group had a complete one last.
+func (n *standing) count(points []listed) {
+	newest := map[string]time.Time{}
+	for _, p := range points {
+		if p.Namespace != n.Namespace {
+			continue
+		}
+		n.Points++
+		if p.State == complete {
+			n.Complete++
+			if p.made != nil && p.Time.After(newest[p.Group]) {
+				newest[p.Group] = p.Time
+			}
+		}
+	}
+	for _, g := range n.Groups {
+		at, found := newest[group.LabelValue(g)]
+		if !found {
+			n.Success = nil
+			return
+		}
+		if n.Success == nil || at.Before(*n.Success) {
+			n.Success = &at
+		}
+	}
+}
