@@ -23,6 +23,7 @@ const (
 	UngroupedAnnotation          = "snapshot-group/ungrouped"
 	KeepAnnotation               = "snapshot-group/keep"
 	KeepForAnnotation            = "snapshot-group/keep-for"
+	ConfirmExpiryAnnotation      = "snapshot-group/confirm-expiry"
 	LabelsAnnotation             = "snapshot-group/labels"
 	GroupSnapshotClassAnnotation = "snapshot-group/group-snapshot-class"
 	SnapshotClassAnnotation      = "snapshot-group/snapshot-class"
@@ -38,6 +39,9 @@ const (
 	// ScheduleSeenAnnotation holds as JSON the schedule that the loop goes by and since when: no run is due for an instant
 	// before. It also says why there is none to go by.
 	ScheduleSeenAnnotation = "snapshot-group/schedule-seen"
+
+	// ExpiryPausedAnnotation says why nothing expires until ConfirmExpiryAnnotation has the token that it names.
+	ExpiryPausedAnnotation = "snapshot-group/expiry-paused"
 
 	// FieldOwner is the server-side apply field owner of everything that the product writes on objects of others.
 	FieldOwner = "snapshot-group"
@@ -56,6 +60,9 @@ const (
 	// ClaimSpecAnnotation on a member holds the JSON of ClaimSpec, so that a restore needs no live claim.
 	ClaimSpecAnnotation = "snapshot-group/claim-spec"
 )
+
+// AnchorFinalizer is on every anchor while it has members: without it, their storage could never be freed.
+const AnchorFinalizer = "snapshot-group/anchor"
 
 // HoldLabel on a restore point (a VolumeGroupSnapshot, an anchor or an ungrouped VolumeSnapshot), with value HoldValue, keeps it
 // from expiring and from being deleted by the command line.
@@ -98,6 +105,10 @@ const (
 
 	// InGroupFinalizer is what snapshot-controller puts on members so that none is deleted alone.
 	InGroupFinalizer = "snapshot.storage.kubernetes.io/volumesnapshot-in-group-protection"
+
+	// GroupBeingDeletedAnnotation is set by snapshot-controller on the content of a VolumeGroupSnapshot that goes. The CSI
+	// sidecar frees the storage of no content without it (external-snapshotter v8 pkg/utils.AnnVolumeGroupSnapshotBeingDeleted).
+	GroupBeingDeletedAnnotation = "groupsnapshot.storage.kubernetes.io/volumegroupsnapshot-being-deleted"
 
 	SnapshotAPIGroup      = "snapshot.storage.k8s.io"
 	GroupSnapshotAPIGroup = "groupsnapshot.storage.k8s.io"

@@ -52,6 +52,18 @@ func nameInRun(name, empty, run, hashed string) string {
 	return base + tail
 }
 
+// IsSnapshotName tells whether a name has the form of a SnapshotName. It is for what is left where the namespace's UID, from
+// which the hash is made, cannot be known any more.
+func IsSnapshotName(name string) bool {
+	parts := strings.Split(name, "-")
+	if len(parts) < 3 {
+		return false
+	}
+	run, hash := parts[len(parts)-2], parts[len(parts)-1]
+	_, dated := RunTime(run)
+	return dated && len(hash) == 5 && strings.Trim(hash, "0123456789abcdef") == ""
+}
+
 // LabelValue is s where it fits a label value (63 characters), else its first 57 characters and 6 hex of its SHA-256, as
 // Velero's label.GetValidName does.
 func LabelValue(s string) string {

@@ -74,6 +74,23 @@ func parseSchedule(s *Settings, v string) error {
 	return nil
 }
 
+func parseZone(s *Settings, v string) error {
+	if _, err := zone(v); err != nil {
+		return err
+	}
+	s.Zone = v
+	return nil
+}
+
+// Location is the time zone in which days and weeks begin; UTC where Zone is none.
+func (s Settings) Location() *time.Location {
+	location, err := zone(s.Zone)
+	if err != nil {
+		return time.UTC
+	}
+	return location
+}
+
 // zone finds a time zone by its IANA name. "Local" is none: it is another one on each machine.
 func zone(name string) (*time.Location, error) {
 	location, err := time.LoadLocation(name)

@@ -73,6 +73,10 @@ type Settings struct {
 	Ungrouped Ungrouped
 	// Retention is what expires; of its zero value, nothing.
 	Retention Retention
+	// ConfirmExpiry is the token by which somebody agreed to an expiry that was paused.
+	ConfirmExpiry string
+	// Zone is the IANA name of the time zone in which days and weeks begin.
+	Zone string
 	// Labels go on everything that a run makes.
 	Labels             map[string]string
 	GroupSnapshotClass string
@@ -101,7 +105,7 @@ func (p Problem) String() string {
 func ParseSettings(annotations map[string]string, defaultLabelKey string) (Settings, []Problem) {
 	s := Settings{
 		Mode: Enforce, LabelKey: defaultLabelKey, StartingDeadline: DefaultStartingDeadline,
-		Timeout: DefaultTimeout, Workflow: Keep, Ungrouped: SnapshotUngrouped,
+		Timeout: DefaultTimeout, Workflow: Keep, Ungrouped: SnapshotUngrouped, Zone: "UTC",
 	}
 	var problems []Problem
 	for _, key := range slices.Sorted(maps.Keys(annotations)) {
@@ -135,7 +139,7 @@ func (u Unknown) String() string {
 }
 
 // written are the annotations below the product's prefix that the loop writes on a Namespace.
-var written = []string{LastRunAnnotation, LastScheduledAnnotation, ScheduleSeenAnnotation}
+var written = []string{LastRunAnnotation, LastScheduledAnnotation, ScheduleSeenAnnotation, ExpiryPausedAnnotation}
 
 // UnknownAnnotations are the keys below the product's prefix that it neither reads nor writes on a Namespace, sorted.
 func UnknownAnnotations(annotations map[string]string) []Unknown {

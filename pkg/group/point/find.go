@@ -46,7 +46,7 @@ func Find(o Objects) []Point {
 		}
 	}
 	for i := range o.Snapshots {
-		if s := &o.Snapshots[i]; ungrouped(s) {
+		if s := &o.Snapshots[i]; ungrouped(o.Namespace, s) {
 			points = append(points, x.ofClaim(s))
 		}
 	}
@@ -73,10 +73,10 @@ func Ours(namespace types.UID, name string, labels map[string]string) bool {
 	return of != "" && run != "" && name == group.SnapshotName(namespace, of, run)
 }
 
-func ungrouped(s *snapshotv1.VolumeSnapshot) bool {
-	_, dated := group.RunTime(s.Labels[group.RunLabel])
-	return dated && s.Labels[group.ClaimLabel] != "" && s.Labels[group.GroupLabel] == "" &&
-		group.OwnerGroupSnapshot(s.OwnerReferences) == nil && s.Spec.Source.PersistentVolumeClaimName != nil
+func ungrouped(namespace types.UID, s *snapshotv1.VolumeSnapshot) bool {
+	claim := ptr.Deref(s.Spec.Source.PersistentVolumeClaimName, "")
+	return s.Labels[group.ClaimLabel] != "" && s.Labels[group.GroupLabel] == "" && group.OwnerGroupSnapshot(s.OwnerReferences) == nil &&
+		s.Name == group.ClaimSnapshotName(namespace, claim, s.Labels[group.RunLabel])
 }
 
 // indexed are the objects by what relates them.
@@ -137,7 +137,7 @@ func (x indexed) ofSnapshot(s *groupsnapshotv1.VolumeGroupSnapshot) Point {
 			p.Held = p.Held || held(c.Labels)
 		}
 	}
-	p.Members = x.members(s.UID, p.Content)
+	p.Members, p.Left = x.members(s.UID, p.Content)
 	return p
 }
 
@@ -145,8 +145,8 @@ func (x indexed) ofAnchor(c *groupsnapshotv1.VolumeGroupSnapshotContent) Point {
 	p := labelled(c.Labels)
 	p.Name, p.Workflow, p.Content = c.Spec.VolumeGroupSnapshotRef.Name, group.Detach, content(c)
 	p.Held, p.Ready, p.Wanted = held(c.Labels), true, len(c.Spec.Source.VolumeHandles)
-	p.Deleting = !p.Content.Retained || c.DeletionTimestamp != nil
-	p.Members = x.members(c.Spec.VolumeGroupSnapshotRef.UID, p.Content)
+	p.Deleting = !p.Content.Retained
+	p.Members, p.Left = x.members(c.Spec.VolumeGroupSnapshotRef.UID, p.Content)
 	return p
 }
 
@@ -159,16 +159,19 @@ func (x indexed) ofClaim(s *snapshotv1.VolumeSnapshot) Point {
 }
 
 // members are those that the VolumeGroupSnapshot owns, and those whose content belongs to the same group on storage: a
-// detached one is not owned any more.
-func (x indexed) members(owner types.UID, c *Content) []Member {
+// detached one is not owned any more. Beside them are the contents that outlive their members.
+func (x indexed) members(owner types.UID, c *Content) ([]Member, []MemberContent) {
 	found := map[types.UID]*snapshotv1.VolumeSnapshot{}
 	for _, s := range x.owned[owner] {
 		found[s.UID] = s
 	}
+	var left []MemberContent
 	if c != nil && c.Handle != "" {
 		for _, mc := range x.onStorage[onStorage{c.Driver, c.Handle}] {
 			if s := x.snapshots[mc.Spec.VolumeSnapshotRef.UID]; s != nil {
 				found[s.UID] = s
+			} else {
+				left = append(left, *contentOfMember(mc))
 			}
 		}
 	}
@@ -177,7 +180,8 @@ func (x indexed) members(owner types.UID, c *Content) []Member {
 		out = append(out, x.member(s))
 	}
 	slices.SortFunc(out, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })
-	return out
+	slices.SortFunc(left, func(a, b MemberContent) int { return strings.Compare(a.Name, b.Name) })
+	return out, left
 }
 
 func (x indexed) member(s *snapshotv1.VolumeSnapshot) Member {
@@ -190,10 +194,7 @@ func (x indexed) member(s *snapshotv1.VolumeSnapshot) Member {
 	if c == nil {
 		return m
 	}
-	m.Content = &MemberContent{
-		Object: object(&c.ObjectMeta), Volume: ptr.Deref(c.Spec.Source.VolumeHandle, ""),
-		Retained: c.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentRetain,
-	}
+	m.Content = contentOfMember(c)
 	if c.Status == nil {
 		return m
 	}
@@ -201,6 +202,13 @@ func (x indexed) member(s *snapshotv1.VolumeSnapshot) Member {
 	m.Ready = s.DeletionTimestamp == nil && c.DeletionTimestamp == nil && ptr.Deref(c.Status.SnapshotHandle, "") != "" &&
 		s.Status != nil && ptr.Deref(s.Status.ReadyToUse, false)
 	return m
+}
+
+func contentOfMember(c *snapshotv1.VolumeSnapshotContent) *MemberContent {
+	return &MemberContent{
+		Object: object(&c.ObjectMeta), Volume: ptr.Deref(c.Spec.Source.VolumeHandle, ""),
+		Retained: c.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentRetain,
+	}
 }
 
 func labelled(labels map[string]string) Point {
@@ -218,6 +226,8 @@ func content(c *groupsnapshotv1.VolumeGroupSnapshotContent) *Content {
 	out := &Content{
 		Object: object(&c.ObjectMeta), Driver: c.Spec.Driver, Volumes: c.Spec.Source.VolumeHandles,
 		Retained: c.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentRetain,
+		Freeable: c.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentDelete && c.Annotations[group.GroupBeingDeletedAnnotation] != "",
+		Guarded:  slices.Contains(c.Finalizers, group.AnchorFinalizer),
 	}
 	if c.Status != nil {
 		out.Handle = ptr.Deref(c.Status.VolumeGroupSnapshotHandle, "")

@@ -91,6 +91,7 @@ func alone() Objects {
 	o.Snapshots, o.Contents = o.Snapshots[:1], o.Contents[:1]
 	o.Snapshots[0].OwnerReferences = nil
 	o.Snapshots[0].Labels = map[string]string{group.RunLabel: run, group.TriggerLabel: "schedule", group.ClaimLabel: "data"}
+	o.Snapshots[0].Name = group.ClaimSnapshotName(namespace, "data", run)
 	o.Contents[0].Status.VolumeGroupSnapshotHandle = nil
 	return o
 }
@@ -120,7 +121,8 @@ func TestFindReadsEverythingOfAPoint(t *testing.T) {
 	wantDetached := wantKept()
 	wantDetached.Workflow, wantDetached.Snapshot, wantDetached.Content.Retained = group.Detach, nil, true
 	wantAlone := wantKept()
-	wantAlone.Group, wantAlone.Claim, wantAlone.Name, wantAlone.Trigger = "", "data", "snapshot-data", "schedule"
+	wantAlone.Group, wantAlone.Claim, wantAlone.Name, wantAlone.Trigger = "", "data", group.ClaimSnapshotName(namespace, "data", run), "schedule"
+	wantAlone.Members[0].Name = wantAlone.Name
 	wantAlone.Snapshot, wantAlone.Content, wantAlone.Members, wantAlone.Wanted = nil, nil, wantAlone.Members[:1], 1
 	for name, tc := range map[string]struct {
 		in   Objects
@@ -182,8 +184,8 @@ func TestFindTellsWhereAPointStands(t *testing.T) {
 			}, []state{lacking(anchored)}},
 		"a group snapshot that is being deleted is": {
 			kept(), func(o *Objects) { o.GroupSnapshots[0].DeletionTimestamp = now }, []state{deleted(whole)}},
-		"an anchor that is being deleted is": {
-			detached(), func(o *Objects) { o.GroupContents[0].DeletionTimestamp = now }, []state{deleted(anchored)}},
+		"an anchor that somebody deleted keeps its members": {
+			detached(), func(o *Objects) { o.GroupContents[0].DeletionTimestamp = now }, []state{anchored}},
 		"an anchor that may be freed is being deleted": {
 			detached(), func(o *Objects) { o.GroupContents[0].Spec.DeletionPolicy = "Delete" }, []state{deleted(anchored)}},
 		"a group snapshot that goes from its anchor is one point, and not being deleted": {
@@ -206,6 +208,8 @@ func TestFindTellsWhereAPointStands(t *testing.T) {
 			kept(), func(o *Objects) { o.Namespace = "restored" }, nil},
 		"a content that was kept by its class and has no labels is not ours": {
 			detached(), func(o *Objects) { o.GroupContents[0].Labels = nil }, nil},
+		"labels that were copied to a snapshot of another name make no point": {
+			alone(), func(o *Objects) { o.Snapshots[0].Name = "mine" }, nil},
 		"a user's snapshot is not ours": {
 			alone(), func(o *Objects) { delete(o.Snapshots[0].Labels, group.RunLabel) }, nil},
 		"a member of Velero's group snapshot is not ours": {

@@ -36,13 +36,16 @@ type Point struct {
 	Content *Content
 	// Members are the VolumeSnapshots, by name; the only one of an ungrouped claim.
 	Members []Member
+	// Left are contents of members that are gone: their class has policy Retain.
+	Left []MemberContent
 	// Wanted is how many members a complete point has.
 	Wanted int
 	// Ready: storage took the group snapshot. True for an anchor, and for an ungrouped claim if its snapshot is ready.
 	Ready bool
 	// Held: somebody protects the point from expiry.
 	Held bool
-	// Deleting: it is being deleted, or its anchor may be freed, and that cannot be taken back.
+	// Deleting: it is being deleted, or its anchor does not keep the storage any more. That cannot be taken back. An anchor
+	// that somebody has deleted stays, and keeps the storage, as long as it has members; see Content.Terminating.
 	Deleting bool
 }
 
@@ -66,6 +69,10 @@ type Content struct {
 	Volumes []string
 	// Retained: it is not deleted with its VolumeGroupSnapshot, and its deletion frees no storage.
 	Retained bool
+	// Freeable: its deletion frees the storage, also without its VolumeGroupSnapshot.
+	Freeable bool
+	// Guarded: it has AnchorFinalizer.
+	Guarded bool
 }
 
 // Member is a VolumeSnapshot of a point.

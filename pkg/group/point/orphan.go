@@ -1,0 +1,119 @@
+package point
+
+import (
+	"slices"
+	"strings"
+
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+)
+
+// OrphanKind is what an orphan is.
+type OrphanKind string
+
+// Kinds of orphans.
+const (
+	// OrphanContent: a VolumeGroupSnapshotContent that should have gone with its VolumeGroupSnapshot.
+	OrphanContent OrphanKind = "content"
+	// OrphanAnchor: an anchor without members.
+	OrphanAnchor OrphanKind = "anchor"
+	// OrphanMember: a detached member without its anchor. It can be restored from, and its storage never be freed by deleting it.
+	OrphanMember OrphanKind = "member"
+)
+
+// OrphanKinds are all there are.
+var OrphanKinds = []OrphanKind{OrphanContent, OrphanAnchor, OrphanMember}
+
+// Orphan is what a run made and what belongs to no restore point any more.
+type Orphan struct {
+	Kind OrphanKind
+	// Snapshot is the VolumeGroupSnapshot that it was made for, by name and UID.
+	Snapshot Object
+	// Content is nil for a member.
+	Content *Content
+	// Marks are labels by which the members of an anchor are found; nil for others.
+	Marks map[string]string
+	// Pinned names what else holds the same group snapshot on storage: an imported VolumeSnapshotContent, or one that its
+	// class retained. Nothing of it is freed before that is gone. Empty if nothing does.
+	Pinned string
+}
+
+// Orphans finds them without knowing the Namespace's UID, which is lost with the Namespace, and sorts them by content. An
+// anchor is known by the marks that only the loop writes, a content that should have gone by the form of the name that it
+// refers to. Everything in it belongs to no VolumeGroupSnapshot of o. pins names the
+// VolumeSnapshotContents of the whole cluster that belong to a group snapshot on storage.
+func Orphans(o Objects, pins func(driver, handle string) []string) []Orphan {
+	alive := map[types.UID]bool{}
+	for i := range o.GroupSnapshots {
+		alive[o.GroupSnapshots[i].UID] = true
+	}
+	x := index(o)
+	var out []Orphan
+	for i := range o.GroupContents {
+		c := &o.GroupContents[i]
+		ref := c.Spec.VolumeGroupSnapshotRef
+		if alive[ref.UID] {
+			continue
+		}
+		orphan := Orphan{Kind: OrphanContent, Snapshot: Object{Name: ref.Name, UID: ref.UID}, Content: content(c)}
+		labelled := c.Labels[group.RunLabel] != "" && c.Labels[group.GroupLabel] != ""
+		switch {
+		case labelled && (orphan.Content.Guarded || !orphan.Content.Retained):
+			orphan.Kind = OrphanAnchor
+			orphan.Marks = map[string]string{group.RunLabel: c.Labels[group.RunLabel], group.GroupLabel: c.Labels[group.GroupLabel]}
+			if members, _ := x.members(ref.UID, orphan.Content); len(members) > 0 || marked(o.Snapshots, orphan.Marks) {
+				continue
+			}
+		case labelled || orphan.Content.Retained || !group.IsSnapshotName(ref.Name):
+			continue // a user's, or kept by its class
+		}
+		if orphan.Content.Handle != "" {
+			if by := pins(orphan.Content.Driver, orphan.Content.Handle); len(by) > 0 {
+				orphan.Pinned = slices.Min(by)
+			}
+		}
+		out = append(out, orphan)
+	}
+	slices.SortFunc(out, func(a, b Orphan) int { return strings.Compare(a.Content.Name, b.Content.Name) })
+	return append(out, x.orphanMembers(o)...)
+}
+
+// marked: a member whose content is gone already is still there.
+func marked(snapshots []snapshotv1.VolumeSnapshot, marks map[string]string) bool {
+	return slices.ContainsFunc(snapshots, func(s snapshotv1.VolumeSnapshot) bool {
+		for k, v := range marks {
+			if s.Labels[k] != v {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// orphanMembers are members whose group on storage has no VolumeGroupSnapshotContent.
+func (x indexed) orphanMembers(o Objects) []Orphan {
+	held := map[onStorage]bool{}
+	for i := range o.GroupContents {
+		if c := content(&o.GroupContents[i]); c.Handle != "" {
+			held[onStorage{c.Driver, c.Handle}] = true
+		}
+	}
+	var out []Orphan
+	for i := range o.Snapshots {
+		s := &o.Snapshots[i]
+		c := x.contents[s.UID]
+		if s.Labels[group.RunLabel] == "" || s.Labels[group.GroupLabel] == "" || group.OwnerGroupSnapshot(s.OwnerReferences) != nil ||
+			c == nil || c.Status == nil || c.Spec.Source.VolumeHandle == nil {
+			continue
+		}
+		handle := ptr.Deref(c.Status.VolumeGroupSnapshotHandle, "")
+		if handle != "" && !held[onStorage{c.Spec.Driver, handle}] {
+			out = append(out, Orphan{Kind: OrphanMember, Snapshot: object(&s.ObjectMeta)})
+		}
+	}
+	slices.SortFunc(out, func(a, b Orphan) int { return strings.Compare(a.Snapshot.Name, b.Snapshot.Name) })
+	return out
+}
