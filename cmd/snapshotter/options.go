@@ -16,6 +16,7 @@ type options struct {
 	qps         float32
 	burst       int
 	maxInFlight int
+	maxExpire   int
 }
 
 func flags(o *options) *pflag.FlagSet {
@@ -25,6 +26,8 @@ func flags(o *options) *pflag.FlagSet {
 	f.Float32Var(&o.qps, "kube-api-qps", 50, "requests per second to the API server on average, at most")
 	f.IntVar(&o.burst, "kube-api-burst", 100, "requests to the API server at once, at most")
 	f.IntVar(&o.maxInFlight, "max-groups-in-flight", 100, "groups of all namespaces being snapshotted at once, at most; others wait")
+	f.IntVar(&o.maxExpire, "max-expire-per-pass", 10,
+		"restore points of one group, or of one claim without a group, that may expire at once; more wait for an administrator's word")
 	return f
 }
 
@@ -56,6 +59,9 @@ func (o options) validate() error {
 	}
 	if o.maxInFlight < 1 {
 		return fmt.Errorf("--max-groups-in-flight: must be at least 1, is %d", o.maxInFlight)
+	}
+	if o.maxExpire < 1 {
+		return fmt.Errorf("--max-expire-per-pass: must be at least 1, is %d", o.maxExpire)
 	}
 	return nil
 }

@@ -96,6 +96,8 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options) error {
 		Metrics:  metrics.NewLoop(ctrlmetrics.Registry, version),
 		Clock:    clock.RealClock{},
 		Flights:  flight.New(o.maxInFlight),
+
+		MaxExpire: o.maxExpire,
 	})
 	if err := loop.Setup(ctx, mgr); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -69,6 +70,7 @@ func trimClaim(in any) (any, error) {
 	out.Spec = corev1.PersistentVolumeClaimSpec{
 		AccessModes: o.Spec.AccessModes, Resources: o.Spec.Resources, VolumeMode: o.Spec.VolumeMode,
 		VolumeName: o.Spec.VolumeName, StorageClassName: o.Spec.StorageClassName,
+		DataSource: o.Spec.DataSource, DataSourceRef: o.Spec.DataSourceRef,
 	}
 	out.Status = corev1.PersistentVolumeClaimStatus{Phase: o.Status.Phase, Capacity: o.Status.Capacity}
 	return out, nil
@@ -128,7 +130,7 @@ func trimGroupContent(in any) (any, error) {
 		return in, nil
 	}
 	out := &groupsnapshotv1.VolumeGroupSnapshotContent{ObjectMeta: trimMeta(o.ObjectMeta)}
-	out.Annotations = kept(o.Annotations, beingDeletedAnnotation, nudgedAnnotation)
+	out.Annotations = kept(o.Annotations, group.GroupBeingDeletedAnnotation, nudgedAnnotation)
 	ref := o.Spec.VolumeGroupSnapshotRef
 	out.Spec = groupsnapshotv1.VolumeGroupSnapshotContentSpec{
 		VolumeGroupSnapshotRef: corev1.ObjectReference{Namespace: ref.Namespace, Name: ref.Name, UID: ref.UID},
@@ -155,17 +157,17 @@ const (
 	byDetaching = "detaching"
 	// byOwner: a VolumeSnapshot by the UID of the VolumeGroupSnapshot that owns it.
 	byOwner = "owner"
-	// byGroupHandle: a VolumeSnapshotContent by driver and group snapshot on storage. It outlives owner references.
+	// byGroupHandle: a content of either kind by driver and group snapshot on storage. It outlives owner references.
 	byGroupHandle = "group-handle"
+	// byNamespace: a content by the namespace of what it is a content of.
+	byNamespace = "namespace"
+	// byRestoring: a Pending claim by the namespace of the VolumeSnapshot that it is being restored from.
+	byRestoring = "restoring"
 )
-
-// beingDeletedAnnotation is set by snapshot-controller on the content of a VolumeGroupSnapshot that goes. The CSI sidecar
-// frees the storage of no content without it (external-snapshotter v8 pkg/utils.AnnVolumeGroupSnapshotBeingDeleted).
-const beingDeletedAnnotation = "groupsnapshot.storage.kubernetes.io/volumegroupsnapshot-being-deleted"
 
 // Annotations of a member's content.
 const (
-	// memberBeingDeletedAnnotation is the like for it (pkg/utils.AnnVolumeSnapshotBeingDeleted).
+	// memberBeingDeletedAnnotation is to it what group.GroupBeingDeletedAnnotation is to a group's (pkg/utils.AnnVolumeSnapshotBeingDeleted).
 	memberBeingDeletedAnnotation = "snapshot.storage.kubernetes.io/volumesnapshot-being-deleted"
 	// groupHandleAnnotation is there from its creation on, where its status comes later (pkg/utils.VolumeGroupSnapshotHandleAnnotation).
 	groupHandleAnnotation = "groupsnapshot.storage.k8s.io/volumeGroupSnapshotHandle"
@@ -188,6 +190,10 @@ var Indexes = []Index{
 	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, byDetaching, detachingOf},
 	{&snapshotv1.VolumeSnapshot{}, byOwner, ownerOf},
 	{&snapshotv1.VolumeSnapshotContent{}, byGroupHandle, groupHandleOf},
+	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, byNamespace, one(namespaceOfGroupContent)},
+	{&snapshotv1.VolumeSnapshotContent{}, byNamespace, one(namespaceOfContent)},
+	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, byGroupHandle, groupHandleOfGroup},
+	{&corev1.PersistentVolumeClaim{}, byRestoring, restoringOf},
 }
 
 // AddIndexes adds Indexes to a cache.
@@ -223,7 +229,7 @@ func snapshotKey(namespace, name string) string { return namespace + "/" + name 
 
 func detachingOf(o client.Object) []string {
 	c, _ := o.(*groupsnapshotv1.VolumeGroupSnapshotContent)
-	if !isAnchor(c) || c.Annotations[beingDeletedAnnotation] != "" {
+	if !isAnchor(c) || c.Annotations[group.GroupBeingDeletedAnnotation] != "" {
 		return nil
 	}
 	return []string{c.Spec.VolumeGroupSnapshotRef.Namespace}
@@ -252,6 +258,39 @@ func groupHandleOf(o client.Object) []string {
 		return nil
 	}
 	return []string{groupHandleKey(c.Spec.Driver, handle)}
+}
+
+func one(of func(client.Object) string) client.IndexerFunc {
+	return func(o client.Object) []string { return []string{of(o)} }
+}
+
+func restoringOf(o client.Object) []string {
+	c, _ := o.(*corev1.PersistentVolumeClaim)
+	namespace, name := sourceOf(c)
+	if name == "" || c.Status.Phase != corev1.ClaimPending {
+		return nil
+	}
+	return []string{namespace}
+}
+
+// sourceOf is the VolumeSnapshot that a claim is made from, empty if it is made from none.
+func sourceOf(c *corev1.PersistentVolumeClaim) (namespace, name string) {
+	const kind = "VolumeSnapshot"
+	if ref := c.Spec.DataSourceRef; ref != nil && ref.Kind == kind && ptr.Deref(ref.APIGroup, "") == group.SnapshotAPIGroup {
+		return ptr.Deref(ref.Namespace, c.Namespace), ref.Name
+	}
+	if ref := c.Spec.DataSource; ref != nil && ref.Kind == kind && ptr.Deref(ref.APIGroup, "") == group.SnapshotAPIGroup {
+		return c.Namespace, ref.Name
+	}
+	return "", ""
+}
+
+func groupHandleOfGroup(o client.Object) []string {
+	c, _ := o.(*groupsnapshotv1.VolumeGroupSnapshotContent)
+	if c.Status == nil || c.Status.VolumeGroupSnapshotHandle == nil {
+		return nil
+	}
+	return []string{groupHandleKey(c.Spec.Driver, *c.Status.VolumeGroupSnapshotHandle)}
 }
 
 func groupHandleKey(driver, handle string) string { return driver + "\x00" + handle }

@@ -34,8 +34,11 @@ var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 const driver = "csi.test"
 
-// maxInFlight is how many groups may be in flight.
-const maxInFlight = 2
+// maxInFlight is how many groups may be in flight, maxExpire how many restore points may expire at once.
+const (
+	maxInFlight = 2
+	maxExpire   = 10
+)
 
 // errKilled is what a write of the loop gets where a test cuts the loop off.
 var errKilled = errors.New("killed")
@@ -121,7 +124,7 @@ func (c *cluster) restart() {
 	c.reg = prometheus.NewRegistry()
 	c.loop = New(Config{
 		Client: interceptor.NewClient(c.api, c.intercept()), Live: c.api, LabelKey: group.DefaultLabelKey,
-		Instance: "test", Metrics: metrics.NewLoop(c.reg, "test"), Clock: c.clock, Flights: flight.New(maxInFlight),
+		Instance: "test", Metrics: metrics.NewLoop(c.reg, "test"), Clock: c.clock, Flights: flight.New(maxInFlight), MaxExpire: maxExpire,
 	})
 }
 

@@ -60,6 +60,8 @@ type Config struct {
 	Clock    clock.PassiveClock
 	// Flights bounds how many groups are in flight.
 	Flights *flight.Bound
+	// MaxExpire is how many restore points of one group, or claim without one, may expire at once.
+	MaxExpire int
 }
 
 // Reconciler moves Namespaces towards rest.
@@ -80,14 +82,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	ns := &corev1.Namespace{}
 	if err := r.Client.Get(ctx, req.NamespacedName, ns); err != nil {
 		if apierrors.IsNotFound(err) { // not opted in: the cache holds no others
-			r.Flights.Board(req.Name, 0, nil)
-			return reconcile.Result{}, nil
+			return r.abandoned(ctx, req.Name)
 		}
 		return reconcile.Result{}, fmt.Errorf("read namespace %q: %w", req.Name, err)
 	}
 	if ns.DeletionTimestamp != nil {
-		r.Flights.Board(req.Name, 0, nil)
-		return reconcile.Result{}, nil
+		return r.abandoned(ctx, req.Name)
 	}
 	if wait, err := r.writes.Left(ctx, ns.Name); wait > 0 || err != nil {
 		return requeueUnless(err, wait)
@@ -96,6 +96,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	if err != nil {
 		return reconcile.Result{}, err
 	}
+	expiry, err := r.expiry(ctx, ns, seen)
+	if err != nil {
+		return reconcile.Result{}, fmt.Errorf("observe restore points of namespace %q: %w", ns.Name, err)
+	}
+	steps = append(steps, expiry...)
 	done, runErr := r.execute(ctx, ns, steps)
 	if err := r.report(ctx, ns, done, seen.Now); err != nil {
 		return reconcile.Result{}, err // first: runErr will recur, an untold outcome will not
@@ -145,8 +150,8 @@ func requeueUnless(err error, after time.Duration) (reconcile.Result, error) {
 	return reconcile.Result{RequeueAfter: after}, nil
 }
 
-// Setup starts the loop with mgr. No claim or class is watched: a run looks at them when it decides, and what waits
-// does not wait for them.
+// Setup starts the loop with mgr. No class is watched, and of claims only those that are made from a snapshot, for which
+// expiry waits: a run looks at them when it decides, and does not wait for them.
 func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager) error {
 	for _, obj := range []client.Object{
 		&corev1.PersistentVolumeClaim{}, &corev1.PersistentVolume{}, &storagev1.StorageClass{},
@@ -157,6 +162,11 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager) error {
 		}
 	}
 	changed := builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})
+	restored := builder.WithPredicates(predicate.NewPredicateFuncs(func(o client.Object) bool {
+		c, isClaim := o.(*corev1.PersistentVolumeClaim)
+		_, source := sourceOf(c)
+		return isClaim && source != ""
+	}), predicate.ResourceVersionChangedPredicate{})
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("snapshotter").
 		For(&corev1.Namespace{}).
@@ -164,6 +174,7 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager) error {
 		Watches(&groupsnapshotv1.VolumeGroupSnapshotContent{}, toNamespace(namespaceOfGroupContent), changed).
 		Watches(&snapshotv1.VolumeSnapshot{}, toNamespace(client.Object.GetNamespace), changed).
 		Watches(&snapshotv1.VolumeSnapshotContent{}, toNamespace(namespaceOfContent), changed).
+		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.restoredFrom), restored).
 		WatchesRawSource(source.Func(r.wakeHeld)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: parallelNamespaces,

@@ -1,6 +1,8 @@
 package snapshotter
 
 import (
+	"slices"
+
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -156,8 +158,8 @@ func (c *cluster) settleAnchors() bool {
 	c.t.Helper()
 	moved := false
 	for _, o := range c.anchors() {
-		if isAnchor(&o) && len(o.Finalizers) == 0 && o.DeletionTimestamp == nil {
-			o.Finalizers = []string{contentFinalizer}
+		if isAnchor(&o) && !slices.Contains(o.Finalizers, contentFinalizer) && o.DeletionTimestamp == nil {
+			o.Finalizers = append(o.Finalizers, contentFinalizer)
 			c.must(c.api.Update(c.t.Context(), &o))
 			moved = true
 		}

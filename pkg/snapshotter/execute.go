@@ -101,7 +101,7 @@ func (p *pass) do(ctx context.Context, step plan.Step) error {
 	case plan.End, plan.Adopt, plan.Wait: // report tells and then writes of the first two, a watch ends a wait
 		return nil
 	}
-	return fmt.Errorf("do %q: a step of type %T is not known", step, step)
+	return p.expire(ctx, step)
 }
 
 // begin writes the run, and with it the slot that it answers: neither is there without the other.
@@ -130,7 +130,9 @@ func (r *Reconciler) writeRun(ctx context.Context, ns *corev1.Namespace, run pla
 
 // written are the annotations of a Namespace that the loop writes. They have one field owner, and what an apply leaves out is
 // taken away, so all of them are in each.
-var written = []string{group.LastRunAnnotation, group.LastScheduledAnnotation, group.ScheduleSeenAnnotation}
+var written = []string{
+	group.LastRunAnnotation, group.LastScheduledAnnotation, group.ScheduleSeenAnnotation, group.ExpiryPausedAnnotation,
+}
 
 // annotate changes some of the written annotations; an empty value takes one away. It fails where the Namespace is not the
 // one that was looked at, in particular where another process has written to it since.
@@ -213,7 +215,7 @@ func (p *pass) deleteSnapshot(ctx context.Context, s plan.DeleteSnapshot) error 
 			return fmt.Errorf("delete VolumeGroupSnapshot %q: %w", s.Name, err)
 		}
 	}
-	o := &groupsnapshotv1.VolumeGroupSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: p.ns.Name, Name: s.Name, UID: s.UID}}
+	o := &groupsnapshotv1.VolumeGroupSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: p.ns.Name, Name: s.Name, UID: s.UID, ResourceVersion: s.ResourceVersion}}
 	return p.remove(ctx, "VolumeGroupSnapshot", o)
 }
 
@@ -247,9 +249,14 @@ func (p *pass) checkFree(ctx context.Context, s plan.DeleteSnapshot) error {
 	return nil
 }
 
-// remove deletes o, and only the object of that UID. One that is gone is as good as deleted.
+// remove deletes o, and only the object of that UID and, where it has one, that resourceVersion. One that is gone is as good
+// as deleted.
 func (p *pass) remove(ctx context.Context, kind string, o client.Object) error {
-	err := p.Client.Delete(ctx, o, client.Preconditions{UID: ptr.To(o.GetUID())})
+	only := client.Preconditions{UID: ptr.To(o.GetUID())}
+	if version := o.GetResourceVersion(); version != "" {
+		only.ResourceVersion = &version
+	}
+	err := p.Client.Delete(ctx, o, only)
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("delete %s %q: %w", kind, o.GetName(), stale(err))
 	}

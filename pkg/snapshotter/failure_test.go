@@ -87,7 +87,7 @@ func TestADriverThatFailsIsGivenUpAtTheDeadlineAndCleaned(t *testing.T) {
 		t.Errorf("%d snapshots, want none", len(c.snapshots()))
 	}
 	left := c.anchors()[0]
-	if left.DeletionTimestamp == nil || left.Spec.DeletionPolicy != "Delete" || left.Annotations[beingDeletedAnnotation] != "yes" {
+	if left.DeletionTimestamp == nil || left.Spec.DeletionPolicy != "Delete" || left.Annotations[group.GroupBeingDeletedAnnotation] != "yes" {
 		t.Errorf("content %+v, want it deleted, policy Delete, marked for the sidecar", left)
 	}
 	wantEvents := []string{
@@ -140,7 +140,7 @@ func TestAContentMadeAfterItsSnapshotWasGivenUpIsFoundInLaterRunsToo(t *testing.
 	c.must(c.api.Status().Update(t.Context(), content))
 	c.untilRest()
 	c.must(c.api.Get(t.Context(), types.NamespacedName{Name: "groupsnapcontent-old"}, content))
-	if content.DeletionTimestamp == nil || content.Spec.DeletionPolicy != "Delete" || content.Annotations[beingDeletedAnnotation] != "yes" {
+	if content.DeletionTimestamp == nil || content.Spec.DeletionPolicy != "Delete" || content.Annotations[group.GroupBeingDeletedAnnotation] != "yes" {
 		t.Errorf("content %+v, want it deleted, policy Delete, marked for the sidecar", content)
 	}
 	c.must(c.api.Get(t.Context(), types.NamespacedName{Name: "snapcontent-1"}, orphan))

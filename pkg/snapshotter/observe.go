@@ -244,7 +244,7 @@ func contentOfGroup(o *groupsnapshotv1.VolumeGroupSnapshotContent, g plan.Group)
 		Handles:     o.Spec.Source.VolumeHandles,
 		Anchored:    isAnchor(o) && isOfRun(o, g),
 		Settled:     slices.Contains(o.Finalizers, contentFinalizer),
-		Freeable:    o.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentDelete && o.Annotations[beingDeletedAnnotation] != "",
+		Freeable:    o.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentDelete && o.Annotations[group.GroupBeingDeletedAnnotation] != "",
 		Deleting:    o.DeletionTimestamp != nil,
 	}
 	if o.DeletionTimestamp != nil {

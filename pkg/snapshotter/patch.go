@@ -113,6 +113,9 @@ func (p *pass) anchor(ctx context.Context, s plan.Anchor) error {
 	o.Labels = added(o.Labels, s.Labels)
 	// The return of the finalizer is what plan.Content.Settled tells.
 	o.Finalizers = slices.DeleteFunc(o.Finalizers, func(f string) bool { return f == contentFinalizer })
+	if !slices.Contains(o.Finalizers, group.AnchorFinalizer) {
+		o.Finalizers = append(o.Finalizers, group.AnchorFinalizer)
+	}
 	if err := p.patch(ctx, o, before); err != nil {
 		return fmt.Errorf("keep content %q: %w", s.Content, err)
 	}
@@ -124,9 +127,15 @@ func (p *pass) freeContent(ctx context.Context, s plan.FreeContent) error {
 	if err != nil {
 		return fmt.Errorf("let content %q be freed: %w", s.Name, err)
 	}
+	if s.ResourceVersion != "" && s.ResourceVersion != o.ResourceVersion {
+		return fmt.Errorf("let content %q be freed: %w", s.Name, ErrStale)
+	}
 	before := o.DeepCopy()
+	if o.DeletionTimestamp == nil { // from here on, the sidecar's own finalizer stays until the storage is free
+		o.Finalizers = without(o.Finalizers, group.AnchorFinalizer)
+	}
 	o.Spec.DeletionPolicy = snapshotv1.VolumeSnapshotContentDelete
-	o.Annotations = added(o.Annotations, map[string]string{beingDeletedAnnotation: "yes"})
+	o.Annotations = added(o.Annotations, map[string]string{group.GroupBeingDeletedAnnotation: "yes"})
 	if err := p.patch(ctx, o, before); err != nil {
 		return fmt.Errorf("let content %q be freed: %w", s.Name, err)
 	}
@@ -177,6 +186,10 @@ func (p *pass) patchSnapshotContent(ctx context.Context, name string, uid types.
 	before := o.DeepCopy()
 	change(o)
 	return p.patch(ctx, o, before)
+}
+
+func without(all []string, one string) []string {
+	return slices.DeleteFunc(all, func(s string) bool { return s == one })
 }
 
 // patch writes what changed since before, and fails if the API server holds another version than before.

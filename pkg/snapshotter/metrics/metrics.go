@@ -9,6 +9,7 @@ import (
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan/expire"
 )
 
 // Phases of a run, the values of label phase.
@@ -25,6 +26,7 @@ type Loop struct {
 	duration *prometheus.HistogramVec
 	skew     prometheus.Histogram
 	skipped  prometheus.Counter
+	expired  *prometheus.CounterVec
 }
 
 // NewLoop registers the loop's metrics on reg. version is the value of label version of the build's own metric.
@@ -50,16 +52,23 @@ func NewLoop(reg prometheus.Registerer, version string) *Loop {
 		Name: "snapshot_group_schedule_skipped_total",
 		Help: "Slots of schedules that came while a run of the namespace was going on, counted when it ended.",
 	})
+	l.expired = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "snapshot_group_expired_total",
+		Help: "What was deleted: restore points that expired, incomplete ones, and what belonged to none any more (orphaned).",
+	}, []string{"outcome"})
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "snapshot_group_build_info", Help: "Always 1.",
 		ConstLabels: prometheus.Labels{"version": version, "command": "snapshotter"},
 	})
 	build.Set(1)
-	reg.MustRegister(l.runs, l.duration, l.skew, l.skipped, build)
+	reg.MustRegister(l.runs, l.duration, l.skew, l.skipped, l.expired, build)
 	for _, trigger := range []string{group.TriggerManual, group.TriggerSchedule} {
 		for _, outcome := range []group.Outcome{group.Succeeded, group.Failed} {
 			l.runs.WithLabelValues(trigger, string(outcome)) // present at 0, so the first failure shows in rate()
 		}
+	}
+	for _, reason := range expire.Reasons {
+		l.expired.WithLabelValues(string(reason))
 	}
 	for _, phase := range []string{phaseReady, phaseTotal} {
 		l.duration.WithLabelValues(phase)
@@ -73,6 +82,9 @@ func (l *Loop) StepDone(step plan.Step) {
 		l.cut(s.Cut)
 	}
 }
+
+// Gone counts what is deleted.
+func (l *Loop) Gone(s expire.Gone) { l.expired.WithLabelValues(string(s.Reason)).Inc() }
 
 // RunEnded counts and measures a run.
 func (l *Loop) RunEnded(s plan.End, now time.Time) {

@@ -35,6 +35,8 @@ type Points struct {
 	lastSuccess *prometheus.Desc
 	points      *prometheus.Desc
 	interval    *prometheus.Desc
+	paused      *prometheus.Desc
+	orphans     *prometheus.Desc
 
 	mu        sync.Mutex
 	intervals map[scheduleKey]time.Duration
@@ -57,6 +59,10 @@ func NewPoints(reg prometheus.Registerer, cache client.Reader, c clock.PassiveCl
 		interval: prometheus.NewDesc("snapshot_group_schedule_interval_seconds",
 			"The longest time between two scheduled runs. There is none of a namespace without a schedule, or with a suspended one.",
 			[]string{"namespace"}, nil),
+		paused: prometheus.NewDesc("snapshot_group_expiry_paused",
+			"1 for each namespace in which nothing expires before somebody confirms it.", []string{"namespace"}, nil),
+		orphans: prometheus.NewDesc("snapshot_group_orphans",
+			"Objects that runs made and that belong to no restore point any more.", []string{"kind"}, nil),
 	}
 	reg.MustRegister(p)
 	return p
@@ -67,6 +73,8 @@ func (p *Points) Describe(ch chan<- *prometheus.Desc) {
 	ch <- p.lastSuccess
 	ch <- p.points
 	ch <- p.interval
+	ch <- p.paused
+	ch <- p.orphans
 }
 
 // tally is what Collect counts of a group.
@@ -89,8 +97,12 @@ func (p *Points) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.NewInvalidMetric(p.points, err)
 		return
 	}
+	p.collectOrphans(ch, objects)
 	for i := range namespaces.Items {
 		ns := &namespaces.Items[i]
+		if ns.Annotations[group.ExpiryPausedAnnotation] != "" {
+			ch <- prometheus.MustNewConstMetric(p.paused, prometheus.GaugeValue, 1, ns.Name)
+		}
 		p.collectInterval(ch, ns)
 		if o := objects[ns.Name]; o != nil {
 			o.Namespace = ns.UID
@@ -104,6 +116,19 @@ func (p *Points) collectInterval(ch chan<- prometheus.Metric, ns *corev1.Namespa
 	settings, problems := group.ParseSettings(ns.Annotations, group.DefaultLabelKey)
 	if plan.Scheduled(settings, problems) {
 		ch <- prometheus.MustNewConstMetric(p.interval, prometheus.GaugeValue, p.intervalOf(settings.Schedule).Seconds(), ns.Name)
+	}
+}
+
+// collectOrphans counts those of all namespaces, opted in or not: an anchor may have outlived its own.
+func (p *Points) collectOrphans(ch chan<- prometheus.Metric, objects map[string]*point.Objects) {
+	counts := map[point.OrphanKind]int{}
+	for _, o := range objects {
+		for _, orphan := range point.Orphans(*o, func(_, _ string) []string { return nil }) {
+			counts[orphan.Kind]++
+		}
+	}
+	for _, kind := range point.OrphanKinds {
+		ch <- prometheus.MustNewConstMetric(p.orphans, prometheus.GaugeValue, float64(counts[kind]), string(kind))
 	}
 }
 

@@ -83,6 +83,8 @@ type Release struct {
 type DeleteSnapshot struct {
 	Group, Name string
 	UID         types.UID
+	// ResourceVersion is that of the snapshot that was seen, where nothing may have changed since; else empty.
+	ResourceVersion string
 	// Anchor is the content that must outlive it, where this ends a detach: the step fails if it is not kept or if a member
 	// of the group is not free. Empty: everything that the group made goes with it.
 	Anchor    string
@@ -128,6 +130,8 @@ type DeleteSnapshotContent struct {
 type FreeContent struct {
 	Group, Name string
 	UID         types.UID
+	// ResourceVersion is that of the content that was seen, where nothing may have changed since; else empty.
+	ResourceVersion string
 }
 
 // DeleteContent deletes the content, and with it what it holds on storage.

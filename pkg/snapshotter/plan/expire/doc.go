@@ -1,0 +1,27 @@
+// Package expire decides which restore points of a Namespace go, and how: facts and the time in, steps out. It is pure; the
+// facts are gathered, and the steps carried out, by package snapshotter.
+//
+// A restore point of a group, or of a claim without one, first match:
+//
+//	its run goes on, or it is being detached     left alone, and not counted
+//	its anchor was let go of (policy Delete)     carried to the end, whatever the settings say by now
+//	held                                         stays
+//	a claim is being restored from it            waits
+//	never became ready                           goes once a newer one is complete, or timeout after its run
+//	lost a member                                goes once a newer one is complete, if anything expires
+//	the newest complete one                      stays
+//	younger than keep-for, or kept by keep       stays
+//	else                                         goes
+//
+// How it goes:
+//
+//	kept group        let contents of policy Retain go too, delete the VolumeGroupSnapshot; snapshot-controller does the rest
+//	detached group    let the anchor go (policy Delete), delete the members, wait until they are gone, delete the anchor
+//	ungrouped claim   let its content go too, delete the VolumeSnapshot
+//
+// What belongs to no restore point any more (package point, Orphans) is freed: an anchor whose members were deleted by hand,
+// a content that its VolumeGroupSnapshot left behind.
+//
+// More complete points of one group at once than the limit pause all of that Namespace, until somebody confirms. Every row
+// reads objects, never memory, so a loop that was killed between any two steps goes on where it was.
+package expire

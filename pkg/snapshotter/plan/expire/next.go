@@ -1,0 +1,193 @@
+package expire
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/group/point"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
+)
+
+// Observed is all that Next may know of a Namespace in which no run goes on.
+type Observed struct {
+	Now time.Time
+	// Name and Namespace are the Namespace's name and UID.
+	Name      string
+	Namespace types.UID
+	Settings  group.Settings
+	// Problems are the Namespace's annotations that do not parse. A retention that was misspelt deletes nothing.
+	Problems []group.Problem
+	// Points are all restore points, as package point sorts them.
+	Points []point.Point
+	// Restoring is, by the name of a restore point, a Pending claim that is being restored from it.
+	Restoring map[string]string
+	// Orphans are what belongs to no restore point any more.
+	Orphans []point.Orphan
+	// Limit is how many complete points of one group may go at once without anybody's word.
+	Limit int
+	// Paused: the Namespace says already why nothing expires; empty if it says nothing.
+	Paused string
+}
+
+// Next returns the steps that are due, in the order they must run; at the end may be a Wait for when the next one is. It
+// reads no clock and no cluster. The package comment is its state table.
+func Next(o Observed) []plan.Step {
+	steps := Free(o.Orphans)
+	var due []point.Point
+	var wake time.Time
+	newest := map[string]point.Point{}
+	for _, series := range bySeries(o.Points) {
+		d := o.series(series)
+		steps = append(steps, d.steps...)
+		due = append(due, d.expired...)
+		wake = earliest(wake, d.wake)
+		for _, p := range d.expired {
+			newest[p.Name] = d.newest
+		}
+	}
+	token, why := o.tooMany(due)
+	switch {
+	case why != "" && why != o.Paused:
+		steps = append(steps, Pause{Token: token, Why: why})
+	case why == "" && o.Paused != "":
+		steps = append(steps, Pause{})
+	}
+	if why == "" {
+		for _, p := range due {
+			steps = append(steps, o.remove(p, newest[p.Name], Expired)...)
+		}
+	}
+	if !wake.IsZero() {
+		steps = append(steps, plan.Wait{For: "the next restore point to grow too old", Until: wake})
+	}
+	return steps
+}
+
+// bySeries splits points, sorted as they are, into those of each group and of each claim without one.
+func bySeries(points []point.Point) [][]point.Point {
+	var out [][]point.Point
+	for i, p := range points {
+		if i == 0 || p.Group != points[i-1].Group || p.Claim != points[i-1].Claim {
+			out = append(out, nil)
+		}
+		out[len(out)-1] = append(out[len(out)-1], p)
+	}
+	return out
+}
+
+// decided is what becomes of the points of one group.
+type decided struct {
+	steps   []plan.Step   // of those that go whatever the limit
+	expired []point.Point // complete ones that no rule keeps
+	newest  point.Point   // complete
+	wake    time.Time
+}
+
+func (o Observed) series(points []point.Point) decided {
+	var d decided
+	var complete []point.Point
+	for _, p := range points {
+		if p.Complete() && !p.Detaching() {
+			complete = append(complete, p)
+		}
+	}
+	if len(complete) > 0 {
+		d.newest = complete[len(complete)-1]
+	}
+	keep, next := kept(complete, o.retention(), o.Settings.Location(), o.Now)
+	d.wake = next
+	for i, p := range complete {
+		if !keep[i] && !p.Held && o.Restoring[p.Name] == "" {
+			d.expired = append(d.expired, p)
+		}
+	}
+	for _, p := range points {
+		if p.Complete() || p.Detaching() {
+			continue
+		}
+		steps, wake := o.incomplete(p, d.newest)
+		d.steps, d.wake = append(d.steps, steps...), earliest(d.wake, wake)
+	}
+	return d
+}
+
+// incomplete is what becomes of a point that is not complete, and when to look again.
+func (o Observed) incomplete(p, newest point.Point) ([]plan.Step, time.Time) {
+	superseded := newest.Time.After(p.Time)
+	timeout := p.Time.Add(o.Settings.Timeout)
+	switch {
+	case p.Deleting && p.Workflow == group.Detach:
+		return teardown(p), time.Time{}
+	case p.Deleting || p.Held || o.Restoring[p.Name] != "" || p.Ungrouped() && len(p.Members) == 0:
+		return nil, time.Time{}
+	case p.Workflow == group.Detach && len(p.Members) == 0:
+		return nil, time.Time{} // an orphan
+	case p.Ready && superseded && !o.retention().IsZero():
+		return o.remove(p, newest, Incomplete), time.Time{}
+	case !p.Ready && superseded:
+		return o.remove(p, newest, Incomplete), time.Time{}
+	case !p.Ready && !o.Now.Before(timeout):
+		return o.remove(p, point.Point{}, Incomplete), time.Time{}
+	case !p.Ready:
+		return nil, timeout
+	}
+	return nil, time.Time{}
+}
+
+// retention is what the Namespace says, and nothing where it does not say it right.
+func (o Observed) retention() group.Retention {
+	for _, p := range o.Problems {
+		if p.Key == group.KeepAnnotation || p.Key == group.KeepForAnnotation || p.Key == group.TimeZoneAnnotation {
+			return group.Retention{}
+		}
+	}
+	return o.Settings.Retention
+}
+
+// tooMany says why what is due does not expire, and the token that lets it; both empty where it may. A token confirms all
+// up to a run under one retention: what is left after a crash is confirmed too, and what another edit makes due is not.
+func (o Observed) tooMany(due []point.Point) (token, why string) {
+	counts := map[string]int{}
+	var most, last point.Point
+	for _, p := range due {
+		if o.confirmed(p) {
+			continue
+		}
+		counts[p.Group+"/"+p.Claim]++
+		if most.Name == "" || counts[p.Group+"/"+p.Claim] > counts[most.Group+"/"+most.Claim] {
+			most = p
+		}
+		if !p.Time.Before(last.Time) {
+			last = p
+		}
+	}
+	n := counts[most.Group+"/"+most.Claim]
+	if n <= o.Limit {
+		return "", ""
+	}
+	of := fmt.Sprintf("group %q", most.Group)
+	if most.Ungrouped() {
+		of = fmt.Sprintf("claim %q", most.Claim)
+	}
+	token = o.token(last.Run)
+	return token, fmt.Sprintf("%d restore points of %s would expire at once, more than %d; nothing of this namespace expires "+
+		"until that is confirmed: kubectl annotate --overwrite namespace %s %s=%s; else correct %s",
+		n, of, o.Limit, o.Name, group.ConfirmExpiryAnnotation, token, group.KeepAnnotation)
+}
+
+func (o Observed) confirmed(p point.Point) bool {
+	run, _, _ := strings.Cut(o.Settings.ConfirmExpiry, "-")
+	until, dated := group.RunTime(run)
+	return dated && o.Settings.ConfirmExpiry == o.token(run) && !p.Time.After(until)
+}
+
+// token is the ID of a run and a hash of it, the Namespace and the retention.
+func (o Observed) token(run string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %+v %s", o.Namespace, run, o.Settings.Retention, o.Settings.Zone))
+	return fmt.Sprintf("%s-%x", run, sum[:3])
+}

@@ -1,0 +1,131 @@
+package expire
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/group/point"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
+)
+
+// remove are the steps by which a point goes that is still whole, or as whole as it will ever be. newest is what must be
+// there still; zero where nothing must.
+func (o Observed) remove(p, newest point.Point, why Reason) []plan.Step {
+	var steps []plan.Step
+	if newest.Name != "" {
+		steps = append(steps, spare(p, newest))
+	}
+	gone := Gone{Point: p.Name, What: what(p), Reason: why}
+	switch {
+	case p.Ungrouped():
+		steps = append(steps, o.members(p, p.Members[0].ResourceVersion)...)
+		return append(steps, gone)
+	case p.Workflow == group.Keep:
+		return append(append(steps, keptGoes(p)...), gone)
+	case !p.Content.Terminating: // the mark that it is to go to the end
+		steps = append(steps, plan.FreeContent{
+			Group: p.Name, Name: p.Content.Name, UID: p.Content.UID, ResourceVersion: p.Content.ResourceVersion,
+		})
+	}
+	return append(append(steps, gone), teardown(p)...)
+}
+
+func what(p point.Point) string {
+	if p.Ungrouped() {
+		return fmt.Sprintf("restore point %q of claim %q, %d of %d members", p.Name, p.Claim, p.Restorable(), p.Wanted)
+	}
+	return fmt.Sprintf("restore point %q of group %q, %d of %d members", p.Name, p.Group, p.Restorable(), p.Wanted)
+}
+
+func spare(p, newest point.Point) Spare {
+	s := Spare{Point: p.Name}
+	switch {
+	case newest.Ungrouped():
+		s.Alone, s.UID = newest.Name, newest.Members[0].UID
+	case newest.Workflow == group.Detach:
+		s.Anchor, s.UID = newest.Content.Name, newest.Content.UID
+	default:
+		s.Snapshot, s.UID = newest.Name, newest.Snapshot.UID
+	}
+	return s
+}
+
+// keptGoes deletes the VolumeGroupSnapshot. Its content goes with it under policy Delete alone.
+func keptGoes(p point.Point) []plan.Step {
+	var steps []plan.Step
+	if c := p.Content; c != nil && c.Retained {
+		steps = append(steps, plan.FreeContent{Group: p.Name, Name: c.Name, UID: c.UID, ResourceVersion: c.ResourceVersion})
+	}
+	for _, m := range p.Members {
+		if m.Content != nil && m.Content.Retained {
+			steps = append(steps, plan.FreeSnapshotContent{Group: p.Name, Content: m.Content.Name, UID: m.Content.UID})
+		}
+	}
+	return append(steps, plan.DeleteSnapshot{
+		Group: p.Name, Name: p.Name, UID: p.Snapshot.UID, ResourceVersion: p.Snapshot.ResourceVersion,
+	})
+}
+
+// teardown deletes the members of a detached point. Its anchor, without members, is then an orphan.
+func teardown(p point.Point) []plan.Step {
+	var steps []plan.Step
+	for _, m := range p.Members {
+		if m.Content != nil && m.Content.Retained {
+			steps = append(steps, plan.FreeSnapshotContent{Group: p.Name, Content: m.Content.Name, UID: m.Content.UID})
+		}
+		if !m.Terminating {
+			steps = append(steps, DeleteVolumeSnapshot{Point: p.Name, Name: m.Name, UID: m.UID})
+		}
+	}
+	for _, c := range p.Left {
+		if !c.Terminating {
+			steps = append(steps, plan.FreeSnapshotContent{Group: p.Name, Content: c.Name, UID: c.UID},
+				plan.DeleteSnapshotContent{Group: p.Name, Content: c.Name, UID: c.UID})
+		}
+	}
+	return steps
+}
+
+// members deletes the VolumeSnapshots of a point, of the version that was seen.
+func (o Observed) members(p point.Point, version string) []plan.Step {
+	steps := teardown(p)
+	for i, s := range steps {
+		if d, deletes := s.(DeleteVolumeSnapshot); deletes {
+			d.ResourceVersion = version
+			steps[i] = d
+		}
+	}
+	return steps
+}
+
+// Free are the steps that free orphans, for Namespaces that exist and those that are gone. What something else on storage
+// is pinned by waits, unless it was let go of before.
+func Free(orphans []point.Orphan) []plan.Step {
+	var steps []plan.Step
+	for _, o := range orphans {
+		if o.Content == nil || o.Pinned != "" && o.Content.Retained {
+			continue
+		}
+		c := o.Content
+		var more []plan.Step
+		switch {
+		case c.Terminating && c.Guarded && c.Handle == "":
+			more = append(more, ReleaseContent{Point: c.Name, Name: c.Name, UID: c.UID})
+		case !c.Freeable || c.Guarded && !c.Terminating:
+			more = append(more, plan.FreeContent{Group: c.Name, Name: c.Name, UID: c.UID, ResourceVersion: c.ResourceVersion})
+		}
+		if !c.Terminating {
+			more = append(more, plan.DeleteContent{Group: c.Name, Name: c.Name, UID: c.UID})
+		}
+		if len(more) == 0 {
+			continue
+		}
+		look := Abandoned{Point: c.Name, Snapshot: o.Snapshot.Name, UID: o.Snapshot.UID, Marks: o.Marks}
+		steps = append(append(steps, look), more...)
+		if c.Retained || o.Kind == point.OrphanContent {
+			steps = append(steps, Gone{Point: c.Name, What: fmt.Sprintf("content %q", c.Name), Reason: Orphaned})
+		}
+	}
+	return slices.Clip(steps)
+}
