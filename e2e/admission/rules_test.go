@@ -46,8 +46,7 @@ func TestANamespacesSettingsAreReadWhenTheyAreWritten(t *testing.T) {
 	u.wasWarned(t, `Namespace "settings": [no-retention] schedule "@hourly" makes restore points and nothing expires them; to mend it, say how`+
 		` many to keep: kubectl annotate namespace settings snapshot-group/keep=hourly=24,daily=7`)
 	admitted(t, annotate(group.KeepAnnotation, "7"))
-	u.wasWarned(t, `Namespace "settings": [not-acted-on] nothing acts on snapshot-group/keep yet, it is only checked; to mend it, delete`+
-		` old restore points by hand: kubectl get volumegroupsnapshots --namespace settings`)
+	u.wasWarned(t)
 	admitted(t, annotate("snapshot-group/shcedule", "@daily"))
 	u.wasWarned(t, `Namespace "settings": [unknown-annotation] annotation "snapshot-group/shcedule" means nothing (is "snapshot-group/schedule"`+
 		` meant?); to mend it, remove it: kubectl annotate namespace settings snapshot-group/shcedule-`)

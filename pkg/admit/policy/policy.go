@@ -29,7 +29,6 @@ var Rules = []Rule{
 	namespaces.BadAnnotation,
 	namespaces.UnknownAnnotation,
 	namespaces.NoRetention,
-	namespaces.NotActedOn,
 
 	classes.SecondDefaultClass,
 	classes.ClassInUse,

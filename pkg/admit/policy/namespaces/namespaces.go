@@ -30,10 +30,6 @@ func Changed(name string, before, after map[string]string, defaultLabelKey strin
 		Settings: settings,
 		Problems: slices.DeleteFunc(problems, func(p group.Problem) bool { return !touched(p.Key) }),
 		Unknown:  slices.DeleteFunc(group.UnknownAnnotations(after), func(u group.Unknown) bool { return !touched(u.Key) }),
-		Later: slices.DeleteFunc(slices.Clone(laterKeys), func(key string) bool {
-			_, has := after[key]
-			return !has || !touched(key)
-		}),
 		Unkept: !settings.Schedule.IsZero() && !kept && !keptFor &&
 			slices.ContainsFunc([]string{group.ScheduleAnnotation, group.KeepAnnotation, group.KeepForAnnotation}, touched),
 	}

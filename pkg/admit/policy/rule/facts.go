@@ -52,8 +52,6 @@ type Namespace struct {
 	// Problems and Unknown are those of annotations that the request changes, or of all where it opts the Namespace in.
 	Problems []group.Problem
 	Unknown  []group.Unknown
-	// Later are the keys of annotations that the request writes and that nothing acts on yet.
-	Later []string
 	// Unkept is whether the request leaves the Namespace with a schedule and without anything that expires what it makes.
 	Unkept bool
 }
