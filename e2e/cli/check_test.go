@@ -64,13 +64,14 @@ func TestCheckFindsWhatIsBrokenAndSaysWhatMendsIt(t *testing.T) {
 		"no VolumeGroupSnapshotClass": {
 			breaks: []string{"kubectl delete volumegroupsnapshotclass csi-a"},
 			want:   `failure no-group-snapshot-class: driver "csi-a.test" has no VolumeGroupSnapshotClass`,
+			undo:   []string{relabel},
 		},
 		"several VolumeGroupSnapshotClasses": {
 			breaks: []string{"kubectl annotate volumegroupsnapshotclass csi-a groupsnapshot.storage.kubernetes.io/is-default-class-",
 				"kubectl label volumegroupsnapshotclass csi-a velero.io/csi-volumegroupsnapshot-class-",
 				class("VolumeGroupSnapshotClass", "groupsnapshot.storage.k8s.io", "csi-a-too", "")},
 			want: `failure several-group-snapshot-classes: driver "csi-a.test" has 2 VolumeGroupSnapshotClasses and none is singled out: "csi-a", "csi-a-too"`,
-			undo: []string{"kubectl delete volumegroupsnapshotclass csi-a-too", "kubectl annotate namespace checked snapshot-group/group-snapshot-class-"},
+			undo: []string{"kubectl delete volumegroupsnapshotclass csi-a-too", "kubectl annotate namespace checked snapshot-group/group-snapshot-class-", relabel},
 		},
 		"a claim on another driver": {
 			breaks: []string{"kubectl apply --filename - <<'EOF'\n" + groupedClaim(ns, "db-index-pvc", "csi-b") + "\nEOF",
@@ -110,6 +111,9 @@ func TestCheckFindsWhatIsBrokenAndSaysWhatMendsIt(t *testing.T) {
 		})
 	}
 }
+
+// relabel makes the class what it is in a new cluster: the other tests go by that.
+const relabel = "kubectl label volumegroupsnapshotclass csi-a velero.io/csi-volumegroupsnapshot-class=true"
 
 func class(kind, api, name, meta string) string {
 	return "kubectl apply --filename - <<'EOF'\napiVersion: " + api + "/v1\nkind: " + kind + "\nmetadata:\n  name: " + name + "\n  " + meta +

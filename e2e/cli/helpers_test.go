@@ -246,6 +246,7 @@ var changing = []struct {
 	{regexp.MustCompile(`\d{8}t\d{6}z`), "RUN"},
 	{regexp.MustCompile(`pvc-[0-9a-f-]{36}`), "VOLUME"},
 	{regexp.MustCompile(`restore-[0-9a-f]{16}`), "STATIC"},
+	{regexp.MustCompile(`vol-[0-9a-f]{16}`), "VOLUME-ID"},
 }
 
 // What a table has of time: an age before what follows it, and a skew at the end of a line.

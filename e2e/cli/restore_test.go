@@ -3,6 +3,7 @@ package cli_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -181,4 +182,39 @@ spec:
 	claim := *members.Items[0].Spec.Source.PersistentVolumeClaimName
 	ok(t, "kubectl snapshot-group restore demo --in-place --yes --claim "+claim+" --namespace "+ns)
 	holds(t, ns, "Amy 95", claim)
+}
+
+// With a class of policy Retain, what is on storage outlives even the namespace, and is restored from the contents that are left.
+func TestARestorePointOutlivesItsNamespace(t *testing.T) {
+	const ns, elsewhere = "gone", "gone-elsewhere"
+	namespace(t, ns)
+	namespace(t, elsewhere)
+	mysql(t, ns)
+	write(t, ns, "Amy 95", "data-mysql-0", "data-mysql-1")
+	apply(t, `
+apiVersion: groupsnapshot.storage.k8s.io/v1
+kind: VolumeGroupSnapshotClass
+metadata: {name: csi-a-retain}
+driver: csi-a.test
+deletionPolicy: Retain
+---
+apiVersion: groupsnapshot.storage.k8s.io/v1
+kind: VolumeGroupSnapshot
+metadata: {name: demo, namespace: gone}
+spec:
+  volumeGroupSnapshotClassName: csi-a-retain
+  source: {selector: {matchLabels: {app: mysql}}}`)
+	eventually(t, "the group snapshot", func(ctx context.Context) error { return complete(ctx, ns, "demo", 2) })
+	ok(t, "kubectl delete namespace gone")
+	isAnswer(t, "kubectl snapshot-group restore demo --namespace gone --to-namespace gone-elsewhere --dry-run -o name | wc -l", answer{"0\n",
+		"error: nothing is recorded of claim \"VOLUME-ID\" and it is gone: say what it asked for by --storage-class; " +
+			"nothing is recorded of claim \"VOLUME-ID\" and it is gone: say what it asked for by --storage-class; nothing was changed\n", 0})
+	made := strings.Fields(ok(t, "kubectl snapshot-group restore demo --namespace gone --to-namespace gone-elsewhere --storage-class=csi-a --wait"))
+	if len(made) != 2 {
+		t.Fatalf("it made %q", made)
+	}
+	for _, claim := range made {
+		holds(t, elsewhere, "Amy 95", strings.TrimPrefix(claim, "persistentvolumeclaim/"))
+	}
+	ok(t, "kubectl delete volumegroupsnapshotclass csi-a-retain")
 }

@@ -138,15 +138,47 @@ func detached(ctx context.Context, c client.Reader, anchor *groupsnapshotv1.Volu
 		}
 		vs := &snapshotv1.VolumeSnapshot{}
 		err := c.Get(ctx, types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name}, vs)
-		if apierrors.IsNotFound(err) || err == nil && vs.UID != ref.UID {
-			continue
-		}
-		if err != nil {
+		switch {
+		case err == nil && vs.UID == ref.UID:
+			members = append(members, vs)
+		case err == nil || apierrors.IsNotFound(err):
+			if err := orphan(ctx, c, content, &p); err != nil {
+				return p, err
+			}
+		default:
 			return p, fmt.Errorf("read VolumeSnapshot %q: %w", ref.Name, err)
 		}
-		members = append(members, vs)
 	}
 	return withMembers(ctx, c, p, members)
+}
+
+// orphan adds the member whose VolumeSnapshot is gone, such as with its namespace, and whose content was retained. The name of
+// its claim is known where a PersistentVolume tells it still; else the volume's handle stands for it.
+func orphan(ctx context.Context, c client.Reader, content *snapshotv1.VolumeSnapshotContent, p *plan.Point) error {
+	volume := ptr.Deref(content.Spec.Source.VolumeHandle, "")
+	if content.DeletionTimestamp != nil || volume == "" {
+		return nil // it goes, or it is a copy's
+	}
+	m := plan.Member{
+		Claim: volume, Snapshot: content.Spec.VolumeSnapshotRef.Name, Gone: true,
+		Handle: ptr.Deref(content.Status.SnapshotHandle, ""), Mode: ptr.Deref(content.Spec.SourceVolumeMode, ""),
+		Size: *resource.NewQuantity(ptr.Deref(content.Status.RestoreSize, 0), resource.BinarySI),
+	}
+	if !ptr.Deref(content.Status.ReadyToUse, false) || m.Handle == "" {
+		m.Problem = fmt.Sprintf("VolumeSnapshotContent %q is not ready", content.Name)
+	}
+	var volumes corev1.PersistentVolumeList
+	if err := c.List(ctx, &volumes); err != nil {
+		return fmt.Errorf("list PersistentVolumes: %w", err)
+	}
+	for i := range volumes.Items {
+		spec := volumes.Items[i].Spec
+		if spec.CSI != nil && spec.CSI.Driver == content.Spec.Driver && spec.CSI.VolumeHandle == volume && spec.ClaimRef != nil {
+			m.Claim = spec.ClaimRef.Name
+		}
+	}
+	p.Members = append(p.Members, m)
+	return nil
 }
 
 func withMembers(ctx context.Context, c client.Reader, p plan.Point, snapshots []*snapshotv1.VolumeSnapshot) (plan.Point, error) {

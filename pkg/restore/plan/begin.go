@@ -38,6 +38,9 @@ func New(o Observed) (Journal, error) {
 }
 
 func (o Observed) replacement(m Member, id string) (Replacement, error) {
+	if m.Gone {
+		return Replacement{}, fmt.Errorf("VolumeSnapshot %q of %q is gone: what is left of it can be restored by --to-namespace alone", m.Snapshot, m.Claim)
+	}
 	live := o.Claims[m.Claim]
 	spec, err := specOf(m, live, o.Overrides)
 	if err != nil {

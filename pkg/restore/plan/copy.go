@@ -84,6 +84,9 @@ func copyOf(p Point, m Member, o CopyOptions, f CopyFacts) (Copy, error) {
 	}
 	from := p.Namespace + "/" + p.Name
 	var c Copy
+	if m.Gone && o.Namespace == p.Namespace {
+		return Copy{}, fmt.Errorf("VolumeSnapshot %q of %q is gone: what is left of it can be restored by --to-namespace alone", m.Snapshot, m.Claim)
+	}
 	if o.Namespace == p.Namespace {
 		spec.Labels = maps.Clone(spec.Labels)
 		maps.DeleteFunc(spec.Labels, func(key, _ string) bool { return slices.Contains(p.SelectedBy, key) })

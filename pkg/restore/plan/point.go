@@ -35,6 +35,8 @@ type Member struct {
 	Spec *group.ClaimSpec
 	// Snapshot is the VolumeSnapshot's name, Handle that of the snapshot on storage, empty where it is not known.
 	Snapshot, Handle string
+	// Gone: the VolumeSnapshot is, and only its content is left; a copy in another namespace can be made of that.
+	Gone bool
 	// Mode is the source's volume mode; empty where it is not known.
 	Mode corev1.PersistentVolumeMode
 	// Size is the least that a volume made of it may have; zero where storage told none.
