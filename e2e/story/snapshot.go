@@ -202,20 +202,14 @@ func (t *teller) detach(ctx context.Context) error {
 	return t.free(ctx, run.ID)
 }
 
-// free frees the storage of a detached run by its anchor, and looks at the storage itself.
+// free deletes the members of a detached run, and looks at the storage itself.
 func (t *teller) free(ctx context.Context, run string) error {
 	before, err := t.stored(ctx)
 	if err != nil {
 		return err
 	}
-	t.say("Deleting the members alone would leak their storage for ever. The anchor frees it.")
-	if err := t.runAll(
-		ctx,
-		"kubectl --namespace db delete volumesnapshots --selector=snapshot-group/run="+run,
-		fmt.Sprintf(`kubectl patch $(kubectl get volumegroupsnapshotcontents --selector=snapshot-group/run=%s --output=name) \
-  --type=merge --patch='{"spec":{"deletionPolicy":"Delete"}}'`, run),
-		"kubectl delete volumegroupsnapshotcontents --selector=snapshot-group/run="+run,
-	); err != nil {
+	t.say("Deleting the members alone would leak their storage for ever. The loop frees it, by the anchor.")
+	if err := t.runAll(ctx, "kubectl --namespace db delete volumesnapshots --selector=snapshot-group/run="+run); err != nil {
 		return err
 	}
 	return t.eventually(ctx, "the storage to be freed", func(ctx context.Context) error {
