@@ -46,11 +46,11 @@ var storageClasses = group.StorageClassList{
 }
 
 // claim is one that is bound to a volume of its own.
-func claim(name, class string) *corev1.PersistentVolumeClaim {
+func claim(name string) *corev1.PersistentVolumeClaim {
 	return &corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: types.UID("uid-" + name), Labels: map[string]string{"app": "mysql"}},
 		Spec: corev1.PersistentVolumeClaimSpec{
-			StorageClassName: &class, VolumeName: "pv-" + name, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			StorageClassName: ptr.To("fast"), VolumeName: "pv-" + name, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
 			Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: size("1Gi")}},
 		},
 		Status: corev1.PersistentVolumeClaimStatus{Phase: corev1.ClaimBound},
@@ -68,7 +68,7 @@ func volume(name string) *corev1.PersistentVolume {
 func shop() Observed {
 	return Observed{
 		Now: noon, Point: point(), NamespaceUID: "ns",
-		Claims:         map[string]*corev1.PersistentVolumeClaim{"data": claim("data", "fast"), "logs": claim("logs", "fast")},
+		Claims:         map[string]*corev1.PersistentVolumeClaim{"data": claim("data"), "logs": claim("logs")},
 		Volumes:        map[string]*corev1.PersistentVolume{"pv-data": volume("pv-data"), "pv-logs": volume("pv-logs")},
 		StorageClasses: storageClasses,
 		GroupClasses:   []group.Class{{Name: "group-a", Driver: "a"}},
