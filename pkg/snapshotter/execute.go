@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -219,13 +220,15 @@ func (p *pass) deleteSnapshot(ctx context.Context, s plan.DeleteSnapshot) error 
 	return p.remove(ctx, "VolumeGroupSnapshot", o)
 }
 
-// checkKept: a content with another policy is deleted with its VolumeGroupSnapshot, and the members' storage with it.
+// checkKept: a content with another policy is deleted with its VolumeGroupSnapshot, and the members' storage with it. One that somebody
+// deletes stays all the same while the anchor's finalizer is on it.
 func (p *pass) checkKept(ctx context.Context, s plan.DeleteSnapshot) error {
 	var live groupsnapshotv1.VolumeGroupSnapshotContent
 	if err := p.Live.Get(ctx, client.ObjectKey{Name: s.Anchor}, &live); err != nil {
 		return fmt.Errorf("read content %q: %w", s.Anchor, err)
 	}
-	if live.UID != s.AnchorUID || live.DeletionTimestamp != nil || live.Spec.DeletionPolicy != snapshotv1.VolumeSnapshotContentRetain {
+	goes := live.DeletionTimestamp != nil && !slices.Contains(live.Finalizers, group.AnchorFinalizer)
+	if live.UID != s.AnchorUID || goes || live.Spec.DeletionPolicy != snapshotv1.VolumeSnapshotContentRetain {
 		return fmt.Errorf("content %q is not kept any more: %w", s.Anchor, ErrStale)
 	}
 	return nil

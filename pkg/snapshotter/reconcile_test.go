@@ -205,6 +205,20 @@ func TestAnAnchorThatIsNotKeptAnyMoreStopsTheDeletion(t *testing.T) {
 	}
 }
 
+func TestAnAnchorThatIsDeletedDuringItsDetachStopsNeitherTheDetachNorTheNextRun(t *testing.T) {
+	c := newCluster(t, asks(group.Detach))
+	c.once()
+	c.controllers()
+	c.once() // released
+	anchor := c.anchors()[0]
+	c.must(c.api.Delete(t.Context(), &anchor))
+	c.untilRest()
+	if diff := cmp.Diff(wantRun(group.Succeeded, `snapshotted "pg"`), c.run()); diff != "" {
+		t.Errorf("run (-want +got):\n%s", diff)
+	}
+	c.checkDetached()
+}
+
 func TestAnOldViewWritesNothing(t *testing.T) {
 	c := newCluster(t, asks(group.Keep))
 	ns := &corev1.Namespace{}

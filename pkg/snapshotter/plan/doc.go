@@ -22,6 +22,7 @@
 //	                                         many groups are in flight; else create
 //	snapshot being deleted by somebody       give up
 //	incomplete                               give up past the deadline or where waiting cannot help, else nudge late members, wait
+//	complete, detach, content being deleted  give up: nothing can keep it any more
 //	complete, keep                           repair members that lack labels or class; then done
 //	complete, detach                         anchor, then as detach
 //
@@ -41,7 +42,7 @@
 //	snapshot being deleted                   wait
 //	a member is not free                     unbind it, release it
 //	a member is not settled                  wait: snapshot-controller has not seen its release
-//	the content is not settled               wait: snapshot-controller has not seen that it is kept
+//	the content is not settled               wait: snapshot-controller has not seen that it is kept; not for one being deleted
 //	else                                     delete the snapshot
 //
 // Every row reads objects, never memory, so a loop that was killed between any two steps goes on where it was.

@@ -53,6 +53,8 @@ func advance(o Observed, g Group) progress {
 		return hopelessFor("no member was made of claim %q; it left the group while the snapshot was taken", g.uncovered())
 	case o.Stopped():
 		return progress{cuts: []Cut{g.cut(o.Now)}}
+	case o.Settings.Workflow == group.Detach && g.Content.Deleting: // no finalizer can be added that would keep it
+		return hopelessFor("content %q is being deleted by somebody else", g.Content.Name)
 	case o.Settings.Workflow == group.Detach:
 		return anchor(o, g)
 	default:
@@ -89,6 +91,12 @@ func (g Group) marks() map[string]string {
 		group.RunLabel:     g.Run,
 		group.TriggerLabel: g.Trigger,
 	}
+}
+
+// past is what the steps of another run of the group are about: if one of them fails, this run's are still done.
+func (g Group) past() Group {
+	g.Name = fmt.Sprintf("%s of run %s", g.Name, g.Run)
+	return g
 }
 
 func incomplete(o Observed, g Group) progress {
@@ -164,7 +172,7 @@ func detach(g Group, until time.Time) progress {
 			Group: g.Name, For: fmt.Sprintf("snapshot-controller to see the release of %d members", len(unsettled)), Until: until,
 		})}
 	}
-	if !g.Content.Settled {
+	if !g.Content.Settled && !g.Content.Deleting { // one that is being deleted gets no finalizers back
 		return progress{steps: []Step{Wait{
 			Group: g.Name, For: fmt.Sprintf("snapshot-controller to see that content %q is kept", g.Content.Name), Until: until,
 		}}}

@@ -53,9 +53,10 @@ func (r Run) Slot() (time.Time, bool) {
 func Next(o Observed) []Step {
 	var steps []Step
 	for _, g := range o.Unfinished {
-		steps = append(steps, detach(g, time.Time{}).steps...)
+		steps = append(steps, detach(g.past(), time.Time{}).steps...)
 	}
 	for _, g := range o.Leftovers {
+		g = g.past()
 		steps = append(append(steps, abandon(g, "").steps...), g.nudgeDeleted(o.Now)...)
 	}
 	if !o.adopted() {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,26 @@ func TestCurrent(t *testing.T) {
 				t.Errorf("run %+v, want it running, for request %q, at its ID's time", run, tc.runNow)
 			}
 		})
+	}
+}
+
+func TestWhatAnotherRunHasLeftOfAGroupHoldsUpNoNewRunOfIt(t *testing.T) {
+	older := changed(complete("db"), func(g *Group) { g.Run, g.SnapshotName, g.Content.Anchored = "20261121t120000z", "old-vgs", true })
+	left := changed(complete("db"), func(g *Group) { g.Run, g.SnapshotName = "20261120t120000z", "left-vgs" })
+	o := observed(0, group.Keep, unmade("db"))
+	o.Unfinished, o.Leftovers = []Group{older}, []Group{left}
+	of := map[string]string{}
+	for _, s := range Next(o) {
+		switch s.(type) {
+		case Unbind, DeleteSnapshot, Create:
+			of[fmt.Sprintf("%T", s)] = s.Of()
+		}
+	}
+	want := map[string]string{
+		"plan.Unbind": "db of run 20261121t120000z", "plan.DeleteSnapshot": "db of run 20261120t120000z", "plan.Create": "db",
+	}
+	if diff := cmp.Diff(want, of); diff != "" {
+		t.Errorf("what the steps are about (-want +got):\n%s", diff)
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 // Step is one thing to do. Its String is what logs and tests call it.
 type Step interface {
 	fmt.Stringer
-	// Of is the group, or the ClaimUnit, that the step is about, empty for the run as a whole. When a step fails, the later
-	// steps of its group are not done, those of other groups are.
+	// Of is the group, or the ClaimUnit, that the step is about, empty for the run as a whole; what another run has left of a group
+	// is told apart from it. When a step fails, the later ones of the same are not done, all others are.
 	Of() string
 }
 
