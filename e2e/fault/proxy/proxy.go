@@ -38,7 +38,9 @@ type Proxy struct {
 	hidden  []string
 	fault   Fault
 	writes  []*Write
+	asked   []string
 	watches map[*http.Request]context.CancelFunc
+	late    map[string]chan struct{} // closed when watches of that resource are let go on
 }
 
 // Write is a request that changes something.
@@ -84,7 +86,10 @@ func Start(config *rest.Config) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the proxy's port: %w", err)
 	}
-	p := &Proxy{url: "https://" + listener.Addr().String(), ca: cert, fault: pass, watches: map[*http.Request]context.CancelFunc{}}
+	p := &Proxy{
+		url: "https://" + listener.Addr().String(), ca: cert, fault: pass,
+		watches: map[*http.Request]context.CancelFunc{}, late: map[string]chan struct{}{},
+	}
 	p.api = &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		Transport:     &http.Transport{TLSClientConfig: trust, ForceAttemptHTTP2: true},
@@ -119,11 +124,11 @@ func (p *Proxy) WriteKubeconfig(from, to string) error {
 	return nil
 }
 
-// Set makes f what becomes of writes from now on, and forgets the writes so far. nil: they pass.
+// Set makes f what becomes of writes from now on, and forgets the requests so far. nil: they pass.
 func (p *Proxy) Set(f Fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.fault, p.writes = f, nil
+	p.fault, p.writes, p.asked = f, nil, nil
 	if f == nil {
 		p.fault = pass
 	}
@@ -140,14 +145,11 @@ func (p *Proxy) Writes() []Write {
 	return out
 }
 
-// CutWatches ends every watch that stands and returns how many there were.
-func (p *Proxy) CutWatches() int {
+// Requests are all since the last Set, Leases too, in the order in which they came, such as "GET /api/v1/namespaces?watch=true".
+func (p *Proxy) Requests() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, cut := range p.watches {
-		cut()
-	}
-	return len(p.watches)
+	return slices.Clone(p.asked)
 }
 
 // Hide makes the client believe that the API server does not serve what is below these paths.
@@ -164,6 +166,9 @@ func (p *Proxy) hides(path string) bool {
 }
 
 func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	p.asked = append(p.asked, r.Method+" "+r.URL.RequestURI())
+	p.mu.Unlock()
 	switch {
 	case p.hides(r.URL.Path):
 		answer(w, apierrors.NewNotFound(schema.GroupResource{}, r.URL.Path))
@@ -180,20 +185,6 @@ var changing = []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.
 
 func isWrite(r *http.Request) bool {
 	return slices.Contains(changing, r.Method) && !leasePath.MatchString(r.URL.Path)
-}
-
-func (p *Proxy) watch(w http.ResponseWriter, r *http.Request) {
-	ctx, cut := context.WithCancel(r.Context())
-	defer cut()
-	p.mu.Lock()
-	p.watches[r] = cut
-	p.mu.Unlock()
-	defer func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		delete(p.watches, r)
-	}()
-	p.api.ServeHTTP(w, r.WithContext(ctx))
 }
 
 func (p *Proxy) write(w http.ResponseWriter, r *http.Request) {

@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/client-go/rest"
@@ -169,6 +171,55 @@ func TestAWatchFlowsUntilItIsCut(t *testing.T) {
 	}
 	if event, err := stream.ReadString('\n'); err == nil {
 		t.Errorf("read %q after the cut, want the end of the stream", event)
+	}
+}
+
+func TestAWatchTellsNothingWhileItIsDelayed(t *testing.T) {
+	_, p, client, url := start(t)
+	release := p.Delay("namespaces")
+	for path, late := range map[string]bool{"/api/v1/namespaces": true, "/api/v1/secrets": false} {
+		told := make(chan error, 1)
+		go func() { told <- firstEvent(t.Context(), client, url+path+"?watch=true") }()
+		if late {
+			select {
+			case err := <-told:
+				t.Errorf("a watch of %s told an event, or failed with %v, before it was released", path, err)
+			case <-time.After(200 * time.Millisecond):
+			}
+			release()
+		}
+		if err := <-told; err != nil {
+			t.Errorf("read from the watch of %s: %v", path, err)
+		}
+	}
+}
+
+func firstEvent(ctx context.Context, client *http.Client, url string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return err
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	_, err = bufio.NewReader(res.Body).ReadString('\n')
+	return err
+}
+
+func TestEveryRequestIsCounted(t *testing.T) {
+	_, p, client, url := start(t)
+	send(t, client, http.MethodGet, url+one+"?limit=1")
+	p.Set(nil)
+	send(t, client, http.MethodGet, url+one+"?limit=2")
+	send(t, client, http.MethodPut, url+lease)
+	send(t, client, http.MethodPatch, url+one)
+	p.Hide(one)
+	send(t, client, http.MethodGet, url+one)
+	want := []string{"GET " + one + "?limit=2", "PUT " + lease, "PATCH " + one, "GET " + one}
+	if diff := cmp.Diff(want, p.Requests()); diff != "" {
+		t.Errorf("requests (-want +got):\n%s", diff)
 	}
 }
 
