@@ -184,11 +184,18 @@ func TestASnapshotOfAUserIsLeftAlone(t *testing.T) {
 	u := newUser(t, "")
 	ns := namespace(t, u, "by-user", nil)
 	before := reviews(t, labelsWebhook)
-	must(t, u.Create(t.Context(), &snapv1.VolumeSnapshot{
-		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "mine"},
-		Spec:       snapv1.VolumeSnapshotSpec{Source: snapv1.VolumeSnapshotSource{PersistentVolumeClaimName: ptr.To("data")}},
-	}))
-	if got := reviews(t, labelsWebhook) - before; got != 0 {
-		t.Errorf("%d reviews of a snapshot that is in no group, want 0", got)
+	for name, owners := range map[string][]metav1.OwnerReference{
+		"mine":           nil,
+		"mine-of-job":    {{APIVersion: "batch/v1", Kind: "Job", Name: "backup", UID: "1"}},
+		"mine-of-class":  {{APIVersion: "groupsnapshot.storage.k8s.io/v1", Kind: "VolumeGroupSnapshotClass", Name: "csi-a", UID: "2"}},
+		"mine-by-a-name": {{APIVersion: "example.com/v1", Kind: group.GroupSnapshotKind, Name: "backup", UID: "3"}},
+	} {
+		must(t, u.Create(t.Context(), &snapv1.VolumeSnapshot{
+			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name, OwnerReferences: owners},
+			Spec:       snapv1.VolumeSnapshotSpec{Source: snapv1.VolumeSnapshotSource{PersistentVolumeClaimName: ptr.To("data")}},
+		}))
+		if got := reviews(t, labelsWebhook) - before; got != 0 {
+			t.Errorf("%d reviews of snapshot %q, which is in no group, want 0", got, name)
+		}
 	}
 }

@@ -78,6 +78,30 @@ func TestOnlyLabelledNamespacesReachTheWebhook(t *testing.T) {
 	u.wasWarned(t)
 }
 
+func TestANamespaceReachesTheWebhookWhileItIsLabelled(t *testing.T) {
+	u := newUser(t, "")
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "comes-and-goes"}}
+	before := reviews(t, namespacesWebhook)
+	must(t, u.Create(t.Context(), ns))
+	for _, change := range []struct {
+		what, patch string
+		reviews     int
+	}{
+		{"an annotation of one that is not labelled", fmt.Sprintf(`{"metadata":{"annotations":{%q:"never"}}}`, group.ScheduleAnnotation), 0},
+		{"its removal", fmt.Sprintf(`{"metadata":{"annotations":{%q:null}}}`, group.ScheduleAnnotation), 0},
+		{"the label", fmt.Sprintf(`{"metadata":{"labels":{%q:%q}}}`, group.OptInLabel, group.OptInValue), 1},
+		{"an annotation of one that is labelled", fmt.Sprintf(`{"metadata":{"annotations":{%q:"1"}}}`, group.RunNowAnnotation), 2},
+		{"the removal of the label", fmt.Sprintf(`{"metadata":{"labels":{%q:null}}}`, group.OptInLabel), 3},
+		{"an annotation of one that was labelled", fmt.Sprintf(`{"metadata":{"annotations":{%q:"never"}}}`, group.ScheduleAnnotation), 3},
+	} {
+		admitted(t, u.Patch(t.Context(), ns, mergePatch(change.patch)))
+		if got := reviews(t, namespacesWebhook) - before; got != change.reviews {
+			t.Errorf("%d reviews of the Namespace after %s, want %d", got, change.what, change.reviews)
+		}
+	}
+	u.wasWarned(t)
+}
+
 func TestSnapshotsOfOtherNamespacesDoNotReachTheWebhook(t *testing.T) {
 	u := newUser(t, "")
 	for _, tc := range []struct {

@@ -92,6 +92,15 @@ func TestADriverHasOneDefaultClassOfEachKind(t *testing.T) {
 		`VolumeGroupSnapshotClass "second-z" cannot be created: [second-default-class] driver "csi-a.test" has a default already:`+
 			` VolumeGroupSnapshotClass "csi-a"; to mend it, unmark that one first: kubectl annotate volumegroupsnapshotclass csi-a`+
 			` groupsnapshot.storage.kubernetes.io/is-default-class-`, "second-default-class"))
+	third := &groupv1.VolumeGroupSnapshotClass{
+		ObjectMeta: metav1.ObjectMeta{Name: "second-z"}, Driver: "csi-a.test", DeletionPolicy: snapv1.VolumeSnapshotContentDelete,
+	}
+	forTheTest(t, u, third)
+	refused(t, u.Patch(t.Context(), third, mergePatch(`{"metadata":{"annotations":{"groupsnapshot.storage.kubernetes.io/is-default-class":"true"}}}`)),
+		deniedBy(classesWebhook,
+			`VolumeGroupSnapshotClass "second-z" cannot be changed so: [second-default-class] driver "csi-a.test" has a default already:`+
+				` VolumeGroupSnapshotClass "csi-a"; to mend it, unmark that one first: kubectl annotate volumegroupsnapshotclass csi-a`+
+				` groupsnapshot.storage.kubernetes.io/is-default-class-`, "second-default-class"))
 }
 
 func TestAClassThatGroupsUseGoesWithAWarning(t *testing.T) {
