@@ -199,16 +199,19 @@ func (x indexed) member(s *snapshotv1.VolumeSnapshot) Member {
 		return m
 	}
 	m.Cut = timeOfCut(c.Status.CreationTime)
-	m.Ready = s.DeletionTimestamp == nil && c.DeletionTimestamp == nil && ptr.Deref(c.Status.SnapshotHandle, "") != "" &&
-		s.Status != nil && ptr.Deref(s.Status.ReadyToUse, false)
+	m.Ready = m.Stored() && s.Status != nil && ptr.Deref(s.Status.ReadyToUse, false)
 	return m
 }
 
 func contentOfMember(c *snapshotv1.VolumeSnapshotContent) *MemberContent {
-	return &MemberContent{
+	m := &MemberContent{
 		Object: object(&c.ObjectMeta), Volume: ptr.Deref(c.Spec.Source.VolumeHandle, ""),
 		Retained: c.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentRetain,
 	}
+	if c.Status != nil {
+		m.Handle = ptr.Deref(c.Status.SnapshotHandle, "")
+	}
+	return m
 }
 
 func labelled(labels map[string]string) Point {

@@ -101,7 +101,7 @@ func wantKept() Point {
 		return Member{
 			Object: Object{Name: "snapshot-" + claim, UID: types.UID("vs-" + claim), ResourceVersion: "3"}, Claim: claim,
 			Content: &MemberContent{
-				Object: Object{Name: "snapcontent-" + claim, UID: types.UID("vsc-" + claim), ResourceVersion: "4"}, Volume: "v-" + claim,
+				Object: Object{Name: "snapcontent-" + claim, UID: types.UID("vsc-" + claim), ResourceVersion: "4"}, Volume: "v-" + claim, Handle: "s-" + claim,
 			},
 			Ready: true, Size: 1024, Cut: cut,
 		}
@@ -148,13 +148,15 @@ func TestFindReadsEverythingOfAPoint(t *testing.T) {
 type state struct {
 	Restorable, Wanted               int
 	Complete, Deleting, Held, Detach bool
+	Lost, Taken                      bool
 }
 
 func TestFindTellsWhereAPointStands(t *testing.T) {
 	now := ptr.To(metav1.NewTime(noon))
-	whole := state{Restorable: 2, Wanted: 2, Complete: true}
-	anchored := state{Restorable: 2, Wanted: 2, Complete: true, Detach: true}
-	lacking := func(s state) state { s.Restorable, s.Complete = s.Restorable-1, false; return s }
+	whole := state{Restorable: 2, Wanted: 2, Complete: true, Taken: true}
+	anchored := state{Restorable: 2, Wanted: 2, Complete: true, Detach: true, Taken: true}
+	unready := func(s state) state { s.Restorable, s.Complete = s.Restorable-1, false; return s }
+	lacking := func(s state) state { s.Lost = true; return unready(s) }
 	deleted := func(s state) state { s.Deleting, s.Complete = true, false; return s }
 	protected := func(s state) state { s.Held = true; return s }
 	for name, tc := range map[string]struct {
@@ -163,11 +165,19 @@ func TestFindTellsWhereAPointStands(t *testing.T) {
 		want   []state
 	}{
 		"a group snapshot that is not ready is incomplete": {
-			kept(), func(o *Objects) { o.GroupSnapshots[0].Status = nil }, []state{{Restorable: 2, Wanted: 2}}},
+			kept(), func(o *Objects) { o.GroupSnapshots[0].Status = nil }, []state{{Restorable: 2, Wanted: 2, Taken: true}}},
 		"one without content wants the claims that the run meant": {
-			kept(), func(o *Objects) { o.GroupContents, o.Snapshots = nil, nil }, []state{{Wanted: 2}}},
-		"a member that is not ready makes it incomplete": {
-			kept(), func(o *Objects) { o.Snapshots[0].Status.ReadyToUse = nil }, []state{lacking(whole)}},
+			kept(), func(o *Objects) { o.GroupContents, o.Snapshots = nil, nil }, []state{{Wanted: 2, Lost: true}}},
+		"a member that is not ready makes it incomplete, and loses nothing": {
+			kept(), func(o *Objects) { o.Snapshots[0].Status.ReadyToUse = nil }, []state{unready(whole)}},
+		"a member whose content is being deleted is lost": {
+			kept(), func(o *Objects) { o.Contents[1].DeletionTimestamp = now }, []state{lacking(whole)}},
+		"a member without its content is lost": {
+			kept(), func(o *Objects) { o.Contents = o.Contents[1:] }, []state{lacking(whole)}},
+		"what storage never took is neither there nor taken": {
+			kept(), func(o *Objects) {
+				o.GroupSnapshots[0].Status, o.GroupContents[0].Status, o.Snapshots, o.Contents = nil, nil, nil, nil
+			}, []state{{Wanted: 2, Lost: true}}},
 		"a member that is being deleted makes it incomplete": {
 			kept(), func(o *Objects) { o.Snapshots[1].DeletionTimestamp = now }, []state{lacking(whole)}},
 		"a member without a handle on storage makes it incomplete": {
@@ -201,7 +211,7 @@ func TestFindTellsWhereAPointStands(t *testing.T) {
 			kept(), func(o *Objects) { o.GroupSnapshots[0].Labels[group.HoldLabel] = "false" }, []state{whole}},
 		"a hold on an ungrouped snapshot counts": {
 			alone(), func(o *Objects) { o.Snapshots[0].Labels[group.HoldLabel] = "true" },
-			[]state{{Restorable: 1, Wanted: 1, Complete: true, Held: true}}},
+			[]state{{Restorable: 1, Wanted: 1, Complete: true, Held: true, Taken: true}}},
 		"labels that were copied to a group snapshot of another name make no point": {
 			kept(), func(o *Objects) { o.GroupSnapshots[0].Name = "mine" }, nil},
 		"a group snapshot of another Namespace's UID is not ours": {
@@ -219,7 +229,7 @@ func TestFindTellsWhereAPointStands(t *testing.T) {
 			tc.change(&tc.in)
 			var got []state
 			for _, p := range Find(tc.in) {
-				got = append(got, state{p.Restorable(), p.Wanted, p.Complete(), p.Deleting, p.Held, p.Workflow == group.Detach})
+				got = append(got, state{p.Restorable(), p.Wanted, p.Complete(), p.Deleting, p.Held, p.Workflow == group.Detach, p.Lost(), p.Taken()})
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("points (-want +got):\n%s", diff)

@@ -12,6 +12,7 @@
 package point
 
 import (
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -97,8 +98,15 @@ type MemberContent struct {
 
 	// Volume is the handle of the volume that it is a snapshot of.
 	Volume string
+	// Handle is the snapshot on storage; empty if storage has not told, or has freed it.
+	Handle string
 	// Retained: it outlives its VolumeSnapshot.
 	Retained bool
+}
+
+// Stored: it is on storage, and nothing of it is being deleted. While it is not Ready, it may become so, or become so again.
+func (m Member) Stored() bool {
+	return !m.Terminating && m.Content != nil && !m.Content.Terminating && m.Content.Handle != ""
 }
 
 // Complete: every claim that the run meant to cover can be restored from it. Only complete points are counted by
@@ -116,6 +124,25 @@ func (p Point) Restorable() int {
 		}
 	}
 	return min(n, p.Wanted)
+}
+
+// Lost: it lacks a member, so it will never be complete, or never again. A point of which all is on storage is not lost
+// where it is not Ready: snapshot-controller takes that back for a while, of good ones too, after each of its starts.
+func (p Point) Lost() bool {
+	n := 0
+	for _, m := range p.Members {
+		if m.Stored() {
+			n++
+		}
+	}
+	return p.Wanted == 0 || n < p.Wanted
+}
+
+// Taken: storage has something of it.
+func (p Point) Taken() bool {
+	return p.Content != nil && p.Content.Handle != "" || slices.ContainsFunc(p.Members, func(m Member) bool {
+		return m.Content != nil && m.Content.Handle != ""
+	})
 }
 
 // Detaching: it is being taken from Keep to Detach, and its VolumeGroupSnapshot is about to go.

@@ -7,8 +7,9 @@
 //	its anchor was let go of (policy Delete)     carried to the end, whatever the settings say by now
 //	held                                         stays
 //	a claim is being restored from it            waits
-//	never became ready                           goes once a newer one is complete, or timeout after its run
-//	lost a member                                goes once a newer one is complete, if anything expires
+//	not ready, but all of it is on storage       stays, and is not counted
+//	storage never took it                        goes once a newer one is complete, or timeout after its run
+//	lacks a member                               goes once a newer one is complete, if anything expires
 //	the newest complete one                      stays
 //	younger than keep-for, or kept by keep       stays
 //	else                                         goes
@@ -22,6 +23,6 @@
 // What belongs to no restore point any more (package point, Orphans) is freed: an anchor whose members were deleted by hand,
 // a content that its VolumeGroupSnapshot left behind.
 //
-// More complete points of one group at once than the limit pause all of that Namespace, until somebody confirms. Every row
+// More points of one group at once than the limit pause all of that Namespace, until somebody confirms. Every row
 // reads objects, never memory, so a loop that was killed between any two steps goes on where it was.
 package expire

@@ -28,7 +28,7 @@ type Observed struct {
 	Restoring map[string]string
 	// Orphans are what belongs to no restore point any more.
 	Orphans []point.Orphan
-	// Limit is how many complete points of one group may go at once without anybody's word.
+	// Limit is how many points of one group may go at once without anybody's word.
 	Limit int
 	// Paused: the Namespace says already why nothing expires; empty if it says nothing.
 	Paused string
@@ -40,14 +40,14 @@ func Next(o Observed) []plan.Step {
 	steps := Free(o.Orphans)
 	var due []point.Point
 	var wake time.Time
-	newest := map[string]point.Point{}
+	var goes []plan.Step
 	for _, series := range bySeries(o.Points) {
 		d := o.series(series)
 		steps = append(steps, d.steps...)
-		due = append(due, d.expired...)
+		due = append(due, d.due...)
 		wake = earliest(wake, d.wake)
-		for _, p := range d.expired {
-			newest[p.Name] = d.newest
+		for _, p := range d.due {
+			goes = append(goes, o.remove(p, d.newest)...)
 		}
 	}
 	token, why := o.tooMany(due)
@@ -58,9 +58,7 @@ func Next(o Observed) []plan.Step {
 		steps = append(steps, Pause{})
 	}
 	if why == "" {
-		for _, p := range due {
-			steps = append(steps, o.remove(p, newest[p.Name], Expired)...)
-		}
+		steps = append(steps, goes...)
 	}
 	if !wake.IsZero() {
 		steps = append(steps, plan.Wait{For: "the next restore point to grow too old", Until: wake})
@@ -82,10 +80,10 @@ func bySeries(points []point.Point) [][]point.Point {
 
 // decided is what becomes of the points of one group.
 type decided struct {
-	steps   []plan.Step   // of those that go whatever the limit
-	expired []point.Point // complete ones that no rule keeps
-	newest  point.Point   // complete
-	wake    time.Time
+	steps  []plan.Step   // of those that were let go of before
+	due    []point.Point // complete ones that no rule keeps, and superfluous ones that are not complete
+	newest point.Point   // complete
+	wake   time.Time
 }
 
 func (o Observed) series(points []point.Point) decided {
@@ -103,40 +101,42 @@ func (o Observed) series(points []point.Point) decided {
 	d.wake = next
 	for i, p := range complete {
 		if !keep[i] && !p.Held && o.Restoring[p.Name] == "" {
-			d.expired = append(d.expired, p)
+			d.due = append(d.due, p)
 		}
 	}
 	for _, p := range points {
 		if p.Complete() || p.Detaching() {
 			continue
 		}
-		steps, wake := o.incomplete(p, d.newest)
-		d.steps, d.wake = append(d.steps, steps...), earliest(d.wake, wake)
+		if p.Deleting && p.Workflow == group.Detach {
+			d.steps = append(d.steps, teardown(p)...)
+		}
+		goes, wake := o.superfluous(p, d.newest)
+		if goes {
+			d.due = append(d.due, p)
+		}
+		d.wake = earliest(d.wake, wake)
 	}
 	return d
 }
 
-// incomplete is what becomes of a point that is not complete, and when to look again.
-func (o Observed) incomplete(p, newest point.Point) ([]plan.Step, time.Time) {
+// superfluous tells whether a point that is not complete goes, and when to look again.
+func (o Observed) superfluous(p, newest point.Point) (bool, time.Time) {
 	superseded := newest.Time.After(p.Time)
 	timeout := p.Time.Add(o.Settings.Timeout)
 	switch {
-	case p.Deleting && p.Workflow == group.Detach:
-		return teardown(p), time.Time{}
 	case p.Deleting || p.Held || o.Restoring[p.Name] != "" || p.Ungrouped() && len(p.Members) == 0:
-		return nil, time.Time{}
+		return false, time.Time{}
 	case p.Workflow == group.Detach && len(p.Members) == 0:
-		return nil, time.Time{} // an orphan
-	case p.Ready && superseded && !o.retention().IsZero():
-		return o.remove(p, newest, Incomplete), time.Time{}
-	case !p.Ready && superseded:
-		return o.remove(p, newest, Incomplete), time.Time{}
-	case !p.Ready && !o.Now.Before(timeout):
-		return o.remove(p, point.Point{}, Incomplete), time.Time{}
-	case !p.Ready:
-		return nil, timeout
+		return false, time.Time{} // an orphan
+	case !p.Lost():
+		return false, time.Time{} // not ready, but all there
+	case p.Taken() || p.Ready:
+		return superseded && !o.retention().IsZero(), time.Time{}
+	case superseded || !o.Now.Before(timeout):
+		return true, time.Time{}
 	}
-	return nil, time.Time{}
+	return false, timeout
 }
 
 // retention is what the Namespace says, and nothing where it does not say it right.

@@ -2,6 +2,7 @@ package expire
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,7 +24,7 @@ func whole(daysAgo int, changes ...func(*point.Point)) point.Point {
 		Group: "pg", Name: name, Run: group.RunID(began), Time: began, Workflow: group.Keep, Ready: true, Wanted: 1,
 		Snapshot: &point.Object{Name: name, UID: types.UID(name), ResourceVersion: "1"},
 		Content:  &point.Content{Object: point.Object{Name: "c-" + name, UID: types.UID("c-" + name), ResourceVersion: "2"}, Handle: "h-" + name},
-		Members:  []point.Member{{Object: point.Object{Name: "m-" + name, UID: types.UID("m-" + name), ResourceVersion: "3"}, Claim: "data", Ready: true, Content: &point.MemberContent{Object: point.Object{Name: "mc-" + name, UID: types.UID("mc-" + name)}}}},
+		Members:  []point.Member{{Object: point.Object{Name: "m-" + name, UID: types.UID("m-" + name), ResourceVersion: "3"}, Claim: "data", Ready: true, Content: &point.MemberContent{Object: point.Object{Name: "mc-" + name, UID: types.UID("mc-" + name)}, Handle: "s-" + name}}},
 	}
 	for _, change := range changes {
 		change(&p)
@@ -36,9 +37,16 @@ func detached(p *point.Point) {
 }
 func ungrouped(p *point.Point) { p.Group, p.Claim, p.Snapshot, p.Content = "", "data", nil, nil }
 func held(p *point.Point)      { p.Held = true }
-func unready(p *point.Point)   { p.Ready = false }
-func lost(p *point.Point)      { p.Members = nil; p.Wanted = 2 }
-func halved(p *point.Point)    { p.Wanted = 2 }
+func unready(p *point.Point)   { p.Ready, p.Members[0].Ready = false, false }
+func untaken(p *point.Point) {
+	unready(p)
+	p.Members[0].Content.Handle = ""
+	if p.Content != nil {
+		p.Content.Handle = ""
+	}
+}
+func lost(p *point.Point)   { p.Members = nil; p.Wanted = 2 }
+func halved(p *point.Point) { p.Wanted = 2 }
 func retained(p *point.Point) {
 	if p.Content != nil {
 		p.Content.Retained = true
@@ -72,6 +80,7 @@ func TestNext(t *testing.T) {
 		see     = `see that "pg-0" is there before "pg-1" goes`
 		gone    = `expired: restore point "pg-1" of group "pg", 1 of 1 members`
 		deleted = `delete VolumeGroupSnapshot "pg-1", sparing 0 members`
+		untook  = `incomplete: restore point "pg-1" of group "pg", 0 of 1 members`
 	)
 	for name, tc := range map[string]struct {
 		in   Observed
@@ -123,13 +132,17 @@ func TestNext(t *testing.T) {
 		"it stays while it is the newest":       {observed(one, whole(1), whole(0, halved)), []string{}},
 		"it stays while it is held":             {observed(one, whole(1, halved, held), whole(0)), []string{}},
 		"an anchor without members is no point": {observed(one, whole(1, detached, lost), whole(0)), []string{}},
-		"a point that was never ready goes once a newer one is complete, whatever is kept": {
-			observed(group.Retention{}, whole(1, unready), whole(0)),
-			[]string{see, deleted, `incomplete: restore point "pg-1" of group "pg", 1 of 1 members`}},
-		"a point that was never ready goes after the timeout": {
-			observed(group.Retention{}, whole(1, unready)), []string{deleted, `incomplete: restore point "pg-1" of group "pg", 1 of 1 members`}},
+		"a point that is all there stays while it is not ready, whatever is kept": {
+			observed(one, whole(2, unready), whole(1, ungrouped, unready), whole(0)), []string{}},
+		"one that is not ready is not counted": {observed(group.Retention{Last: 2}, whole(2), whole(1, unready), whole(0)), []string{}},
+		"a point that storage never took goes once a newer one is complete, whatever is kept": {
+			observed(group.Retention{}, whole(1, untaken), whole(0)), []string{see, deleted, untook}},
+		"a point that storage never took goes after the timeout": {
+			observed(group.Retention{}, whole(1, untaken)), []string{deleted, untook}},
 		"and is waited for until then": {
-			observed(group.Retention{}, whole(0, unready)), []string{"wait: the next restore point to grow too old"}},
+			observed(group.Retention{}, whole(0, untaken)), []string{"wait: the next restore point to grow too old"}},
+		"what lost a member stays where nothing expires, ready or not": {
+			observed(group.Retention{}, whole(1, halved, unready), whole(0)), []string{}},
 		"each group has its own newest": {
 			observed(one, whole(1), whole(2, ungrouped)), []string{}},
 		"as many as the limit go at once": {
@@ -138,6 +151,9 @@ func TestNext(t *testing.T) {
 				`see that "pg-0" is there before "pg-2" goes`, `delete VolumeGroupSnapshot "pg-2", sparing 0 members`,
 				`expired: restore point "pg-2" of group "pg", 1 of 1 members`, see, deleted, gone,
 			}},
+		"incomplete ones count towards the limit": {
+			observed(group.Retention{Last: 2}, whole(4), whole(3, untaken), whole(2, halved), whole(1), whole(0)),
+			[]string{"pause expiry: " + strings.Replace(tooMany, token, "20261120t120000z-07be06", 1)}},
 		"more than the limit pause everything": {
 			observed(one, whole(3), whole(2), whole(1), whole(0)),
 			[]string{"pause expiry: " + tooMany}},

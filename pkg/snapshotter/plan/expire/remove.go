@@ -10,10 +10,14 @@ import (
 )
 
 // remove are the steps by which a point goes that is still whole, or as whole as it will ever be. newest is what must be
-// there still; zero where nothing must.
-func (o Observed) remove(p, newest point.Point, why Reason) []plan.Step {
+// there still; zero where there is none.
+func (o Observed) remove(p, newest point.Point) []plan.Step {
 	var steps []plan.Step
-	if newest.Name != "" {
+	why := Expired
+	if !p.Complete() {
+		why = Incomplete
+	}
+	if newest.Time.After(p.Time) {
 		steps = append(steps, spare(p, newest))
 	}
 	gone := Gone{Point: p.Name, What: what(p), Reason: why}

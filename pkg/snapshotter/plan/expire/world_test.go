@@ -32,7 +32,7 @@ type modelled struct {
 }
 
 // history is a random one: up to three groups and a claim, each kept, detached or of a class that retains, some held, some
-// that lost a member or were never ready, some deleted by hand or half expired.
+// that lost a member, are not ready or were never taken, some deleted by hand or half expired.
 func history(t *testing.T, seed uint64) *world {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 1))
@@ -76,8 +76,8 @@ func (w *world) change(r *rand.Rand, p *point.Point) {
 	switch {
 	case r.IntN(6) == 0:
 		held(p)
-	case r.IntN(6) == 0 && p.Workflow == group.Keep:
-		p.Ready = false
+	case r.IntN(3) == 0 && p.Workflow == group.Keep:
+		[]func(*point.Point){untaken, unready}[r.IntN(2)](p)
 	case r.IntN(6) == 0 && p.Workflow == group.Detach:
 		p.Members = p.Members[r.IntN(3):] // one or both deleted by hand
 	case r.IntN(8) == 0 && p.Workflow == group.Detach:
