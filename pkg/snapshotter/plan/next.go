@@ -155,12 +155,15 @@ func texts(problems []group.Problem) []string {
 }
 
 // bounded cuts s at maxMessageBytes, at the start of a character.
-func bounded(s string) string {
-	if len(s) <= maxMessageBytes {
+func bounded(s string) string { return shortened(s, maxMessageBytes) }
+
+// shortened cuts s at so many bytes, at the start of a character.
+func shortened(s string, limit int) string {
+	if len(s) <= limit {
 		return s
 	}
 	const ellipsis = "…"
-	return strings.ToValidUTF8(s[:maxMessageBytes-len(ellipsis)], "") + ellipsis
+	return strings.ToValidUTF8(s[:limit-len(ellipsis)], "") + ellipsis
 }
 
 // RestsOnClaims tells whether the steps were decided by claims and classes, and cannot be taken back. A caller that has seen those in

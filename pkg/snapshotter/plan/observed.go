@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -57,13 +58,37 @@ func ParseRun(annotations map[string]string) (Run, error) {
 	return r, nil
 }
 
-// Annotation is the value of group.LastRunAnnotation.
+// Bounds of the annotation of a run. All annotations of an object hold 256 KiB, and a driver's errors may be of any length.
+const (
+	maxRunBytes    = 128 << 10
+	maxReasonBytes = 1 << 10
+	minReasonBytes = 16
+)
+
+// Annotation is the value of group.LastRunAnnotation. Its reasons are cut at maxReasonBytes; where it would be longer than maxRunBytes, they
+// are cut shorter and the oldest leftovers left out. Every group stays in it, for what was given up is known by that.
 func (r Run) Annotation() (string, error) {
-	data, err := json.Marshal(r)
-	if err != nil {
-		return "", fmt.Errorf("encode run %q: %w", r.ID, err)
+	for limit := maxReasonBytes; ; limit /= 2 {
+		data, err := json.Marshal(r.within(limit))
+		if err != nil {
+			return "", fmt.Errorf("encode run %q: %w", r.ID, err)
+		}
+		if len(data) <= maxRunBytes || limit <= minReasonBytes {
+			return string(data), nil
+		}
 	}
-	return string(data), nil
+}
+
+// within is the run with reasons of at most so many bytes, and a fifth as many leftovers.
+func (r Run) within(limit int) Run {
+	r.Failed, r.Skipped = maps.Clone(r.Failed), maps.Clone(r.Skipped)
+	for _, reasons := range []map[string]string{r.Failed, r.Skipped} {
+		for unit, reason := range reasons {
+			reasons[unit] = shortened(reason, limit)
+		}
+	}
+	r.Leftovers = r.Leftovers[max(0, len(r.Leftovers)-limit/5):]
+	return r
 }
 
 // String is the run as steps and logs name it.

@@ -113,6 +113,36 @@ func TestMessagesAreBounded(t *testing.T) {
 	}
 }
 
+func TestARunFitsItsAnnotationWhateverTheDriversSay(t *testing.T) {
+	run := going()
+	run.Failed = map[string]string{}
+	for i := range 500 {
+		name := fmt.Sprintf("%060d", i)
+		run.giveUp(name, strings.Repeat("<é>", 500), Leftover{Group: name, Snapshot: name, UID: "u", Handle: strings.Repeat("h", 200), Time: noon})
+	}
+	value, err := run.Annotation()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(value) > maxRunBytes {
+		t.Errorf("%d bytes, want at most %d", len(value), maxRunBytes)
+	}
+	got, err := ParseRun(map[string]string{group.LastRunAnnotation: value})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Failed) != 500 || got.Failed[fmt.Sprintf("%060d", 7)] == "" {
+		t.Errorf("%d groups, of which one has reason %q, want all, each with a reason", len(got.Failed), got.Failed[fmt.Sprintf("%060d", 7)])
+	}
+	if n := len(got.Leftovers); n == 0 || got.Leftovers[n-1].Group != fmt.Sprintf("%060d", 499) {
+		t.Errorf("leftovers %+v, want the newest", got.Leftovers)
+	}
+	run.Failed, run.Leftovers = map[string]string{"db": strings.Repeat("x", 2<<10)}, nil
+	if value, err = run.Annotation(); err != nil || len(value) > maxReasonBytes+200 {
+		t.Errorf("%d bytes and error %v, want one reason cut at %d", len(value), err, maxReasonBytes)
+	}
+}
+
 func TestRunSurvivesItsAnnotation(t *testing.T) {
 	run := going()
 	run.Failed = map[string]string{"db": "why"}
