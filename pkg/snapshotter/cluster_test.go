@@ -55,6 +55,8 @@ type cluster struct {
 	// killAt is the write at which the loop is cut off, counted from 1; 0 for none. answered: the write is done first.
 	killAt   int
 	answered bool
+	// refuse is what the API server says to a write of the loop, such as "create Event"; nil: it takes it.
+	refuse func(what string) error
 	// broken: the driver takes no snapshot of a claim in no group.
 	broken bool
 	uids   int
@@ -166,6 +168,11 @@ func (c *cluster) write(what string, do func() error) error {
 			_ = do()
 		}
 		return errKilled
+	}
+	if c.refuse != nil {
+		if err := c.refuse(what); err != nil {
+			return err
+		}
 	}
 	return do()
 }

@@ -2,7 +2,9 @@ package snapshotter
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -94,10 +96,26 @@ func (r *Reconciler) pause(ctx context.Context, ns *corev1.Namespace, s expire.P
 	return nil
 }
 
-// tell creates an Event that may have been told before the loop was killed.
+// tell creates an Event that may have been told before the loop was killed. One that a quota or a policy refuses is logged instead: what it
+// tells of is to be written all the same.
 func (r *Reconciler) tell(ctx context.Context, e eventsv1.Event) error {
-	if err := r.Client.Create(ctx, &e); err != nil && !apierrors.IsAlreadyExists(err) {
-		return fmt.Errorf("create Event %q: %w", e.Name, err)
+	err := r.Client.Create(ctx, &e)
+	switch {
+	case err == nil || apierrors.IsAlreadyExists(err):
+		return nil
+	case refused(err):
+		log.FromContext(ctx).Info("event refused", "reason", e.Reason, "note", e.Note, "error", err.Error())
+		return nil
 	}
-	return nil
+	return fmt.Errorf("create Event %q: %w", e.Name, err)
+}
+
+// refused: the API server will say the same of the same request. A webhook that denies answers with 400 where it names no other code.
+func refused(err error) bool {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return false
+	}
+	code := status.Status().Code
+	return code == http.StatusForbidden || code == http.StatusUnprocessableEntity || code == http.StatusBadRequest
 }
