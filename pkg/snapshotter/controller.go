@@ -34,6 +34,7 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/flight"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/metrics"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/refusals"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/settle"
 )
 
@@ -68,13 +69,14 @@ type Config struct {
 type Reconciler struct {
 	Config
 
-	writes *settle.Writes
+	writes   *settle.Writes
+	refusals *refusals.Creates
 }
 
 // New returns a Reconciler.
 func New(c Config) *Reconciler {
 	c.Client = client.WithFieldOwner(c.Client, group.FieldOwner)
-	return &Reconciler{Config: c, writes: settle.New(c.Client, c.Clock)}
+	return &Reconciler{Config: c, writes: settle.New(c.Client, c.Clock), refusals: refusals.New()}
 }
 
 // Reconcile does what is next in one Namespace.

@@ -70,9 +70,13 @@ func (p *pass) do(ctx context.Context, step plan.Step) error {
 	case plan.GiveUp:
 		return p.writeRun(ctx, p.ns, s.Run, time.Time{})
 	case plan.Create:
-		return p.create(ctx, s)
+		err := p.create(ctx, s)
+		p.refusals.Note(p.ns.Name, s.Name, err)
+		return err
 	case plan.CreateOne:
-		return p.createOne(ctx, s)
+		err := p.createOne(ctx, s)
+		p.refusals.Note(p.ns.Name, s.Name, err)
+		return err
 	case plan.DeleteOne:
 		return p.deleteOne(ctx, s)
 	case plan.Repair:

@@ -2,6 +2,7 @@ package snapshotter
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -43,5 +44,38 @@ func TestARunEndsThoughItsEventsAreRefused(t *testing.T) {
 				t.Errorf("outcome (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestARunThatMayNotCreateEndsWithWhatTheAPIServerSaid(t *testing.T) {
+	alone := claim("log", "")
+	c := newCluster(t, asks(group.Keep), alone, volume("log"))
+	c.refuse = func(what string) error {
+		switch what {
+		case "create VolumeGroupSnapshot":
+			return overQuota("volumegroupsnapshots")
+		case "create VolumeSnapshot":
+			return overQuota("volumesnapshots")
+		}
+		return nil
+	}
+	db := reconcile.Request{NamespacedName: types.NamespacedName{Name: "db"}}
+	if _, err := c.loop.Reconcile(t.Context(), db); err == nil {
+		t.Error("no error, want both refusals: the queue is to try again")
+	}
+	c.clock.SetTime(noon.Add(group.DefaultTimeout))
+	c.untilRest()
+	const late = `within 10m0s: create `
+	want := map[string]string{
+		"pg": "no snapshot was begun " + late + fmt.Sprintf("VolumeGroupSnapshot %q of group %q: ", group.SnapshotName("ns", "pg", c.run().ID), "pg") +
+			overQuota("volumegroupsnapshots").Error(),
+		"claim/log": "no snapshot was ready " + late + fmt.Sprintf("VolumeSnapshot %q of claim %q: ", group.ClaimSnapshotName("ns", "log", c.run().ID), "log") +
+			overQuota("volumesnapshots").Error(),
+	}
+	if diff := cmp.Diff(want, c.run().Failed); diff != "" {
+		t.Errorf("reasons (-want +got):\n%s", diff)
+	}
+	if why := c.loop.refusals.Why("db", group.SnapshotName("ns", "pg", c.run().ID)); why != "" {
+		t.Errorf("%q is remembered after the run, want nothing", why)
 	}
 }

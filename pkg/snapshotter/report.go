@@ -62,6 +62,7 @@ func (r *Reconciler) end(ctx context.Context, ns *corev1.Namespace, s plan.End, 
 		return err
 	}
 	r.Metrics.RunEnded(s, now)
+	r.refusals.Forget(ns.Name)
 	return nil
 }
 

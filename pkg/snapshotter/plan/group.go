@@ -27,6 +27,15 @@ func hopelessFor(format string, args ...any) progress {
 	return progress{failure: fmt.Sprintf(format, args...), giveUp: true}
 }
 
+// unmadeFor is the failure of what could not be begun in time, with what the API server last said to that.
+func unmadeFor(format string, timeout time.Duration, why string) progress {
+	p := failedFor(format, timeout)
+	if why != "" {
+		p.failure += ": " + why
+	}
+	return p
+}
+
 // advance is the second table of the package comment.
 func advance(o Observed, g Group) progress {
 	reason, givenUp := o.Run.Failed[g.Name]
@@ -67,7 +76,7 @@ func create(o Observed, g Group) progress {
 	case g.Refusal != "":
 		return failedFor("%s", g.Refusal)
 	case o.overdue():
-		return failedFor("no snapshot was begun within %s", o.Settings.Timeout)
+		return unmadeFor("no snapshot was begun within %s", o.Settings.Timeout, g.Unmade)
 	case g.Held:
 		return progress{steps: []Step{Wait{Group: g.Name, For: "fewer groups to be in flight", Until: o.deadline(), Room: true}}}
 	}

@@ -103,6 +103,8 @@ type Group struct {
 	SnapshotName string
 	// Refusal is why the rules do not let the group be snapshotted; empty if they do.
 	Refusal string
+	// Unmade is why Snapshot could not be created when that was last tried; empty if it is not known to have failed.
+	Unmade string
 	// Held: too many groups of the cluster are in flight for this one to be begun now.
 	Held bool
 	// Class is the VolumeGroupSnapshotClass to use.

@@ -17,6 +17,8 @@ type Claim struct {
 	SnapshotName string
 	// Skip is why there is nothing to snapshot, which is no failure; Refusal why it cannot be, which is one.
 	Skip, Refusal string
+	// Unmade is why Snapshot could not be created when that was last tried; empty if it is not known to have failed.
+	Unmade string
 	// Held: too much of the cluster is in flight for this one to be begun now.
 	Held bool
 	// Class is the VolumeSnapshotClass to use, Marks what the snapshot gets.
@@ -95,7 +97,7 @@ func (c Claim) take(o Observed) progress {
 	case c.Refusal != "":
 		return failedFor("%s", c.Refusal)
 	case o.overdue():
-		return failedFor("no snapshot was ready within %s", o.Settings.Timeout)
+		return unmadeFor("no snapshot was ready within %s", o.Settings.Timeout, c.Unmade)
 	case c.Held:
 		return progress{steps: []Step{Wait{Group: unit, For: "fewer groups to be in flight", Until: o.deadline(), Room: true}}}
 	}
