@@ -67,6 +67,7 @@ func run(ctx context.Context, o options) error {
 	if err := mgr.Add(certificate); err != nil {
 		return fmt.Errorf("set up the serving certificate: %w", err)
 	}
+	certs.RegisterMetrics(metrics.Registry, certificate.Leaf)
 	if err := mgr.Add(manager.RunnableFunc(returnMemory(mgr.GetCache()))); err != nil {
 		return fmt.Errorf("set up the return of memory: %w", err)
 	}

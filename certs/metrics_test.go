@@ -1,0 +1,38 @@
+package certs
+
+import (
+	"crypto/x509"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+func TestTheValidityOfTheServingCertificateIsAMetric(t *testing.T) {
+	leaf, err := (*x509.Certificate)(nil), ErrNoCertificate
+	reg := prometheus.NewRegistry()
+	RegisterMetrics(reg, func() (*x509.Certificate, error) { return leaf, err })
+	if n, err := testutil.GatherAndCount(reg); n != 0 || err != nil {
+		t.Errorf("%d series, error %v, before there is a certificate, want none", n, err)
+	}
+
+	leaf, err = newCA(t, noon).leaf(t), nil
+	want := `
+# HELP snapshot_group_certificate_expiry_timestamp_seconds When the serving certificate of the webhook expires, in seconds since 1970.
+# TYPE snapshot_group_certificate_expiry_timestamp_seconds gauge
+snapshot_group_certificate_expiry_timestamp_seconds 1.7874864e+09
+# HELP snapshot_group_certificate_not_before_timestamp_seconds When the serving certificate of the webhook became valid, in seconds since 1970.
+# TYPE snapshot_group_certificate_not_before_timestamp_seconds gauge
+snapshot_group_certificate_not_before_timestamp_seconds 1.7874e+09
+`
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want)); err != nil {
+		t.Error(err)
+	}
+
+	err = errors.New("unreadable")
+	if _, err := reg.Gather(); err == nil {
+		t.Error("a certificate that cannot be read is no error of the scrape")
+	}
+}
