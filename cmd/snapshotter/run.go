@@ -99,6 +99,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options) error {
 
 		MaxExpire: o.maxExpire,
 	})
+	metrics.NewNamespaces(ctrlmetrics.Registry, mgr.GetCache(), o.LabelKey, loop)
 	if err := loop.Setup(ctx, mgr); err != nil {
 		return err
 	}

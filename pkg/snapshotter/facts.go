@@ -17,6 +17,7 @@ import (
 
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/metrics"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
 )
 
@@ -29,14 +30,9 @@ type candidates struct {
 // candidates judges each group by the rules of admission: the webhook may not have run.
 func (r *Reconciler) candidates(ctx context.Context, facts client.Reader, ns *corev1.Namespace, s group.Settings) (candidates, error) {
 	out := candidates{groups: map[string]plan.Group{}, claims: map[string]plan.Claim{}}
-	var list corev1.PersistentVolumeClaimList
-	if err := facts.List(ctx, &list, client.InNamespace(ns.Name)); err != nil {
-		return out, fmt.Errorf("list claims: %w", err)
-	}
-	claims := map[string][]*corev1.PersistentVolumeClaim{}
-	for i := range list.Items {
-		name := list.Items[i].Labels[s.LabelKey]
-		claims[name] = append(claims[name], &list.Items[i])
+	claims, err := claimsByGroup(ctx, facts, ns.Name, s.LabelKey)
+	if err != nil {
+		return out, err
 	}
 	common, err := gatherClasses(ctx, facts)
 	if err != nil {
@@ -59,6 +55,57 @@ func (r *Reconciler) candidates(ctx context.Context, facts client.Reader, ns *co
 		}
 		f.Members = policy.Members(of, func(c *corev1.PersistentVolumeClaim) group.Driver { return drivers[c.Name] })
 		out.groups[name] = judge(policy.Request{Operation: policy.Audit, Namespace: ns.Name, Group: name}, f, of)
+	}
+	return out, nil
+}
+
+// claimsByGroup are the claims of a Namespace; those in no group are under "".
+func claimsByGroup(ctx context.Context, facts client.Reader, namespace, labelKey string) (map[string][]*corev1.PersistentVolumeClaim, error) {
+	var list corev1.PersistentVolumeClaimList
+	if err := facts.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+		return nil, fmt.Errorf("list claims: %w", err)
+	}
+	claims := map[string][]*corev1.PersistentVolumeClaim{}
+	for i := range list.Items {
+		name := list.Items[i].Labels[labelKey]
+		claims[name] = append(claims[name], &list.Items[i])
+	}
+	return claims, nil
+}
+
+// Audit implements metrics.Auditor, for every scrape. A group whose claims are all being deleted is none any more.
+func (r *Reconciler) Audit(ctx context.Context, ns *corev1.Namespace, s group.Settings) (map[string]metrics.Audited, error) {
+	cached := Reconciler{Config: r.Config}
+	cached.Live = r.Client // a volume that the cache does not hold must not cost a request at every scrape
+	claims, err := claimsByGroup(ctx, r.Client, ns.Name, s.LabelKey)
+	if err != nil {
+		return nil, err
+	}
+	common, err := gatherClasses(ctx, r.Client)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]metrics.Audited{}
+	for name, of := range claims {
+		of = slices.DeleteFunc(of, func(c *corev1.PersistentVolumeClaim) bool { return c.DeletionTimestamp != nil })
+		if name == "" || len(of) == 0 {
+			continue
+		}
+		drivers, err := cached.driversOf(ctx, of, common.storage)
+		if err != nil {
+			return nil, err
+		}
+		f := common.forGroup(s)
+		f.Members = policy.Members(of, func(c *corev1.PersistentVolumeClaim) group.Driver { return drivers[c.Name] })
+		first := slices.MinFunc(of, func(a, b *corev1.PersistentVolumeClaim) int {
+			return a.CreationTimestamp.Compare(b.CreationTimestamp.Time)
+		})
+		audited := metrics.Audited{Since: first.CreationTimestamp.Time}
+		decision := policy.Evaluate(policy.Rules, policy.Request{Operation: policy.Audit, Namespace: ns.Name, Group: name}, f)
+		for _, broken := range decision.Of(policy.Denies) {
+			audited.Broken = append(audited.Broken, broken.Rule)
+		}
+		out[name] = audited
 	}
 	return out, nil
 }

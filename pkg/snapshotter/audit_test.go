@@ -1,0 +1,116 @@
+package snapshotter
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/metrics"
+)
+
+// hourly is a schedule that the loop has seen at noon.
+func hourly(more map[string]string) map[string]string {
+	annotations := map[string]string{
+		group.ScheduleAnnotation:     "@hourly",
+		group.ScheduleSeenAnnotation: `{"schedule":"@hourly","timeZone":"UTC","since":"2026-11-22T12:00:00Z"}`,
+	}
+	maps.Copy(annotations, more)
+	return annotations
+}
+
+// series are the metrics of the Namespaces of c, a line each.
+func series(t *testing.T, c *cluster) string {
+	t.Helper()
+	reg := prometheus.NewRegistry()
+	metrics.NewNamespaces(reg, c.api, group.DefaultLabelKey, c.loop)
+	if problems, err := testutil.GatherAndLint(reg); err != nil || len(problems) > 0 {
+		t.Errorf("lint: %v, %v", problems, err)
+	}
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines strings.Builder
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			var labels []string
+			for _, l := range m.GetLabel() {
+				labels = append(labels, l.GetName()+"="+l.GetValue())
+			}
+			fmt.Fprintf(&lines, "%s{%s} %.0f\n", strings.TrimPrefix(family.GetName(), "snapshot_group_"), strings.Join(labels, ","), m.GetGauge().GetValue())
+		}
+	}
+	return lines.String()
+}
+
+func TestTheMetricsOfANamespaceTellWhereItsRunsStand(t *testing.T) {
+	created := func(name string, at time.Time) *corev1.PersistentVolumeClaim {
+		c := claim(name, "new")
+		c.CreationTimestamp = metav1.NewTime(at)
+		return c
+	}
+	strange := claim("strange", "pg")
+	strange.Spec.VolumeName = "pv-strange"
+	elsewhere := volume("strange")
+	elsewhere.Spec.CSI.Driver = "csi.other"
+	going := claim("going", "gone")
+	going.DeletionTimestamp, going.Finalizers = &metav1.Time{Time: noon}, []string{"kubernetes.io/pvc-protection"}
+	const (
+		lastRun  = `{"id":"20261122t120000z","time":"2026-11-22T12:00:00Z","outcome":`
+		since    = "scheduled_since_timestamp_seconds{group=pg,namespace=db} 1795348800\n"
+		ran      = "last_run_timestamp_seconds{namespace=db,outcome=%} 1795348800\n"
+		deadline = "run_deadline_timestamp_seconds{namespace=db} 1795349400\n"
+		active   = "suspended{namespace=db} 0\n"
+	)
+	for name, tc := range map[string]struct {
+		annotations map[string]string
+		more        []client.Object
+		want        string
+	}{
+		"a namespace without a schedule is not suspended":         {nil, nil, active},
+		"a schedule covers its groups since the loop has seen it": {hourly(nil), nil, since + active},
+		"one that the loop has not seen covers none":              {map[string]string{group.ScheduleAnnotation: "@hourly"}, nil, active},
+		"one that does not parse covers none":                     {hourly(map[string]string{group.TimeZoneAnnotation: "Mars"}), nil, active},
+		"a suspended one covers none": {
+			hourly(map[string]string{group.SuspendAnnotation: "true"}), nil, "suspended{namespace=db} 1\n"},
+		"a group that is newer than the schedule is covered since its first claim": {
+			hourly(nil), []client.Object{created("second", noon.Add(2*time.Hour)), created("first", noon.Add(time.Hour)), volume("first"), volume("second")},
+			"scheduled_since_timestamp_seconds{group=new,namespace=db} 1795352400\n" + since + active},
+		"claims in no group, and a group that is being deleted, are none": {
+			hourly(nil), []client.Object{claim("alone", ""), volume("alone"), going, volume("going")}, since + active},
+		"a run that goes on has a deadline": {
+			map[string]string{group.LastRunAnnotation: lastRun + `"running"}`}, nil, strings.Replace(ran, "%", "running", 1) + deadline + active},
+		"a run that failed has none": {
+			map[string]string{group.LastRunAnnotation: lastRun + `"failed"}`}, nil, strings.Replace(ran, "%", "failed", 1) + active},
+		"a last run that was written by hand is none": {map[string]string{group.LastRunAnnotation: "mine"}, nil, active},
+		"a group that a rule refuses is a violation": {
+			nil, []client.Object{strange, elsewhere}, active + "violations{namespace=db,rule=mixed-drivers} 1\n" +
+				"violations{namespace=db,rule=no-default-snapshot-class} 1\n" +
+				"violations{namespace=db,rule=no-group-snapshot-class} 1\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := series(t, newCluster(t, tc.annotations, tc.more...)); got != tc.want {
+				t.Errorf("got\n%s\nwant\n%s", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestANamespaceThatOptedOutHasNoMetrics(t *testing.T) {
+	c := newCluster(t, hourly(nil))
+	ns := c.namespace()
+	delete(ns.Labels, group.OptInLabel)
+	c.must(c.api.Update(t.Context(), ns))
+	if got := series(t, c); got != "" {
+		t.Errorf("got\n%s\nwant none", got)
+	}
+}
