@@ -124,9 +124,11 @@ bench-snapshotter: components ## What the loop costs: a bare VolumeGroupSnapshot
 	go run ./e2e/bench/snapshots/cmd $(BENCH_FLAGS)
 
 .PHONY: deps
-deps: ## Installs what tests need and the machine lacks: a C compiler for the race detector, packages of the node tier.
+deps: ## Installs what tests need and the machine lacks: a C compiler for the race detector, promtool, packages of the node tier.
 	@command -v gcc > /dev/null || { apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev; } || \
 		{ echo 'no gcc, which go test -race needs, and it could not be installed: run as root, or install gcc and libc6-dev' >&2; exit 1; }
+	@command -v promtool > /dev/null || { apt-get update && apt-get install --yes --no-install-recommends prometheus; } || \
+		{ echo 'no promtool, which tests the alerts, and it could not be installed: run as root, or install Prometheus 2.42 or later' >&2; exit 1; }
 	go run ./e2e/cluster/cmd deps
 
 ##@ Help
