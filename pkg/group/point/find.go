@@ -41,7 +41,7 @@ func Find(o Objects) []Point {
 	}
 	for i := range o.GroupContents {
 		c := &o.GroupContents[i]
-		if ref := c.Spec.VolumeGroupSnapshotRef; !seen[ref.UID] && Ours(o.Namespace, ref.Name, c.Labels) {
+		if ref := c.Spec.VolumeGroupSnapshotRef; !seen[ref.UID] && made(c) && Ours(o.Namespace, ref.Name, c.Labels) {
 			points = append(points, x.ofAnchor(c))
 		}
 	}
@@ -71,6 +71,12 @@ func compare(a, b Point) int {
 func Ours(namespace types.UID, name string, labels map[string]string) bool {
 	of, run := labels[group.GroupLabel], labels[group.RunLabel]
 	return of != "" && run != "" && name == group.SnapshotName(namespace, of, run)
+}
+
+// made: by snapshot-controller, for a VolumeGroupSnapshot. What somebody wrote to import a backup is theirs, whatever its labels
+// and the name that it refers to. One that is not bound yet refers to no UID, and no name ends in a dash.
+func made(c *groupsnapshotv1.VolumeGroupSnapshotContent) bool {
+	return c.Name == "groupsnapcontent-"+string(c.Spec.VolumeGroupSnapshotRef.UID) && c.Spec.Source.GroupSnapshotHandles == nil
 }
 
 func ungrouped(namespace types.UID, s *snapshotv1.VolumeSnapshot) bool {

@@ -218,6 +218,8 @@ func TestFindTellsWhereAPointStands(t *testing.T) {
 			kept(), func(o *Objects) { o.Namespace = "restored" }, nil},
 		"a content that was kept by its class and has no labels is not ours": {
 			detached(), func(o *Objects) { o.GroupContents[0].Labels = nil }, nil},
+		"an anchor that somebody imported is not ours": {
+			detached(), func(o *Objects) { o.GroupContents[0].Name = "imported" }, nil},
 		"labels that were copied to a snapshot of another name make no point": {
 			alone(), func(o *Objects) { o.Snapshots[0].Name = "mine" }, nil},
 		"a user's snapshot is not ours": {

@@ -43,8 +43,9 @@ type Orphan struct {
 
 // Orphans finds them without knowing the Namespace's UID, which is lost with the Namespace, and sorts them by content. An
 // anchor is known by the marks that only the loop writes, a content that should have gone by the form of the name that it
-// refers to. Everything in it belongs to no VolumeGroupSnapshot of o. pins names the
-// VolumeSnapshotContents of the whole cluster that belong to a group snapshot on storage.
+// refers to, and both by being made for a VolumeGroupSnapshot: what somebody imported is none. Everything in it belongs to no
+// VolumeGroupSnapshot of o. pins names the VolumeSnapshotContents of the whole cluster that belong to a group snapshot on
+// storage.
 func Orphans(o Objects, pins func(driver, handle string) []string) []Orphan {
 	alive := map[types.UID]bool{}
 	for i := range o.GroupSnapshots {
@@ -55,7 +56,7 @@ func Orphans(o Objects, pins func(driver, handle string) []string) []Orphan {
 	for i := range o.GroupContents {
 		c := &o.GroupContents[i]
 		ref := c.Spec.VolumeGroupSnapshotRef
-		if alive[ref.UID] {
+		if alive[ref.UID] || !made(c) {
 			continue
 		}
 		orphan := Orphan{Kind: OrphanContent, Snapshot: Object{Name: ref.Name, UID: ref.UID}, Content: content(c)}

@@ -21,6 +21,13 @@ func TestOrphans(t *testing.T) {
 			}
 		}
 	}
+	imported := func(o *Objects) {
+		c := &o.GroupContents[0]
+		c.Name, c.Spec.VolumeGroupSnapshotRef.UID = "imported", ""
+		c.Spec.Source = groupsnapshotv1.VolumeGroupSnapshotContentSource{
+			GroupSnapshotHandles: &groupsnapshotv1.GroupSnapshotHandles{VolumeGroupSnapshotHandle: "group-1"},
+		}
+	}
 	bare := func(o *Objects) { o.Snapshots, o.Contents = nil, nil }
 	const anchor, content = `anchor "groupsnapcontent-vgs"`, `content "groupsnapcontent-vgs"`
 	for name, tc := range map[string]struct {
@@ -51,6 +58,16 @@ func TestOrphans(t *testing.T) {
 			kept(), both(bare, func(o *Objects) { o.GroupSnapshots, o.GroupContents[0].Spec.DeletionPolicy = nil, "Retain" }), nil, nil},
 		"a content of a user's group snapshot is not": {
 			kept(), both(bare, func(o *Objects) { o.GroupSnapshots, o.GroupContents[0].Spec.VolumeGroupSnapshotRef.Name = nil, "mine" }), nil, nil},
+		"a content that somebody imported is not, whatever it refers to": {
+			kept(), both(bare, func(o *Objects) { o.GroupSnapshots = nil }, imported), nil, nil},
+		"one that is bound by now is not": {
+			kept(), both(bare, func(o *Objects) { o.GroupSnapshots, o.GroupContents[0].Name = nil, "imported" }), nil, nil},
+		"one with the marks of the loop is not": {
+			detached(), both(guarded, bare, imported), nil, nil},
+		"one with all but its source is not": {
+			detached(), both(guarded, bare, func(o *Objects) {
+				o.GroupContents[0].Spec.Source = groupsnapshotv1.VolumeGroupSnapshotContentSource{GroupSnapshotHandles: &groupsnapshotv1.GroupSnapshotHandles{}}
+			}), nil, nil},
 		"members without an anchor are": {
 			detached(), func(o *Objects) {
 				for i := range o.Snapshots {
