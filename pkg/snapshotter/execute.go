@@ -67,6 +67,8 @@ func (p *pass) do(ctx context.Context, step plan.Step) error {
 	switch s := step.(type) {
 	case plan.Begin:
 		return p.begin(ctx, s)
+	case plan.Missing:
+		return p.checkMissing(ctx, s)
 	case plan.GiveUp:
 		return p.writeRun(ctx, p.ns, s.Run, time.Time{})
 	case plan.Create:

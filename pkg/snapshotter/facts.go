@@ -231,3 +231,17 @@ func (r *Reconciler) volumeOf(ctx context.Context, c *corev1.PersistentVolumeCla
 	}
 	return volume, nil
 }
+
+// checkMissing: nothing is given up for a VolumeGroupSnapshot that only the cache does not show.
+func (p *pass) checkMissing(ctx context.Context, s plan.Missing) error {
+	var live groupsnapshotv1.VolumeGroupSnapshot
+	err := p.Live.Get(ctx, client.ObjectKey{Namespace: p.ns.Name, Name: s.Snapshot}, &live)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look whether VolumeGroupSnapshot %q is gone: %w", s.Snapshot, err)
+	}
+	p.writes.Wrote(p.ns.Name, &live)
+	return fmt.Errorf("give up VolumeGroupSnapshot %q: it is there: %w", s.Snapshot, ErrStale)
+}

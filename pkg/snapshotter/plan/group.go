@@ -9,8 +9,8 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
-// progress is where a group or claim stands: moving (steps), failed (a failure), to be given up (a failure, and clean-up to
-// come), skipped (why), or done (nothing but cuts).
+// progress is where a group or claim stands: moving (steps), failed (a failure), to be given up (a failure, steps to make sure
+// of it, and clean-up to come), skipped (why), or done (nothing but cuts).
 type progress struct {
 	steps   []Step
 	failure string
@@ -49,7 +49,9 @@ func advance(o Observed, g Group) progress {
 	case g.Snapshot != nil && g.Snapshot.Foreign:
 		return failedFor("VolumeGroupSnapshot %q exists and is not of this run", g.SnapshotName)
 	case g.Snapshot == nil && g.Content != nil:
-		return hopelessFor("VolumeGroupSnapshot %q was deleted before it was complete", g.SnapshotName)
+		p := hopelessFor("VolumeGroupSnapshot %q was deleted before it was complete", g.SnapshotName)
+		p.steps = []Step{Missing{Snapshot: g.SnapshotName}}
+		return p
 	case g.Snapshot == nil && o.Stopped():
 		return failedFor("%s", o.unreadable())
 	case g.Snapshot == nil:

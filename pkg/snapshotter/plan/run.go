@@ -16,11 +16,13 @@ func runSteps(o Observed) []Step {
 	}
 	given := len(o.Run.Failed)
 	o.Run.Failed, o.Run.Leftovers = maps.Clone(o.Run.Failed), slices.Clone(o.Run.Leftovers)
+	var sure []Step
 	v := verdicts{failed: map[string]string{}, skipped: map[string]string{}}
 	for _, g := range o.Groups {
 		p := advance(o, g)
 		if p.giveUp {
 			o.Run.giveUp(g.Name, p.failure, o.leftover(g))
+			sure = append(sure, p.steps...)
 		}
 		v.add(g.Name, p)
 	}
@@ -32,7 +34,7 @@ func runSteps(o Observed) []Step {
 		v.add(ClaimUnit(c.Name), p)
 	}
 	if len(o.Run.Failed) > given {
-		return append([]Step{GiveUp{Run: o.Run}}, runSteps(o)...) // what is given up now has clean-up steps
+		return slices.Concat(sure, []Step{GiveUp{Run: o.Run}}, runSteps(o)) // what is given up now has clean-up steps
 	}
 	if len(v.moving) > 0 {
 		return v.moving

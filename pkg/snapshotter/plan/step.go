@@ -140,6 +140,10 @@ type DeleteContent struct {
 	UID         types.UID
 }
 
+// Missing looks live whether a VolumeGroupSnapshot is gone, and fails if it is there: each kind of object is watched by itself, so
+// one may be seen long before another that was made earlier.
+type Missing struct{ Snapshot string }
+
 // GiveUp writes to the Namespace which groups have no restore point and why, before what they left is deleted.
 type GiveUp struct{ Run Run }
 
@@ -208,6 +212,9 @@ func (s DeleteSnapshotContent) String() string {
 }
 func (s FreeContent) String() string   { return fmt.Sprintf("let content %q be freed", s.Name) }
 func (s DeleteContent) String() string { return fmt.Sprintf("delete content %q", s.Name) }
+func (s Missing) String() string {
+	return fmt.Sprintf("see that VolumeGroupSnapshot %q is gone", s.Snapshot)
+}
 func (s GiveUp) String() string {
 	return fmt.Sprintf("give up %d groups of %s", len(s.Run.Failed), s.Run)
 }
@@ -237,5 +244,9 @@ func (s DeleteSnapshotContent) Of() string { return s.Group }
 func (s FreeContent) Of() string           { return s.Group }
 func (s DeleteContent) Of() string         { return s.Group }
 func (GiveUp) Of() string                  { return "" }
-func (End) Of() string                     { return "" }
-func (s Wait) Of() string                  { return s.Group }
+
+// Of is empty: what follows is about the run.
+func (Missing) Of() string { return "" }
+
+func (End) Of() string    { return "" }
+func (s Wait) Of() string { return s.Group }
