@@ -2,6 +2,7 @@ package group
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -40,6 +41,34 @@ func ParseLastRun(annotations map[string]string) (LastRun, error) {
 		return LastRun{}, fmt.Errorf("parse annotation %q: %w", LastRunAnnotation, err)
 	}
 	return r, nil
+}
+
+// RecordProblems are the annotations that the loop has written and that somebody has changed to what it cannot read, in key order. Without
+// them it does not know what it has done, so it does nothing.
+func RecordProblems(annotations map[string]string) []Problem {
+	var problems []Problem
+	for _, key := range []string{LastRunAnnotation, LastScheduledAnnotation, ScheduleSeenAnnotation} {
+		value, found := annotations[key]
+		if !found {
+			continue
+		}
+		var err error
+		switch key {
+		case LastRunAnnotation:
+			_, err = ParseLastRun(annotations)
+			err = errors.Unwrap(err)
+		case LastScheduledAnnotation:
+			_, err = time.Parse(time.RFC3339, value)
+		case ScheduleSeenAnnotation:
+			err = json.Unmarshal([]byte(value), &struct {
+				Since time.Time `json:"since"`
+			}{})
+		}
+		if err != nil {
+			problems = append(problems, Problem{Key: key, Value: value, Reason: "must be what the loop wrote: " + err.Error()})
+		}
+	}
+	return problems
 }
 
 func (r LastRun) String() string {

@@ -17,7 +17,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
@@ -28,12 +27,12 @@ import (
 func (r *Reconciler) observe(ctx context.Context, ns *corev1.Namespace, facts client.Reader) (plan.Observed, error) {
 	last, err := plan.ParseRun(ns.Annotations)
 	if err != nil {
-		return plan.Observed{}, reconcile.TerminalError(err) // somebody wrote it by hand, and must mend it
+		return plan.Observed{}, err
 	}
 	o := plan.Observed{Now: r.Clock.Now()}
 	o.Settings, o.Problems = group.ParseSettings(ns.Annotations, r.LabelKey)
 	if o.Schedule, err = plan.ParseSchedule(ns.Annotations); err != nil {
-		return plan.Observed{}, reconcile.TerminalError(err)
+		return plan.Observed{}, err
 	}
 	o.Schedule.Offset = plan.Offset(ns.UID, o.Settings.Jitter)
 	o.Run, o.Begins = plan.Current(last, o)

@@ -15,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/metrics"
@@ -238,15 +237,6 @@ func TestANamespaceThatAsksNothingCostsNoWrite(t *testing.T) {
 	c.untilRest()
 	if len(c.writes) != 0 {
 		t.Errorf("writes %v, want none", c.writes)
-	}
-}
-
-func TestALastRunWrittenByHandIsForAPersonToMend(t *testing.T) {
-	c := newCluster(t, map[string]string{group.LastRunAnnotation: "mine", group.RunNowAnnotation: "1"})
-	_, err := c.loop.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: "db"}})
-	want := `observe namespace "db": terminal error: parse annotation "snapshot-group/last-run": invalid character 'm' looking for beginning of value`
-	if !errors.Is(err, reconcile.TerminalError(nil)) || err.Error() != want {
-		t.Errorf("error %v, want terminal: %s", err, want)
 	}
 }
 

@@ -79,3 +79,22 @@ func TestARunThatMayNotCreateEndsWithWhatTheAPIServerSaid(t *testing.T) {
 		t.Errorf("%q is remembered after the run, want nothing", why)
 	}
 }
+
+func TestARecordWrittenByHandIsToldAndForAPersonToMend(t *testing.T) {
+	c := newCluster(t, map[string]string{group.LastRunAnnotation: "mine", group.RunNowAnnotation: "1"})
+	c.loop.Flights.Board("db", maxInFlight, nil)
+	_, err := c.loop.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: "db"}})
+	want := `terminal error: observe namespace "db": parse annotation "snapshot-group/last-run": invalid character 'm' looking for beginning of value`
+	if !errors.Is(err, reconcile.TerminalError(nil)) || err.Error() != want {
+		t.Errorf("error %v, want terminal: %s", err, want)
+	}
+	told := []string{`Warning BadRecord: nothing is snapshotted and nothing expires: parse annotation "snapshot-group/last-run": ` +
+		`invalid character 'm' looking for beginning of value; the loop wrote that annotation, and somebody changed it; ` +
+		`to mend it, take it away: kubectl annotate namespace db snapshot-group/last-run-`}
+	if diff := cmp.Diff(told, c.events()); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+	if granted := c.loop.Flights.Board("other", 0, []string{"a", "b"}); len(granted) != maxInFlight {
+		t.Errorf("room for %v, want all: nothing of db is in flight", granted)
+	}
+}

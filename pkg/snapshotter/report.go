@@ -11,6 +11,7 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/events"
@@ -95,6 +96,19 @@ func (r *Reconciler) pause(ctx context.Context, ns *corev1.Namespace, s expire.P
 		return fmt.Errorf("write the pause of expiry to namespace %q: %w", ns.Name, err)
 	}
 	return nil
+}
+
+// unreadable tells of a Namespace of which the loop cannot know what it has done. Nothing of it is in flight, and only a person can mend it.
+func (r *Reconciler) unreadable(ctx context.Context, ns *corev1.Namespace, err error) error {
+	var record plan.UnreadableError
+	if !errors.As(err, &record) {
+		return err
+	}
+	r.Flights.Board(ns.Name, 0, nil)
+	if err := r.tell(ctx, events.From(r.Instance).BadRecord(ns, record, r.Clock.Now())); err != nil {
+		return err
+	}
+	return reconcile.TerminalError(err)
 }
 
 // tell creates an Event that may have been told before the loop was killed. One that a quota or a policy refuses is logged instead: what it

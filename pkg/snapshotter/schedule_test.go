@@ -193,7 +193,7 @@ func TestANamespaceThatIsNoMoreMakesRoom(t *testing.T) {
 func TestAHandWrittenScheduleStateIsForAPersonToMend(t *testing.T) {
 	c := newCluster(t, map[string]string{group.LastScheduledAnnotation: "yesterday"})
 	_, err := c.loop.Reconcile(t.Context(), reconcile.Request{NamespacedName: client.ObjectKey{Name: "db"}})
-	want := `observe namespace "db": terminal error: parse annotation "snapshot-group/last-scheduled": ` +
+	want := `terminal error: observe namespace "db": parse annotation "snapshot-group/last-scheduled": ` +
 		`parsing time "yesterday" as "2006-01-02T15:04:05Z07:00": cannot parse "yesterday" as "2006"`
 	if err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)

@@ -30,6 +30,9 @@ const (
 	ClaimFailed = "ClaimFailed"
 	// BadSchedule (Warning): there are no scheduled runs, for an annotation does not parse; the note says which and why.
 	BadSchedule = "BadSchedule"
+	// BadRecord (Warning): nothing is done in the namespace, for what the loop has written was changed to what it cannot read; the
+	// note says where, and how to mend it.
+	BadRecord = "BadRecord"
 	// ExpiryPaused (Warning): so many restore points would expire at once that nothing does; the note says how to confirm.
 	ExpiryPaused = "ExpiryPaused"
 )
@@ -76,6 +79,17 @@ func (f From) NoSchedule(ns *corev1.Namespace, problem string, now time.Time) ev
 	e.Name = fmt.Sprintf("snapshot-group.schedule.%x", sum[:8])
 	e.Type, e.Reason, e.Action = corev1.EventTypeWarning, BadSchedule, scheduleAction
 	e.Note = note("there are no scheduled runs: " + problem)
+	return e
+}
+
+// BadRecord is why nothing is done.
+func (f From) BadRecord(ns *corev1.Namespace, record plan.UnreadableError, now time.Time) eventsv1.Event {
+	e := f.event(ns, now)
+	sum := sha256.Sum256([]byte(string(ns.UID) + record.Error()))
+	e.Name = fmt.Sprintf("snapshot-group.record.%x", sum[:8])
+	e.Type, e.Reason = corev1.EventTypeWarning, BadRecord
+	e.Note = note(fmt.Sprintf("nothing is snapshotted and nothing expires: %v; the loop wrote that annotation, and somebody changed it; "+
+		"to mend it, take it away: kubectl annotate namespace %s %s-", record, ns.Name, record.Key))
 	return e
 }
 

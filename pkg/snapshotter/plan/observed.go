@@ -45,6 +45,16 @@ type Run struct {
 	Leftovers []Leftover `json:"leftovers,omitempty"`
 }
 
+// UnreadableError reports that what the loop has written to a Namespace was changed to what it cannot read. What it has done is not known
+// then, so it does nothing before a person mends that.
+type UnreadableError struct {
+	Key string
+	Err error
+}
+
+func (e UnreadableError) Error() string { return fmt.Sprintf("parse annotation %q: %v", e.Key, e.Err) }
+func (e UnreadableError) Unwrap() error { return e.Err }
+
 // ParseRun reads group.LastRunAnnotation. An absent annotation is the zero Run.
 func ParseRun(annotations map[string]string) (Run, error) {
 	value, found := annotations[group.LastRunAnnotation]
@@ -53,7 +63,7 @@ func ParseRun(annotations map[string]string) (Run, error) {
 	}
 	var r Run
 	if err := json.Unmarshal([]byte(value), &r); err != nil {
-		return Run{}, fmt.Errorf("parse annotation %q: %w", group.LastRunAnnotation, err)
+		return Run{}, UnreadableError{group.LastRunAnnotation, err}
 	}
 	return r, nil
 }

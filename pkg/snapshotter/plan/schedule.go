@@ -44,13 +44,13 @@ func ParseSchedule(annotations map[string]string) (Schedule, error) {
 	if value, found := annotations[group.LastScheduledAnnotation]; found {
 		last, err := time.Parse(time.RFC3339, value)
 		if err != nil {
-			return Schedule{}, fmt.Errorf("parse annotation %q: %w", group.LastScheduledAnnotation, err)
+			return Schedule{}, UnreadableError{group.LastScheduledAnnotation, err}
 		}
 		s.Last = last.UTC()
 	}
 	if value, found := annotations[group.ScheduleSeenAnnotation]; found {
 		if err := json.Unmarshal([]byte(value), &s.Seen); err != nil {
-			return Schedule{}, fmt.Errorf("parse annotation %q: %w", group.ScheduleSeenAnnotation, err)
+			return Schedule{}, UnreadableError{group.ScheduleSeenAnnotation, err}
 		}
 	}
 	return s, nil

@@ -14,6 +14,18 @@ func TestBadAnnotation(t *testing.T) {
 	const remedy = "correct it, or leave it out for the default: kubectl annotate namespace shop snapshot-group/"
 	testRule(t, BadAnnotation, map[string]ruleTest{
 		"good values pass": {opted(map[string]string{group.ModeAnnotation: "warn"}), rule.Pass},
+		"what the loop writes may be as it writes it": {opted(map[string]string{
+			group.LastRunAnnotation: `{"id":"x","time":"2026-11-22T12:00:00Z"}`, group.LastScheduledAnnotation: "2026-11-22T12:00:00Z",
+			group.ScheduleSeenAnnotation: `{"schedule":"@daily","since":"2026-11-22T12:00:00Z"}`,
+		}), rule.Pass},
+		"what the loop could not read any more is told": {opted(map[string]string{
+			group.LastRunAnnotation: "mine", group.LastScheduledAnnotation: "noon", group.ScheduleSeenAnnotation: "mine",
+		}), rule.Refuse(
+			`annotation "snapshot-group/last-run" has value "mine": must be what the loop wrote: invalid character 'm' looking for beginning of value; `+
+				`annotation "snapshot-group/last-scheduled" has value "noon": must be what the loop wrote: `+
+				`parsing time "noon" as "2006-01-02T15:04:05Z07:00": cannot parse "noon" as "2006"; `+
+				`annotation "snapshot-group/schedule-seen" has value "mine": must be what the loop wrote: invalid character 'm' looking for beginning of value`,
+			remedy+"last-run- snapshot-group/last-scheduled- snapshot-group/schedule-seen-")},
 		"every bad value is told": {opted(bad),
 			rule.Refuse(mode+"; "+suspend, remedy+"mode- snapshot-group/suspend-")},
 		"a workflow that does not exist yet is told as such": {opted(map[string]string{group.WorkflowAnnotation: "move"}),

@@ -18,6 +18,7 @@ import (
 // be stopped by, or warned of, what somebody else wrote.
 func Changed(name string, before, after map[string]string, defaultLabelKey string) *rule.Namespace {
 	settings, problems := group.ParseSettings(after, defaultLabelKey)
+	problems = append(problems, group.RecordProblems(after)...)
 	touched := func(key string) bool {
 		was, had := before[key]
 		now, has := after[key]
