@@ -52,6 +52,8 @@ type cluster struct {
 	loop   *Reconciler
 	reg    *prometheus.Registry
 	writes []string
+	// lists are the kinds that the loop has listed live.
+	lists []string
 	// killAt is the write at which the loop is cut off, counted from 1; 0 for none. answered: the write is done first.
 	killAt   int
 	answered bool
@@ -125,9 +127,17 @@ func volume(name string) *corev1.PersistentVolume {
 func (c *cluster) restart() {
 	c.reg = prometheus.NewRegistry()
 	c.loop = New(Config{
-		Client: interceptor.NewClient(c.api, c.intercept()), Live: c.api, LabelKey: group.DefaultLabelKey,
+		Client: interceptor.NewClient(c.api, c.intercept()), Live: interceptor.NewClient(c.api, c.watchReads()), LabelKey: group.DefaultLabelKey,
 		Instance: "test", Metrics: metrics.NewLoop(c.reg, "test"), Clock: c.clock, Flights: flight.New(maxInFlight), MaxExpire: maxExpire,
 	})
+}
+
+// watchReads notes what the loop lists live.
+func (c *cluster) watchReads() interceptor.Funcs {
+	return interceptor.Funcs{List: func(ctx context.Context, api client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+		c.lists = append(c.lists, strings.TrimPrefix(fmt.Sprintf("%T", list), "*v1."))
+		return api.List(ctx, list, opts...)
+	}}
 }
 
 // intercept counts the loop's writes, and cuts the loop off where the test says.

@@ -117,14 +117,14 @@ func (r *Reconciler) decide(ctx context.Context, ns *corev1.Namespace) (plan.Obs
 	if err != nil {
 		return seen, nil, fmt.Errorf("observe namespace %q: %w", ns.Name, err)
 	}
-	steps := plan.Next(seen)
-	if plan.RestsOnClaims(steps) {
-		if seen, err = r.observe(ctx, ns, r.Live); err != nil {
-			return seen, nil, fmt.Errorf("observe namespace %q: %w", ns.Name, err)
-		}
-		steps = plan.Next(seen)
+	steps := r.hold(ns.Name, seen, plan.Next(seen)) // first: one that there is no room for looks at nothing live
+	if !plan.RestsOnClaims(steps) {
+		return seen, steps, nil
 	}
-	return seen, r.hold(ns.Name, seen, steps), nil
+	if seen, err = r.observe(ctx, ns, r.Live); err != nil {
+		return seen, nil, fmt.Errorf("observe namespace %q: %w", ns.Name, err)
+	}
+	return seen, r.hold(ns.Name, seen, plan.Next(seen)), nil
 }
 
 // hold plans again without the groups that the bound has no room for.

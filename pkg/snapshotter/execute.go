@@ -37,6 +37,10 @@ type pass struct {
 
 	ns      *corev1.Namespace
 	members map[types.UID]*snapshotv1.VolumeSnapshot
+	// begun: the run was begun in this pass, so nothing of it can have been made before.
+	begun bool
+	// anchors are those of the run, read live; nil until they are looked for.
+	anchors *groupsnapshotv1.VolumeGroupSnapshotContentList
 }
 
 // execute does the steps in order and returns those done. When one fails, the group's later ones are left out, those of
@@ -66,7 +70,9 @@ func (r *Reconciler) execute(ctx context.Context, ns *corev1.Namespace, steps []
 func (p *pass) do(ctx context.Context, step plan.Step) error {
 	switch s := step.(type) {
 	case plan.Begin:
-		return p.begin(ctx, s)
+		err := p.begin(ctx, s)
+		p.begun = err == nil
+		return err
 	case plan.Missing:
 		return p.checkMissing(ctx, s)
 	case plan.GiveUp:
@@ -170,15 +176,8 @@ func (r *Reconciler) annotate(ctx context.Context, ns *corev1.Namespace, changes
 // create makes the VolumeGroupSnapshot, unless the group has an anchor of this run already: then it was made, and
 // detached, and only the cache does not show it.
 func (p *pass) create(ctx context.Context, s plan.Create) error {
-	var anchors groupsnapshotv1.VolumeGroupSnapshotContentList
-	ofRun := client.MatchingLabels{group.RunLabel: s.Run, group.GroupLabel: group.LabelValue(s.Group)}
-	if err := p.Live.List(ctx, &anchors, ofRun); err != nil {
-		return fmt.Errorf("look for an anchor of VolumeGroupSnapshot %q: %w", s.Name, err)
-	}
-	for _, a := range anchors.Items {
-		if ref := a.Spec.VolumeGroupSnapshotRef; ref.Namespace == p.ns.Name && ref.Name == s.Name {
-			return fmt.Errorf("create VolumeGroupSnapshot %q: its anchor %q exists: %w", s.Name, a.Name, ErrStale)
-		}
+	if err := p.checkUnmade(ctx, s); err != nil {
+		return err
 	}
 	o := &groupsnapshotv1.VolumeGroupSnapshot{
 		ObjectMeta: metav1.ObjectMeta{
@@ -200,6 +199,26 @@ func (p *pass) create(ctx context.Context, s plan.Create) error {
 		return fmt.Errorf("create VolumeGroupSnapshot %q of group %q: %w", s.Name, s.Group, err)
 	}
 	p.writes.Wrote(p.ns.Name, o)
+	return nil
+}
+
+// checkUnmade looks live, once for all groups of the run: the anchors of the whole cluster are searched for it.
+func (p *pass) checkUnmade(ctx context.Context, s plan.Create) error {
+	if p.begun {
+		return nil
+	}
+	if p.anchors == nil {
+		var live groupsnapshotv1.VolumeGroupSnapshotContentList
+		if err := p.Live.List(ctx, &live, client.MatchingLabels{group.RunLabel: s.Run}); err != nil {
+			return fmt.Errorf("look for an anchor of VolumeGroupSnapshot %q: %w", s.Name, err)
+		}
+		p.anchors = &live
+	}
+	for _, a := range p.anchors.Items {
+		if ref := a.Spec.VolumeGroupSnapshotRef; ref.Namespace == p.ns.Name && ref.Name == s.Name {
+			return fmt.Errorf("create VolumeGroupSnapshot %q: its anchor %q exists: %w", s.Name, a.Name, ErrStale)
+		}
+	}
 	return nil
 }
 
@@ -258,21 +277,6 @@ func (p *pass) checkFree(ctx context.Context, s plan.DeleteSnapshot) error {
 	return nil
 }
 
-// remove deletes o, and only the object of that UID and, where it has one, that resourceVersion. One that is gone is as good
-// as deleted.
-func (p *pass) remove(ctx context.Context, kind string, o client.Object) error {
-	only := client.Preconditions{UID: ptr.To(o.GetUID())}
-	if version := o.GetResourceVersion(); version != "" {
-		only.ResourceVersion = &version
-	}
-	err := p.Client.Delete(ctx, o, only)
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("delete %s %q: %w", kind, o.GetName(), stale(err))
-	}
-	p.writes.Deleted(p.ns.Name, o)
-	return nil
-}
-
 func (p *pass) deleteContent(ctx context.Context, s plan.DeleteContent) error {
 	return p.remove(ctx, "VolumeGroupSnapshotContent",
 		&groupsnapshotv1.VolumeGroupSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: s.Name, UID: s.UID}})
@@ -280,12 +284,4 @@ func (p *pass) deleteContent(ctx context.Context, s plan.DeleteContent) error {
 
 func (p *pass) deleteSnapshotContent(ctx context.Context, s plan.DeleteSnapshotContent) error {
 	return p.remove(ctx, "VolumeSnapshotContent", &snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: s.Content, UID: s.UID}})
-}
-
-// stale marks a refusal for an outdated view. It is an error like others to the queue, and worth no alarm to a reader.
-func stale(err error) error {
-	if apierrors.IsConflict(err) {
-		return fmt.Errorf("%w: %w", ErrStale, err)
-	}
-	return err
 }

@@ -9,8 +9,10 @@ import (
 
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
@@ -237,4 +239,27 @@ func (p *pass) planned(ctx context.Context, key types.NamespacedName, uid types.
 		return fmt.Errorf("UID is %q, want %q: %w", o.GetUID(), uid, ErrStale)
 	}
 	return nil
+}
+
+// remove deletes o, and only the object of that UID and, where it has one, that resourceVersion. One that is gone is as good
+// as deleted.
+func (p *pass) remove(ctx context.Context, kind string, o client.Object) error {
+	only := client.Preconditions{UID: ptr.To(o.GetUID())}
+	if version := o.GetResourceVersion(); version != "" {
+		only.ResourceVersion = &version
+	}
+	err := p.Client.Delete(ctx, o, only)
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("delete %s %q: %w", kind, o.GetName(), stale(err))
+	}
+	p.writes.Deleted(p.ns.Name, o)
+	return nil
+}
+
+// stale marks a refusal for an outdated view. It is an error like others to the queue, and worth no alarm to a reader.
+func stale(err error) error {
+	if apierrors.IsConflict(err) {
+		return fmt.Errorf("%w: %w", ErrStale, err)
+	}
+	return err
 }
