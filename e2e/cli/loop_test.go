@@ -23,7 +23,7 @@ func loop(t *testing.T) {
 	must(t, err)
 	probes := listener.Addr().String()
 	must(t, listener.Close())
-	log, err := os.Create(filepath.Join(shared.Logs(), t.Name()+".loop.log"))
+	log, err := os.Create(filepath.Join(shared.Logs(), strings.ReplaceAll(t.Name(), "/", "-")+".loop.log"))
 	must(t, err)
 	defer log.Close() // the process has a copy of its own
 	cmd := exec.Command(filepath.Join(programs(), "snapshotter"), "--kubeconfig="+shared.Kubeconfig(), "--namespace=default",
@@ -216,5 +216,29 @@ func fails(t *testing.T, ns, in string) {
 	}
 	if got := ok(t, "kubectl snapshot-group status --output=jsonpath='{.items[0].lastRun.outcome}'"+in); got != "failed" {
 		t.Errorf("status says that the run %s", got)
+	}
+}
+
+// Claims without a group are snapshotted each by itself, and status says of which there is nothing to snapshot.
+func TestStatusTellsOfClaimsWithoutAGroup(t *testing.T) {
+	const ns = "ungrouped"
+	namespace(t, ns)
+	for claim, class := range map[string]string{"logs": "csi-a", "later": "none"} {
+		apply(t, strings.Replace(groupedClaim(ns, claim, class), "velero.io/volume-group: db-cluster-1", "app: db", 1))
+	}
+	bound(t, ns, "logs")
+	ok(t, "kubectl label namespace ungrouped snapshot-group=enabled")
+	loop(t)
+	ok(t, "kubectl snapshot-group run --wait --namespace ungrouped")
+	got := ages.ReplaceAllString(columns(ok(t, "kubectl snapshot-group status --output=wide --namespace ungrouped")), "${1}AGE")
+	want := `NAMESPACE SCHEDULE NEXT RUN LAST RUN LAST SUCCESS GROUPS POINTS VIOLATIONS UNGROUPED SKIPPED TIME ZONE MESSAGE
+ungrouped - - succeeded (AGE ago) AGE ago 0 1/1 0 1 1 - snapshotted claim "logs"; claim "later" was skipped: it is not Bound, so there is nothing to snapshot yet
+`
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("status (-want +got):\n%s", diff)
+	}
+	got = ok(t, "kubectl snapshot-group status --output=jsonpath='{.items[0].ungroupedClaims} {.items[0].lastRun.skipped}' --namespace ungrouped")
+	if want := `["logs"] {"later":"it is not Bound, so there is nothing to snapshot yet"}`; got != want {
+		t.Errorf("status says %s, want %s", got, want)
 	}
 }

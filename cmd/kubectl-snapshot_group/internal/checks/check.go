@@ -75,7 +75,7 @@ func findings(ctx context.Context, s *session.Session, o *options) ([]finding.Fi
 			return nil, err
 		}
 	}
-	g, err := newGatherer(s)
+	g, err := newGatherer(ctx, s)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,9 @@
 package checks
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -13,12 +15,15 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/discovery"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/snapshot-group/snapshot-group/cmd/internal/command"
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/checks/finding"
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/groups"
+	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/points"
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/session"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
@@ -28,16 +33,21 @@ type gatherer struct {
 	client    client.Client
 	discovery discovery.DiscoveryInterface
 	labelKey  string
+	// version is the one in which the cluster is asked about group snapshots; empty where it serves none that is known.
+	version string
 }
 
-func newGatherer(s *session.Session) (gatherer, error) {
+func newGatherer(ctx context.Context, s *session.Session) (gatherer, error) {
 	g := gatherer{labelKey: s.LabelKey}
-	var err error
-	if g.client, err = s.Client(); err != nil {
-		return g, err
-	}
 	config, err := s.RESTConfig()
 	if err != nil {
+		return g, err
+	}
+	g.version, err = command.GroupSnapshotVersion(ctx, config)
+	if err != nil && !errors.Is(err, command.ErrNoGroupSnapshots) { // none is a finding
+		return g, err
+	}
+	if g.client, err = session.ClientOf(config, cmp.Or(g.version, "v1")); err != nil {
 		return g, err
 	}
 	g.discovery, err = discovery.NewDiscoveryClientForConfig(config)
@@ -47,20 +57,27 @@ func newGatherer(s *session.Session) (gatherer, error) {
 // facts are those of the cluster and of a namespace, or of all that are opted in where it is empty.
 func (g gatherer) facts(ctx context.Context, namespace string, now time.Time) (finding.Facts, error) {
 	f := finding.Facts{Now: now}
+	f.Cluster.GroupSnapshots = g.version
 	if err := g.apis(&f.Cluster); err != nil {
 		return f, err
 	}
 	if err := g.installed(ctx, &f.Cluster); err != nil {
 		return f, err
 	}
-	if len(f.Cluster.Served["volumegroupsnapshots."+group.GroupSnapshotAPIGroup]) == 0 {
+	if g.version == "" {
 		return f, nil // nothing more can be asked
 	}
 	var err error
 	if f.Cluster.Classes, err = groups.ReadClasses(ctx, g.client); err != nil {
 		return f, err
 	}
-	err = g.namespaces(ctx, namespace, &f)
+	if err := g.namespaces(ctx, namespace, &f); err != nil {
+		return f, err
+	}
+	orphans, err := points.Orphans(ctx, g.client, namespace)
+	for i := range f.Namespaces {
+		f.Namespaces[i].Orphans = orphans[f.Namespaces[i].Name]
+	}
 	return f, err
 }
 
@@ -87,6 +104,9 @@ func (g gatherer) apis(c *finding.Cluster) error {
 		}
 		for _, v := range api.Versions {
 			resources, err := g.discovery.ServerResourcesForGroupVersion(v.GroupVersion)
+			if apierrors.IsNotFound(err) {
+				continue // it has just gone
+			}
 			if err != nil {
 				return fmt.Errorf("ask the API server what it serves of %s: %w", v.GroupVersion, err)
 			}

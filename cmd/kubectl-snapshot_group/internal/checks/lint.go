@@ -72,7 +72,7 @@ func readFile(s *session.Session, file string, set *manifests.Set) error {
 // addCluster adds the classes of the cluster, and the claims of the namespaces that the manifests are about, where the manifests
 // do not have them.
 func addCluster(ctx context.Context, s *session.Session, set *manifests.Set) error {
-	c, err := s.Client()
+	c, err := s.Client(ctx)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 // Complete completes the names of restore points, the newest first, with what each is of.
 func Complete(s *session.Session) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		namespace, c, err := target(s, false)
+		namespace, c, err := target(cmd.Context(), s, false)
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}
@@ -34,7 +34,7 @@ func Complete(s *session.Session) cobra.CompletionFunc {
 // CompleteNamespaces completes the names of namespaces.
 func CompleteNamespaces(s *session.Session) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		c, err := s.Client()
+		c, err := s.Client(cmd.Context())
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}
@@ -53,7 +53,7 @@ func CompleteNamespaces(s *session.Session) cobra.CompletionFunc {
 // CompleteClaims completes the names of claims, with the groups that they are in.
 func CompleteClaims(s *session.Session) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		namespace, c, err := target(s, false)
+		namespace, c, err := target(cmd.Context(), s, false)
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}

@@ -36,19 +36,13 @@ their contents say. A restore point that is held is not deleted. Interrupted, th
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	cmd.Flags().DurationVar(&timeout, "timeout", deleteTimeout, "how long to wait until storage is freed, at most; 0 is without end")
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
-		namespace, c, err := target(s, false)
+		namespace, c, err := target(cmd.Context(), s, false)
 		if err != nil {
 			return err
 		}
-		found, err := find(cmd.Context(), c, namespace, names)
+		found, err := deletable(cmd.Context(), c, namespace, names)
 		if err != nil {
 			return session.Explain(err)
-		}
-		for _, p := range found {
-			if p.Held {
-				return fmt.Errorf("restore point %q is held: to release it, kubectl snapshot-group release %s --namespace %s; nothing was changed",
-					p.Name, p.Name, namespace)
-			}
 		}
 		if !yes {
 			if err := s.Confirm(fmt.Sprintf("This deletes %s in namespace %s, and frees the storage", strings.Join(names, ", "), namespace)); err != nil {
@@ -71,12 +65,53 @@ their contents say. A restore point that is held is not deleted. Interrupted, th
 	return cmd
 }
 
+// deletable are the restore points of names, if all of them may go.
+func deletable(ctx context.Context, c client.Reader, namespace string, names []string) ([]listed, error) {
+	o, err := read(ctx, c, namespace)
+	if err != nil {
+		return nil, err
+	}
+	found, err := o.find(namespace, names)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range found {
+		if p.Held {
+			return nil, fmt.Errorf("restore point %q is held: to release it, kubectl snapshot-group release %s --namespace %s; nothing was changed",
+				p.Name, p.Name, namespace)
+		}
+		if p.made != nil && p.made.Detaching() {
+			return nil, fmt.Errorf("restore point %q is being detached: it can be deleted once the loop has ended that; nothing was changed", p.Name)
+		}
+		if by := o.shared(p); by != nil {
+			ref := by.Spec.VolumeSnapshotRef
+			return nil, fmt.Errorf("restore point %q shares its storage with VolumeSnapshotContent %q of namespace %q: delete what was imported first: "+
+				"kubectl delete volumesnapshot %s --namespace %s, and kubectl delete volumesnapshotcontent %s if that stays; nothing was changed",
+				p.Name, by.Name, ref.Namespace, ref.Name, ref.Namespace, by.Name)
+		}
+	}
+	return found, nil
+}
+
+// deletion is of one restore point.
+type deletion struct {
+	client   client.WithWatch
+	point    listed
+	progress *session.Progress
+	watched  *changes.Changes
+}
+
 // remove deletes one restore point, in the order in which the loop expires one. What frees the storage, the anchor of a detached
 // one, is let go of first and deleted last: until then somebody else can finish it.
 func remove(ctx context.Context, c client.WithWatch, p listed, progress *session.Progress) error {
 	whole, err := contentsOf(ctx, c, p)
 	if err != nil {
 		return err
+	}
+	if whole.anchor != nil {
+		if err := letAnchorGo(ctx, c, whole.anchor); err != nil {
+			return err
+		}
 	}
 	for _, o := range whole.contents {
 		patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"deletionPolicy":"Delete"}}`))
@@ -97,22 +132,22 @@ func remove(ctx context.Context, c client.WithWatch, p listed, progress *session
 		return err
 	}
 	defer watched.Stop()
-	if err := gone(ctx, c, watched, goes{whole.first, "the members to go", progress}); err != nil {
+	d := deletion{client: c, point: p, progress: progress, watched: watched}
+	if err := d.gone(ctx, whole.first, "the members to go"); err != nil {
 		return err
 	}
-	if whole.anchor != nil {
-		if err := client.IgnoreNotFound(c.Delete(ctx, whole.anchor)); err != nil {
-			return fmt.Errorf("delete anchor %q: %w", whole.anchor.GetName(), err)
-		}
+	if err := d.gone(ctx, whole.contents, "the storage to be freed"); err != nil || whole.anchor == nil {
+		return err
 	}
-	return gone(ctx, c, watched, goes{whole.contents, "the storage to be freed", progress})
+	return d.freeAnchor(ctx)
 }
 
 // parts are what a restore point consists of.
 type parts struct {
-	// contents have their policy set to Delete, first the one by which storage is freed; then first are deleted, then the anchor.
+	// contents have their policy set to Delete; then first are deleted.
 	contents, first []client.Object
-	anchor          client.Object
+	// anchor is nil where there is none.
+	anchor *point.Content
 }
 
 // contentsOf are the objects that go with a restore point.
@@ -123,11 +158,12 @@ func contentsOf(ctx context.Context, c client.Reader, p listed) (parts, error) {
 		err := addContents(ctx, c, p, &out)
 		return out, err
 	}
-	if content := p.made.Content; content != nil {
+	switch content := p.made.Content; {
+	case content == nil:
+	case p.made.Workflow == group.Detach:
+		out.anchor = content
+	default:
 		out.contents = append(out.contents, &groupsnapshotv1.VolumeGroupSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: content.Name}})
-		if p.made.Workflow == group.Detach {
-			out.anchor = out.contents[0]
-		}
 	}
 	for _, m := range p.made.Members {
 		if m.Content != nil {
@@ -172,19 +208,12 @@ func addContents(ctx context.Context, c client.Reader, p listed, out *parts) err
 	return nil
 }
 
-// goes are objects that are to go, what that means, and who is told.
-type goes struct {
-	objects  []client.Object
-	what     string
-	progress *session.Progress
-}
-
 // gone waits until none of the objects is there.
-func gone(ctx context.Context, c client.Reader, watched *changes.Changes, g goes) error {
+func (d deletion) gone(ctx context.Context, objects []client.Object, what string) error {
 	for {
 		left := 0
-		for _, o := range g.objects {
-			err := c.Get(ctx, client.ObjectKeyFromObject(o), o.DeepCopyObject().(client.Object))
+		for _, o := range objects {
+			err := d.client.Get(ctx, client.ObjectKeyFromObject(o), o.DeepCopyObject().(client.Object))
 			if client.IgnoreNotFound(err) != nil {
 				return err
 			}
@@ -195,9 +224,17 @@ func gone(ctx context.Context, c client.Reader, watched *changes.Changes, g goes
 		if left == 0 {
 			return nil
 		}
-		g.progress.Waiting(g.what)
-		if err := watched.Next(ctx); err != nil {
-			return fmt.Errorf("waited for %s: %w; the same command goes on", g.what, err)
+		if err := d.wait(ctx, what); err != nil {
+			return err
 		}
 	}
+}
+
+// wait waits for the next change.
+func (d deletion) wait(ctx context.Context, what string) error {
+	d.progress.Waiting(what)
+	if err := d.watched.Next(ctx); err != nil {
+		return fmt.Errorf("waited for %s: %w; the same command goes on", what, err)
+	}
+	return nil
 }

@@ -62,7 +62,7 @@ were chosen, what each rule of admission says of its group as it stands, and whi
 	}
 	out := session.NewOutput(s, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		namespace, c, err := target(s, false)
+		namespace, c, err := target(cmd.Context(), s, false)
 		if err != nil {
 			return err
 		}

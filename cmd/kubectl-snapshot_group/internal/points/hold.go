@@ -42,7 +42,7 @@ func holding(s *session.Session, cmd *cobra.Command, value string) *cobra.Comman
 	cmd.Args = some
 	cmd.ValidArgsFunction = Complete(s)
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
-		namespace, c, err := target(s, false)
+		namespace, c, err := target(cmd.Context(), s, false)
 		if err != nil {
 			return err
 		}
@@ -78,6 +78,10 @@ func find(ctx context.Context, c client.Reader, namespace string, names []string
 	if err != nil {
 		return nil, err
 	}
+	return o.find(namespace, names)
+}
+
+func (o objects) find(namespace string, names []string) ([]listed, error) {
 	byName := map[string]listed{}
 	for _, p := range o.list() {
 		byName[p.Name] = p

@@ -32,7 +32,7 @@ together at least, SKEW the time between the first and the last member on storag
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "list them again whenever something has changed")
 	out := session.NewOutput(s, cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		namespace, c, err := target(s, all)
+		namespace, c, err := target(cmd.Context(), s, all)
 		if err != nil {
 			return err
 		}
@@ -46,8 +46,8 @@ together at least, SKEW the time between the first and the last member on storag
 }
 
 // target is the namespace that the user means, empty for all, and a client.
-func target(s *session.Session, all bool) (string, client.WithWatch, error) {
-	c, err := s.Client()
+func target(ctx context.Context, s *session.Session, all bool) (string, client.WithWatch, error) {
+	c, err := s.Client(ctx)
 	if err != nil || all {
 		return "", c, err
 	}

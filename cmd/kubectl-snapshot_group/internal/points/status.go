@@ -24,14 +24,18 @@ type standing struct {
 	TimeZone  string `json:"timeZone,omitempty"`
 	Suspended bool   `json:"suspended,omitempty"`
 	// Next is when the next scheduled run is due; null where none is.
-	Next *time.Time     `json:"nextRun"`
-	Last *group.LastRun `json:"lastRun"`
-	// Success is the time of the newest complete restore point of the group that has the oldest such; null where a group has none.
-	Success    *time.Time `json:"lastSuccess"`
-	Groups     []string   `json:"groups"`
-	Points     int        `json:"restorePoints"`
-	Complete   int        `json:"completeRestorePoints"`
-	Violations []string   `json:"violations"`
+	Next *time.Time `json:"nextRun"`
+	// Last has also, where the run left any, the groups and claims that failed and the claims that were skipped, each with the reason.
+	Last *plan.Run `json:"lastRun"`
+	// Success is the time of the newest complete restore point of the group, or claim without one, that has the oldest such; null where
+	// one has none. Claims that are not bound, or that the last run skipped, do not count.
+	Success *time.Time `json:"lastSuccess"`
+	Groups  []string   `json:"groups"`
+	// Ungrouped are the claims without a group of which runs take a snapshot each.
+	Ungrouped  []string `json:"ungroupedClaims"`
+	Points     int      `json:"restorePoints"`
+	Complete   int      `json:"completeRestorePoints"`
+	Violations []string `json:"violations"`
 }
 
 // NewStatus is the command status.
@@ -40,14 +44,16 @@ func NewStatus(s *session.Session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Shows how a namespace is doing: schedule, runs, restore points, broken rules",
-		Long: `Shows for a namespace that is opted in, or for all of them, the schedule, the next and the last run, when every group had a complete
-restore point last, the number of groups, of complete and of all restore points, and of broken rules, which kubectl snapshot-group check names.`,
+		Long: `Shows for a namespace that is opted in, or for all of them, the schedule, the next and the last run, when every group, and every claim
+without one that runs snapshot, had a complete restore point last, the number of groups, of complete and of all restore points, and of broken rules,
+which kubectl snapshot-group check names. With --output=wide it has also the number of claims without a group that runs snapshot, of those that the last
+run skipped since there was nothing to snapshot of them, and what that run had to tell; --output=json names them, with the reasons.`,
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().BoolVarP(&all, "all-namespaces", "A", false, "of all namespaces that are opted in")
 	out := session.NewOutput(s, cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		namespace, c, err := target(s, all)
+		namespace, c, err := target(cmd.Context(), s, all)
 		if err != nil {
 			return err
 		}
@@ -79,13 +85,13 @@ func printStatus(ctx context.Context, s *session.Session, out *session.Output, o
 	}
 	f.Table = session.TableOf([]session.Column{
 		{Name: "Namespace"}, {Name: "Schedule"}, {Name: "Next Run"}, {Name: "Last Run"}, {Name: "Last Success"}, {Name: "Groups"}, {Name: "Points"},
-		{Name: "Violations"}, {Name: "Time Zone", Wide: true}, {Name: "Message", Wide: true},
+		{Name: "Violations"}, {Name: "Ungrouped", Wide: true}, {Name: "Skipped", Wide: true}, {Name: "Time Zone", Wide: true}, {Name: "Message", Wide: true},
 	}, rows)
 	return out.Print(f)
 }
 
 func (n standing) row(s *session.Session) []any {
-	schedule, next, last, success, message := dash(n.Schedule), "-", "-", "never", "-"
+	schedule, next, last, success, message, skipped := dash(n.Schedule), "-", "-", "never", "-", 0
 	if n.Suspended {
 		schedule += " (suspended)"
 	}
@@ -94,13 +100,14 @@ func (n standing) row(s *session.Session) []any {
 	}
 	if n.Last != nil {
 		last = fmt.Sprintf("%s (%s ago)", n.Last.Outcome, ageOf(s, n.Last.Time))
-		message = dash(n.Last.Message)
+		message, skipped = dash(n.Last.Message), len(n.Last.Skipped)
 	}
 	if n.Success != nil {
 		success = ageOf(s, *n.Success) + " ago"
 	}
 	return []any{
-		n.Namespace, schedule, next, last, success, len(n.Groups), fmt.Sprintf("%d/%d", n.Complete, n.Points), len(n.Violations), dash(n.TimeZone), message,
+		n.Namespace, schedule, next, last, success, len(n.Groups), fmt.Sprintf("%d/%d", n.Complete, n.Points), len(n.Violations),
+		len(n.Ungrouped), skipped, dash(n.TimeZone), message,
 	}
 }
 
@@ -143,7 +150,7 @@ func statusIn(ns corev1.Namespace, f groups.Found, s *session.Session) (standing
 		offset := plan.Offset(ns.UID, settings.Jitter)
 		n.Next = ptr.To(settings.Schedule.Next(s.Clock.Now().Add(-offset)).Add(offset))
 	}
-	last, err := group.ParseLastRun(ns.Annotations)
+	last, err := plan.ParseRun(ns.Annotations)
 	if err != nil {
 		return n, fmt.Errorf("namespace %q: %w", ns.Name, err)
 	}
@@ -160,26 +167,48 @@ func statusIn(ns corev1.Namespace, f groups.Found, s *session.Session) (standing
 			n.Violations = append(n.Violations, fmt.Sprintf("group %q: %s", g.Name, v.String()))
 		}
 	}
+	n.alone(f)
 	return n, nil
 }
 
-// count counts the restore points of the namespace, and finds when every group had a complete one last.
+// alone finds the claims without a group that runs snapshot, each by itself.
+func (n *standing) alone(f groups.Found) {
+	if f.Settings.Ungrouped != group.SnapshotUngrouped {
+		return
+	}
+	for _, c := range f.Claims {
+		skipped := n.Last != nil && n.Last.Skipped[c.Name] != ""
+		if c.Namespace == n.Namespace && c.Labels[f.Settings.LabelKey] == "" && c.Status.Phase == corev1.ClaimBound && !skipped {
+			n.Ungrouped = append(n.Ungrouped, c.Name)
+		}
+	}
+}
+
+// count counts the restore points of the namespace, and finds when every group and claim without one had a complete one last.
 func (n *standing) count(points []listed) {
-	newest := map[string]time.Time{}
+	newest := map[unit]time.Time{}
 	for _, p := range points {
 		if p.Namespace != n.Namespace {
 			continue
 		}
 		n.Points++
-		if p.State == complete {
-			n.Complete++
-			if p.made != nil && p.Time.After(newest[p.Group]) {
-				newest[p.Group] = p.Time
-			}
+		if p.State != complete {
+			continue
+		}
+		n.Complete++
+		if of := (unit{p.Group, p.Claim}); p.made != nil && p.Time.After(newest[of]) {
+			newest[of] = p.Time
 		}
 	}
+	var wanted []unit
 	for _, g := range n.Groups {
-		at, found := newest[group.LabelValue(g)]
+		wanted = append(wanted, unit{group: group.LabelValue(g)})
+	}
+	for _, c := range n.Ungrouped {
+		wanted = append(wanted, unit{claim: c})
+	}
+	for _, u := range wanted {
+		at, found := newest[u]
 		if !found {
 			n.Success = nil
 			return
@@ -189,3 +218,6 @@ func (n *standing) count(points []listed) {
 		}
 	}
 }
+
+// unit is what has restore points of its own: a group, or a claim without one.
+type unit struct{ group, claim string }

@@ -8,8 +8,11 @@ import (
 	"slices"
 	"strings"
 
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/points"
@@ -44,9 +47,18 @@ const example = `  # Copies beside the originals
   # A VolumeGroupSnapshot that others made of claims that are gone
   kubectl snapshot-group restore group-snapshot-demo --in-place --storage-class=alicloud-disk-essd --storage=20Gi`
 
+// printed are the types of what is printed: claims, VolumeSnapshots and their contents. Registering types that were generated for
+// it cannot fail.
+func printed() *runtime.Scheme {
+	scheme := runtime.NewScheme()
+	utilruntime.Must(corev1.AddToScheme(scheme))
+	utilruntime.Must(snapshotv1.AddToScheme(scheme))
+	return scheme
+}
+
 // New is the command.
 func New(s *session.Session) *cobra.Command {
-	o := &options{output: genericclioptions.NewPrintFlags("").WithTypeSetter(s.Scheme)}
+	o := &options{output: genericclioptions.NewPrintFlags("").WithTypeSetter(printed())}
 	cmd := &cobra.Command{
 		Use:     "restore POINT",
 		Short:   "Makes claims of a restore point: copies, or the originals in place",
@@ -93,7 +105,7 @@ func copies(ctx context.Context, s *session.Session, o *options, point string) e
 	if err != nil {
 		return err
 	}
-	c, err := s.Client()
+	c, err := s.Client(ctx)
 	if err != nil {
 		return err
 	}
@@ -172,7 +184,7 @@ func inPlace(ctx context.Context, s *session.Session, o *options, point string) 
 	if err != nil {
 		return err
 	}
-	c, err := s.Client()
+	c, err := s.Client(ctx)
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func run(ctx context.Context, s *session.Session, wait bool) error {
 	if err != nil {
 		return err
 	}
-	c, err := s.Client()
+	c, err := s.Client(ctx)
 	if err != nil {
 		return err
 	}

@@ -3,22 +3,20 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
-	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
-	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/snapshot-group/snapshot-group/cmd/internal/command"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
@@ -30,23 +28,11 @@ type Session struct {
 	// LabelKey is the key of the group label in namespaces that name none.
 	LabelKey string
 	Clock    clock.PassiveClock
-	Scheme   *runtime.Scheme
 }
 
 // New is a session on streams.
 func New(streams genericiooptions.IOStreams) *Session {
-	return &Session{IOStreams: streams, Config: genericclioptions.NewConfigFlags(true), Clock: clock.RealClock{}, Scheme: scheme()}
-}
-
-// scheme holds the API types that the commands use; registering types that were generated for it cannot fail.
-func scheme() *runtime.Scheme {
-	s := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, snapshotv1.AddToScheme, groupsnapshotv1.AddToScheme} {
-		if err := add(s); err != nil {
-			panic(err)
-		}
-	}
-	return s
+	return &Session{IOStreams: streams, Config: genericclioptions.NewConfigFlags(true), Clock: clock.RealClock{}}
 }
 
 // AddFlags gives the root command the flags of every command.
@@ -90,13 +76,27 @@ func (s *Session) RESTConfig() (*rest.Config, error) {
 	return config, nil
 }
 
-// Client talks to the cluster.
-func (s *Session) Client() (client.WithWatch, error) {
+// Client talks to the cluster, about group snapshots in the newest version that it serves. Where it serves none,
+// the error is command.ErrNoGroupSnapshots.
+func (s *Session) Client(ctx context.Context) (client.WithWatch, error) {
 	config, err := s.RESTConfig()
 	if err != nil {
 		return nil, err
 	}
-	c, err := client.NewWithWatch(config, client.Options{Scheme: s.Scheme})
+	served, err := command.GroupSnapshotVersion(ctx, config)
+	if err != nil {
+		return nil, Explain(err)
+	}
+	return ClientOf(config, served)
+}
+
+// ClientOf is a client that talks about group snapshots in this version.
+func ClientOf(config *rest.Config, groupSnapshots string) (client.WithWatch, error) {
+	scheme, err := command.Scheme(groupSnapshots)
+	if err != nil {
+		return nil, err
+	}
+	c, err := client.NewWithWatch(config, client.Options{Scheme: scheme})
 	if err != nil {
 		return nil, fmt.Errorf("find the cluster: %w", err)
 	}
@@ -105,7 +105,7 @@ func (s *Session) Client() (client.WithWatch, error) {
 
 // Explain adds to an error what to do, where the cause is known.
 func Explain(err error) error {
-	if apimeta.IsNoMatchError(err) {
+	if errors.Is(err, command.ErrNoGroupSnapshots) || apimeta.IsNoMatchError(err) {
 		return fmt.Errorf("the cluster does not serve group snapshots: install external-snapshotter 8.6 or later with its CRDs "+
 			"(kubectl snapshot-group check says what is missing): %w", err)
 	}

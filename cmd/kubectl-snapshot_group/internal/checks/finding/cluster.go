@@ -26,7 +26,7 @@ func apiServer(f Facts) []Finding {
 	}}
 }
 
-// apis are the resources that must be served, each in version v1.
+// apis are the resources that must be served: those of snapshots as v1, those of group snapshots in one version that is known.
 var apis = []string{
 	"volumesnapshots." + group.SnapshotAPIGroup, "volumesnapshotcontents." + group.SnapshotAPIGroup, "volumesnapshotclasses." + group.SnapshotAPIGroup,
 	"volumegroupsnapshots." + group.GroupSnapshotAPIGroup, "volumegroupsnapshotcontents." + group.GroupSnapshotAPIGroup,
@@ -42,18 +42,25 @@ func snapshotAPIs(f Facts) []Finding {
 				Severity: Failure, Check: "snapshot-crds", Where: "CustomResourceDefinition " + api, What: "it is not there",
 				Why: "nothing can be snapshotted without it", Mend: install,
 			})
-		case !slices.Contains(versions, "v1"):
+		case strings.HasSuffix(api, "."+group.SnapshotAPIGroup) && !slices.Contains(versions, "v1"):
 			out = append(out, Finding{
 				Severity: Failure, Check: "snapshot-crds", Where: "CustomResourceDefinition " + api,
 				What: fmt.Sprintf("it is served as %s, not as v1", strings.Join(versions, ", ")), Why: "snapshot-group uses v1", Mend: install,
 			})
 		}
 	}
-	if len(out) == 0 {
-		versions := f.Cluster.Served["volumegroupsnapshots."+group.GroupSnapshotAPIGroup]
-		out = append(out, passed("snapshot-crds", "cluster", "group snapshots are served as "+strings.Join(versions, ", ")))
+	if len(out) > 0 {
+		return out
 	}
-	return out
+	versions := strings.Join(f.Cluster.Served["volumegroupsnapshots."+group.GroupSnapshotAPIGroup], ", ")
+	if f.Cluster.GroupSnapshots == "" {
+		return []Finding{{
+			Severity: Failure, Check: "snapshot-crds", Where: "CustomResourceDefinitions of " + group.GroupSnapshotAPIGroup,
+			What: fmt.Sprintf("none of v1, v1beta2 and v1beta1 is served of all three; volumegroupsnapshots are served as %s", versions),
+			Why:  "snapshot-group knows no other version", Mend: install,
+		}}
+	}
+	return []Finding{passed("snapshot-crds", "cluster", fmt.Sprintf("group snapshots are served as %s; %s is used", versions, f.Cluster.GroupSnapshots))}
 }
 
 // gate is the feature gate by which snapshot-controller and csi-snapshotter do without group snapshots; on by default since 8.6.

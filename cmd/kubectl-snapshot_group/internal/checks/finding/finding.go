@@ -13,6 +13,7 @@ import (
 
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/groups"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/group/point"
 )
 
 // Severity is how bad a finding is.
@@ -57,6 +58,8 @@ type Cluster struct {
 	Major, Minor int
 	// Served are the API versions served, by resource and group: volumesnapshots.snapshot.storage.k8s.io.
 	Served map[string][]string
+	// GroupSnapshots is the version in which group snapshots are talked about; empty where none is served that is known.
+	GroupSnapshots string
 	// Velero is whether its CRDs are there.
 	Velero bool
 	// CSIDrivers are the names of the CSIDriver objects.
@@ -109,11 +112,14 @@ type Namespace struct {
 	// Snapshots are its VolumeGroupSnapshots, Bound those that a VolumeGroupSnapshotContent was made for, by UID.
 	Snapshots []groupsnapshotv1.VolumeGroupSnapshot
 	Contents  []groupsnapshotv1.VolumeGroupSnapshotContent
+	// Orphans are what its runs made and what belongs to no restore point any more.
+	Orphans []point.Orphan
 }
 
 // checks are all, in the order in which they are told.
 var checks = []func(Facts) []Finding{
 	apiServer, snapshotAPIs, programs, loopLeads, webhooks, certificates, drivers, veleroClasses, veleroVersion, namespaces, groupRules, pending, stuck,
+	lastRuns, paused, orphans,
 }
 
 // All are the findings of every check.

@@ -20,6 +20,7 @@ import (
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/groups"
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/group/point"
 )
 
 var noon = time.Date(2026, 8, 22, 12, 0, 0, 0, time.UTC)
@@ -34,6 +35,7 @@ func well(t *testing.T) Facts {
 			Command: "kubectl scale deployment snapshot-controller --namespace kube-system --replicas=1"}},
 		Classes: groups.Classes{GroupSnapshot: []group.Class{{Name: "a-group", Driver: "a", Labelled: true}}},
 	}
+	c.GroupSnapshots = "v1"
 	for _, api := range apis {
 		c.Served[api] = []string{"v1", "v1beta2"}
 	}
@@ -92,8 +94,15 @@ func TestFindings(t *testing.T) {
 			[]string{"failure api-server cluster: Kubernetes is v1.29.0, older than 1.30"}},
 		"a CRD is missing": {func(f *Facts) { delete(f.Cluster.Served, apis[3]) },
 			[]string{"failure snapshot-crds CustomResourceDefinition volumegroupsnapshots.groupsnapshot.storage.k8s.io: it is not there"}},
-		"a CRD is too old": {func(f *Facts) { f.Cluster.Served[apis[3]] = []string{"v1beta1"} },
-			[]string{"failure snapshot-crds CustomResourceDefinition volumegroupsnapshots.groupsnapshot.storage.k8s.io: it is served as v1beta1, not as v1"}},
+		"snapshots are served in another version": {func(f *Facts) { f.Cluster.Served[apis[0]] = []string{"v1beta1"} },
+			[]string{"failure snapshot-crds CustomResourceDefinition volumesnapshots.snapshot.storage.k8s.io: it is served as v1beta1, not as v1"}},
+		"group snapshots are served in beta alone": {func(f *Facts) {
+			f.Cluster.Served[apis[3]], f.Cluster.GroupSnapshots = []string{"v1beta1"}, "v1beta1"
+		}, nil},
+		"group snapshots are served in no version that is known": {func(f *Facts) {
+			f.Cluster.Served[apis[3]], f.Cluster.GroupSnapshots = []string{"v1alpha1"}, ""
+		}, []string{"failure snapshot-crds CustomResourceDefinitions of groupsnapshot.storage.k8s.io: " +
+			"none of v1, v1beta2 and v1beta1 is served of all three; volumegroupsnapshots are served as v1alpha1"}},
 		"snapshot-controller is down": {func(f *Facts) { f.Cluster.Programs[0].Ready = 0 },
 			[]string{`failure snapshot-controller Deployment "snapshot-controller" in namespace "kube-system": none of its 1 Pods is ready`}},
 		"it does without group snapshots": {func(f *Facts) { f.Cluster.Programs[0].Args = []string{"--feature-gates=CSIVolumeGroupSnapshot=false"} },
@@ -138,6 +147,30 @@ func TestFindings(t *testing.T) {
 		}, []string{`warning groups group "db" in namespace "shop": claim "data" is alone in it`}},
 		"a claim is not bound": {func(f *Facts) { f.Namespaces[0].Groups[0].Claims[0].Status.Phase = corev1.ClaimPending },
 			[]string{`failure unbound-claim group "db" in namespace "shop": claim "data" is not bound`}},
+		"the last run failed": {func(f *Facts) {
+			f.Namespaces[0].Annotations = map[string]string{group.LastRunAnnotation: group.LastRun{
+				ID: "20260822t110000z", Time: noon.Add(-time.Hour), Outcome: group.Failed, Message: `group "db": full`}.String()}
+		}, []string{`failure last-run namespace "shop": run 20260822t110000z of 2026-08-22T11:00:00Z failed: group "db": full`}},
+		"the last run succeeded": {func(f *Facts) {
+			f.Namespaces[0].Annotations = map[string]string{group.LastRunAnnotation: group.LastRun{ID: "1", Outcome: group.Succeeded}.String()}
+		}, nil},
+		"the last run cannot be read": {func(f *Facts) {
+			f.Namespaces[0].Annotations = map[string]string{group.LastRunAnnotation: "mine"}
+		}, []string{`warning last-run namespace "shop": parse annotation "snapshot-group/last-run": invalid character 'm' looking for beginning of value`}},
+		"expiry is paused": {func(f *Facts) {
+			f.Namespaces[0].Annotations = map[string]string{group.ExpiryPausedAnnotation: "99 would expire: kubectl annotate namespace shop a=b; else correct c"}
+		}, []string{`warning expiry-paused namespace "shop": 99 would expire: kubectl annotate namespace shop a=b; else correct c`}},
+		"there are orphans": {func(f *Facts) {
+			content := &point.Content{Object: point.Object{Name: "c"}}
+			f.Namespaces[0].Orphans = []point.Orphan{{Kind: point.OrphanAnchor, Content: content}, {Kind: point.OrphanContent, Content: content},
+				{Kind: point.OrphanMember, Snapshot: point.Object{Name: "m"}}}
+		}, []string{`warning orphan VolumeGroupSnapshotContent "c" of namespace "shop": the members of its restore point are gone`,
+			`warning orphan VolumeGroupSnapshotContent "c" of namespace "shop": its VolumeGroupSnapshot is gone`,
+			`warning orphan VolumeSnapshot "m" in namespace "shop": its VolumeGroupSnapshotContent is gone`}},
+		"what a run is making is no orphan": {func(f *Facts) {
+			f.Namespaces[0].Annotations = map[string]string{group.LastRunAnnotation: group.LastRun{ID: "1", Outcome: group.Running}.String()}
+			f.Namespaces[0].Orphans = []point.Orphan{{Kind: point.OrphanMember}}
+		}, nil},
 		"snapshot-controller fails": {func(f *Facts) {
 			f.Namespaces[0].Snapshots = []groupsnapshotv1.VolumeGroupSnapshot{snapshot(time.Second, "no such class")}
 		},

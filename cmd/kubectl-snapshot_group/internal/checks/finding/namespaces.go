@@ -59,7 +59,7 @@ func alone(n Namespace, name, claim string) Finding {
 // Annotations are what the rules of admission say of a Namespace's annotations.
 func Annotations(name string, annotations map[string]string, labelKey string) []Finding {
 	facts := policy.Facts{Namespace: policynamespaces.Changed(name, nil, annotations, labelKey)}
-	return FromDecision(policy.Evaluate(policy.Rules, policynamespaces.Request(name, ""), facts), fmt.Sprintf("namespace %q", name))
+	return FromDecision(policy.Evaluate(policy.Rules, policynamespaces.Request(name, ""), facts), fmt.Sprintf("namespace %q", name), "v1")
 }
 
 func groupRules(f Facts) []Finding {
@@ -67,7 +67,7 @@ func groupRules(f Facts) []Finding {
 	for _, n := range f.Namespaces {
 		for _, g := range n.Groups {
 			where := fmt.Sprintf("group %q in namespace %q", g.Name, n.Name)
-			found := FromDecision(g.Decision, where)
+			found := FromDecision(g.Decision, where, f.Cluster.GroupSnapshots)
 			if len(found) == 0 {
 				found = []Finding{passed("groups", where, fmt.Sprintf("%d claims on driver %s", len(g.Claims), quote(g.Drivers())))}
 			}
@@ -96,8 +96,8 @@ var whys = map[string]string{
 	"class-mismatch":                   "such a group snapshot fails",
 }
 
-// FromDecision are what rules of admission found, in their words.
-func FromDecision(d policy.Decision, where string) []Finding {
+// FromDecision are what rules of admission found, in their words. Manifests in remedies have this version of group snapshots.
+func FromDecision(d policy.Decision, where, groupSnapshots string) []Finding {
 	var out []Finding
 	for _, found := range d.Findings {
 		f := Finding{
@@ -106,7 +106,7 @@ func FromDecision(d policy.Decision, where string) []Finding {
 		if found.Severity == policy.Denies {
 			f.Severity = Failure
 		}
-		if command := creation(found.Remedy); command != "" {
+		if command := creation(found.Remedy, groupSnapshots); command != "" {
 			f.Command, f.Mend = command, found.Remedy+":\n"+command
 		}
 		out = append(out, f)
@@ -118,16 +118,16 @@ func FromDecision(d policy.Decision, where string) []Finding {
 var toCreate = regexp.MustCompile(`create a (VolumeGroupSnapshotClass|VolumeSnapshotClass) of driver "([^"]+)"`)
 
 // creation is the command that makes the classes that a remedy wants; empty where it wants none.
-func creation(remedy string) string {
+func creation(remedy, groupSnapshots string) string {
 	var manifests []string
 	for _, wanted := range toCreate.FindAllStringSubmatch(remedy, -1) {
 		kind, driver := wanted[1], wanted[2]
-		api, annotations := group.SnapshotAPIGroup, fmt.Sprintf("\n  annotations: {%s: \"true\"}", group.DefaultSnapshotClassAnnotation)
+		api, annotations := group.SnapshotAPIGroup+"/v1", fmt.Sprintf("\n  annotations: {%s: \"true\"}", group.DefaultSnapshotClassAnnotation)
 		if kind == "VolumeGroupSnapshotClass" {
-			api, annotations = group.GroupSnapshotAPIGroup, ""
+			api, annotations = group.GroupSnapshotAPIGroup+"/"+groupSnapshots, ""
 		}
 		name, _, _ := strings.Cut(driver, ".")
-		manifests = append(manifests, fmt.Sprintf("apiVersion: %s/v1\nkind: %s\nmetadata:\n  name: %s%s\ndriver: %s\ndeletionPolicy: Delete\n",
+		manifests = append(manifests, fmt.Sprintf("apiVersion: %s\nkind: %s\nmetadata:\n  name: %s%s\ndriver: %s\ndeletionPolicy: Delete\n",
 			api, kind, name, annotations, driver))
 	}
 	if len(manifests) == 0 {

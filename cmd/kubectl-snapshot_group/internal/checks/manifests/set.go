@@ -149,7 +149,7 @@ func (s *Set) Findings() []finding.Finding {
 		found := groups.Found{Namespace: namespace, Settings: s.settings(namespace), Claims: s.Claims, Volumes: s.Volumes, Classes: s.Classes}
 		for _, g := range found.Groups() {
 			where := fmt.Sprintf("group %q in namespace %q", g.Name, namespace)
-			of := s.decidable(finding.FromDecision(g.Decision, where))
+			of := s.decidable(finding.FromDecision(g.Decision, where, "v1"))
 			if len(of) == 0 {
 				of = []finding.Finding{{
 					Severity: finding.Passed, Check: "groups", Where: where,
@@ -206,7 +206,7 @@ func (s *Set) secondDefaults() []finding.Finding {
 		for i, c := range all {
 			facts := policy.Facts{Class: &rule.Class{Kind: kind.name, Default: kind.mark, After: &c, Others: all[:i]}}
 			decision := policy.Evaluate(policy.Rules, classes.Request(kind.name, c.Name, "be created"), facts)
-			out = append(out, finding.FromDecision(decision, fmt.Sprintf("%s %q", kind.name, c.Name))...)
+			out = append(out, finding.FromDecision(decision, fmt.Sprintf("%s %q", kind.name, c.Name), "v1")...)
 		}
 	}
 	return out
@@ -233,5 +233,5 @@ func (s *Set) groupSnapshot(v *groupsnapshotv1.VolumeGroupSnapshot) []finding.Fi
 	}
 	slices.SortFunc(facts.GroupSnapshot.Claims, func(a, b rule.Selected) int { return cmp.Compare(a.Name, b.Name) })
 	where := fmt.Sprintf("VolumeGroupSnapshot %q in namespace %q", v.Name, v.Namespace)
-	return finding.FromDecision(policy.Evaluate(policy.Rules, groupsnapshots.Request(v.Namespace, v.Name), facts), where)
+	return finding.FromDecision(policy.Evaluate(policy.Rules, groupsnapshots.Request(v.Namespace, v.Name), facts), where, "v1")
 }

@@ -1,0 +1,85 @@
+package finding
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/group/point"
+)
+
+// lastRuns are about runs that left a group without a restore point.
+func lastRuns(f Facts) []Finding {
+	var out []Finding
+	for _, n := range f.Namespaces {
+		command := "kubectl snapshot-group run --wait --namespace " + n.Name
+		found := Finding{
+			Check: "last-run", Where: fmt.Sprintf("namespace %q", n.Name), Mend: "mend what it says, and ask for another: " + command, Command: command,
+		}
+		switch last, err := group.ParseLastRun(n.Annotations); {
+		case err != nil:
+			found.Severity, found.What, found.Why = Warning, err.Error(), "how the last run ended is not known"
+			out = append(out, found)
+		case last.Outcome == group.Failed:
+			found.Severity, found.What = Failure, fmt.Sprintf("run %s of %s failed: %s", last.ID, last.Time.UTC().Format(time.RFC3339), last.Message)
+			found.Why = "what it could not snapshot has no restore point of that time"
+			out = append(out, found)
+		}
+	}
+	return out
+}
+
+// paused are namespaces in which nothing expires, in the loop's words.
+func paused(f Facts) []Finding {
+	var out []Finding
+	for _, n := range f.Namespaces {
+		why := n.Annotations[group.ExpiryPausedAnnotation]
+		if why == "" {
+			continue
+		}
+		out = append(out, Finding{
+			Severity: Warning, Check: "expiry-paused", Where: fmt.Sprintf("namespace %q", n.Name), What: why,
+			Why: "restore points pile up until then", Mend: "look at " + group.KeepAnnotation + ", and correct it or confirm: " + commandIn(why),
+			Command: commandIn(why),
+		})
+	}
+	return out
+}
+
+// orphans hold storage that no restore point accounts for. The loop frees what can be freed, unless it does not run or the namespace is
+// not opted in.
+func orphans(f Facts) []Finding {
+	var out []Finding
+	for _, n := range f.Namespaces {
+		if last, _ := group.ParseLastRun(n.Annotations); last.Outcome == group.Running {
+			continue // what a run is making is nobody's orphan
+		}
+		for _, o := range n.Orphans {
+			out = append(out, orphan(n, o))
+		}
+	}
+	return out
+}
+
+func orphan(n Namespace, o point.Orphan) Finding {
+	found := Finding{
+		Severity: Warning, Check: "orphan", Why: "it holds storage that no restore point accounts for",
+		Mend: "none is needed while the loop runs and the namespace is opted in: the loop frees it",
+	}
+	switch o.Kind {
+	case point.OrphanMember:
+		found.Where, found.What = fmt.Sprintf("VolumeSnapshot %q in namespace %q", o.Snapshot.Name, n.Name), "its VolumeGroupSnapshotContent is gone"
+		found.Why = "deleting it frees no storage: that goes with its group alone"
+		found.Mend = "restore what is needed of it, and then free its group snapshot by the means of the storage"
+		return found
+	case point.OrphanAnchor:
+		found.What = "the members of its restore point are gone"
+	case point.OrphanContent:
+		found.What = "its VolumeGroupSnapshot is gone"
+	}
+	found.Where = fmt.Sprintf("VolumeGroupSnapshotContent %q of namespace %q", o.Content.Name, n.Name)
+	if o.Pinned != "" {
+		found.Mend = fmt.Sprintf("VolumeSnapshotContent %q belongs to the same group on storage: once that is deleted, the loop frees this", o.Pinned)
+	}
+	return found
+}
