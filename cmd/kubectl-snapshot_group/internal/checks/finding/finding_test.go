@@ -156,7 +156,8 @@ func TestFindings(t *testing.T) {
 		}, nil},
 		"the last run cannot be read": {func(f *Facts) {
 			f.Namespaces[0].Annotations = map[string]string{group.LastRunAnnotation: "mine"}
-		}, []string{`warning last-run namespace "shop": parse annotation "snapshot-group/last-run": invalid character 'm' looking for beginning of value`}},
+		}, []string{`failure bad-annotation namespace "shop": annotation "snapshot-group/last-run" has value "mine": must be what the loop wrote: ` +
+			`invalid character 'm' looking for beginning of value`}},
 		"expiry is paused": {func(f *Facts) {
 			f.Namespaces[0].Annotations = map[string]string{group.ExpiryPausedAnnotation: "99 would expire: kubectl annotate namespace shop a=b; else correct c"}
 		}, []string{`warning expiry-paused namespace "shop": 99 would expire: kubectl annotate namespace shop a=b; else correct c`}},

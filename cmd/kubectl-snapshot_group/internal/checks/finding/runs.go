@@ -12,19 +12,16 @@ import (
 func lastRuns(f Facts) []Finding {
 	var out []Finding
 	for _, n := range f.Namespaces {
+		last, err := group.ParseLastRun(n.Annotations)
+		if err != nil || last.Outcome != group.Failed {
+			continue // one that does not parse is told of by rule bad-annotation
+		}
 		command := "kubectl snapshot-group run --wait --namespace " + n.Name
-		found := Finding{
-			Check: "last-run", Where: fmt.Sprintf("namespace %q", n.Name), Mend: "mend what it says, and ask for another: " + command, Command: command,
-		}
-		switch last, err := group.ParseLastRun(n.Annotations); {
-		case err != nil:
-			found.Severity, found.What, found.Why = Warning, err.Error(), "how the last run ended is not known"
-			out = append(out, found)
-		case last.Outcome == group.Failed:
-			found.Severity, found.What = Failure, fmt.Sprintf("run %s of %s failed: %s", last.ID, last.Time.UTC().Format(time.RFC3339), last.Message)
-			found.Why = "what it could not snapshot has no restore point of that time"
-			out = append(out, found)
-		}
+		out = append(out, Finding{
+			Severity: Failure, Check: "last-run", Where: fmt.Sprintf("namespace %q", n.Name),
+			What: fmt.Sprintf("run %s of %s failed: %s", last.ID, last.Time.UTC().Format(time.RFC3339), last.Message),
+			Why:  "what it could not snapshot has no restore point of that time", Mend: "mend what it says, and ask for another: " + command, Command: command,
+		})
 	}
 	return out
 }
