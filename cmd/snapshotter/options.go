@@ -27,7 +27,7 @@ func flags(o *options) *pflag.FlagSet {
 	f.IntVar(&o.burst, "kube-api-burst", 100, "requests to the API server at once, at most")
 	f.IntVar(&o.maxInFlight, "max-groups-in-flight", 100, "groups of all namespaces being snapshotted at once, at most; others wait")
 	f.IntVar(&o.maxExpire, "max-expire-per-pass", 10,
-		"restore points of one group, or of one claim without a group, that may expire at once; more wait for an administrator's word")
+		"restore points of one namespace that may expire at once, beyond those that a run makes superfluous; more wait for an administrator's word")
 	return f
 }
 

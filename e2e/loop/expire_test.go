@@ -180,7 +180,7 @@ func TestANamespaceThatGoesWhileTheLoopIsDownLeavesNothing(t *testing.T) {
 }
 
 func TestABadEditWipesNoHistory(t *testing.T) {
-	l := start(t, "--max-expire-per-pass=2")
+	l := start(t)
 	h := withHistory(t, "expire-pause", 4, nil)
 	annotate(t, h.namespace, map[string]string{group.KeepAnnotation: "1"})
 	var why string
@@ -192,7 +192,7 @@ func TestABadEditWipesNoHistory(t *testing.T) {
 		return err
 	})
 	token := "20" + strings.Split(strings.SplitAfter(why, group.ConfirmExpiryAnnotation+"=20")[1], ";")[0]
-	want := `3 restore points of group "pg" would expire at once, more than 2; nothing of this namespace expires until that is confirmed: ` +
+	want := `3 of 4 complete restore points of group "pg" would expire at once; nothing of this namespace expires until that is confirmed: ` +
 		`kubectl annotate --overwrite namespace expire-pause snapshot-group/confirm-expiry=` + token + `; else correct snapshot-group/keep`
 	if why != want {
 		t.Errorf("paused: %s\nwant: %s", why, want)

@@ -23,6 +23,6 @@
 // What belongs to no restore point any more (package point, Orphans) is freed: an anchor whose members were deleted by hand,
 // a content that its VolumeGroupSnapshot left behind.
 //
-// More points of one group at once than the limit pause all of that Namespace, until somebody confirms. Every row
-// reads objects, never memory, so a loop that was killed between any two steps goes on where it was.
+// Too many points at once (brake.go) pause all of that Namespace, until somebody confirms. Every row reads objects, never
+// memory, so a loop that was killed between any two steps goes on where it was.
 package expire

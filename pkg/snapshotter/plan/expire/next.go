@@ -1,9 +1,6 @@
 package expire
 
 import (
-	"crypto/sha256"
-	"fmt"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -28,7 +25,7 @@ type Observed struct {
 	Restoring map[string]string
 	// Orphans are what belongs to no restore point any more.
 	Orphans []point.Orphan
-	// Limit is how many points of one group may go at once without anybody's word.
+	// Limit is how many points may go at once without anybody's word, beyond those that a run makes superfluous.
 	Limit int
 	// Paused: the Namespace says already why nothing expires; empty if it says nothing.
 	Paused string
@@ -38,19 +35,19 @@ type Observed struct {
 // reads no clock and no cluster. The package comment is its state table.
 func Next(o Observed) []plan.Step {
 	steps := Free(o.Orphans)
-	var due []point.Point
+	var all []decided
 	var wake time.Time
 	var goes []plan.Step
 	for _, series := range bySeries(o.Points) {
 		d := o.series(series)
 		steps = append(steps, d.steps...)
-		due = append(due, d.due...)
+		all = append(all, d)
 		wake = earliest(wake, d.wake)
 		for _, p := range d.due {
 			goes = append(goes, o.remove(p, d.newest)...)
 		}
 	}
-	token, why := o.tooMany(due)
+	token, why := o.tooMany(all)
 	switch {
 	case why != "" && why != o.Paused:
 		steps = append(steps, Pause{Token: token, Why: why})
@@ -80,10 +77,11 @@ func bySeries(points []point.Point) [][]point.Point {
 
 // decided is what becomes of the points of one group.
 type decided struct {
-	steps  []plan.Step   // of those that were let go of before
-	due    []point.Point // complete ones that no rule keeps, and superfluous ones that are not complete
-	newest point.Point   // complete
-	wake   time.Time
+	steps    []plan.Step   // of those that were let go of before
+	due      []point.Point // complete ones that no rule keeps, and superfluous ones that are not complete
+	complete int           // how many there are, due or not
+	newest   point.Point   // complete
+	wake     time.Time
 }
 
 func (o Observed) series(points []point.Point) decided {
@@ -94,7 +92,7 @@ func (o Observed) series(points []point.Point) decided {
 			complete = append(complete, p)
 		}
 	}
-	if len(complete) > 0 {
+	if d.complete = len(complete); d.complete > 0 {
 		d.newest = complete[len(complete)-1]
 	}
 	keep, next := kept(complete, o.retention(), o.Settings.Location(), o.Now)
@@ -147,47 +145,4 @@ func (o Observed) retention() group.Retention {
 		}
 	}
 	return o.Settings.Retention
-}
-
-// tooMany says why what is due does not expire, and the token that lets it; both empty where it may. A token confirms all
-// up to a run under one retention: what is left after a crash is confirmed too, and what another edit makes due is not.
-func (o Observed) tooMany(due []point.Point) (token, why string) {
-	counts := map[string]int{}
-	var most, last point.Point
-	for _, p := range due {
-		if o.confirmed(p) {
-			continue
-		}
-		counts[p.Group+"/"+p.Claim]++
-		if most.Name == "" || counts[p.Group+"/"+p.Claim] > counts[most.Group+"/"+most.Claim] {
-			most = p
-		}
-		if !p.Time.Before(last.Time) {
-			last = p
-		}
-	}
-	n := counts[most.Group+"/"+most.Claim]
-	if n <= o.Limit {
-		return "", ""
-	}
-	of := fmt.Sprintf("group %q", most.Group)
-	if most.Ungrouped() {
-		of = fmt.Sprintf("claim %q", most.Claim)
-	}
-	token = o.token(last.Run)
-	return token, fmt.Sprintf("%d restore points of %s would expire at once, more than %d; nothing of this namespace expires "+
-		"until that is confirmed: kubectl annotate --overwrite namespace %s %s=%s; else correct %s",
-		n, of, o.Limit, o.Name, group.ConfirmExpiryAnnotation, token, group.KeepAnnotation)
-}
-
-func (o Observed) confirmed(p point.Point) bool {
-	run, _, _ := strings.Cut(o.Settings.ConfirmExpiry, "-")
-	until, dated := group.RunTime(run)
-	return dated && o.Settings.ConfirmExpiry == o.token(run) && !p.Time.After(until)
-}
-
-// token is the ID of a run and a hash of it, the Namespace and the retention.
-func (o Observed) token(run string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %+v %s", o.Namespace, run, o.Settings.Retention, o.Settings.Zone))
-	return fmt.Sprintf("%s-%x", run, sum[:3])
 }

@@ -145,16 +145,17 @@ func TestNext(t *testing.T) {
 			observed(group.Retention{}, whole(1, halved, unready), whole(0)), []string{}},
 		"each group has its own newest": {
 			observed(one, whole(1), whole(2, ungrouped)), []string{}},
-		"as many as the limit go at once": {
+		"what two runs in a row make superfluous goes at once": {
 			observed(one, whole(2), whole(1), whole(0)),
 			[]string{
 				`see that "pg-0" is there before "pg-2" goes`, `delete VolumeGroupSnapshot "pg-2", sparing 0 members`,
 				`expired: restore point "pg-2" of group "pg", 1 of 1 members`, see, deleted, gone,
 			}},
 		"incomplete ones count towards the limit": {
-			observed(group.Retention{Last: 2}, whole(4), whole(3, untaken), whole(2, halved), whole(1), whole(0)),
-			[]string{"pause expiry: " + strings.Replace(tooMany, token, "20261120t120000z-07be06", 1)}},
-		"more than the limit pause everything": {
+			observed(group.Retention{Last: 2}, whole(5), whole(4, untaken), whole(3, untaken), whole(2, halved), whole(1), whole(0)),
+			[]string{"pause expiry: 4 restore points would expire at once, 3 beyond what a run makes superfluous, more than 2" +
+				strings.Replace(untilConfirmed, token, "20261120t120000z-07be06", 1)}},
+		"more than half of a group pause everything": {
 			observed(one, whole(3), whole(2), whole(1), whole(0)),
 			[]string{"pause expiry: " + tooMany}},
 	} {
@@ -166,8 +167,11 @@ func TestNext(t *testing.T) {
 	}
 }
 
-const tooMany = `3 restore points of group "pg" would expire at once, more than 2; nothing of this namespace expires until that is confirmed: ` +
-	`kubectl annotate --overwrite namespace db snapshot-group/confirm-expiry=` + token + `; else correct snapshot-group/keep`
+const (
+	tooMany        = `3 of 4 complete restore points of group "pg" would expire at once` + untilConfirmed
+	untilConfirmed = `; nothing of this namespace expires until that is confirmed: ` +
+		`kubectl annotate --overwrite namespace db snapshot-group/confirm-expiry=` + token + `; else correct snapshot-group/keep`
+)
 
 // token is of the run of a day before noon.
 const token = "20261121t120000z-e2ce7f"

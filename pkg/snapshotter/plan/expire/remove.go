@@ -36,10 +36,7 @@ func (o Observed) remove(p, newest point.Point) []plan.Step {
 }
 
 func what(p point.Point) string {
-	if p.Ungrouped() {
-		return fmt.Sprintf("restore point %q of claim %q, %d of %d members", p.Name, p.Claim, p.Restorable(), p.Wanted)
-	}
-	return fmt.Sprintf("restore point %q of group %q, %d of %d members", p.Name, p.Group, p.Restorable(), p.Wanted)
+	return fmt.Sprintf("restore point %q of %s, %d of %d members", p.Name, ofWhat(p), p.Restorable(), p.Wanted)
 }
 
 func spare(p, newest point.Point) Spare {
@@ -103,8 +100,8 @@ func (o Observed) members(p point.Point, version string) []plan.Step {
 	return steps
 }
 
-// Free are the steps that free orphans, for Namespaces that exist and those that are gone. What something else on storage
-// is pinned by waits, unless it was let go of before.
+// Free are the steps that free orphans, for Namespaces that exist and those that are gone. An anchor that is kept waits for
+// what pins it; one that was let go of does not, for its restore point has expired.
 func Free(orphans []point.Orphan) []plan.Step {
 	var steps []plan.Step
 	for _, o := range orphans {

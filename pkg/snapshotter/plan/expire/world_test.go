@@ -38,7 +38,7 @@ func history(t *testing.T, seed uint64) *world {
 	r := rand.New(rand.NewPCG(seed, 1))
 	w := &world{t: t, points: map[string]*modelled{}}
 	w.o = observed(group.Retention{Last: r.IntN(3), Daily: r.IntN(4), Weekly: r.IntN(2), For: time.Duration(r.IntN(3)) * 36 * time.Hour})
-	w.o.Limit = 100
+	w.o.Limit = r.IntN(4)
 	for s := range 1 + r.IntN(4) {
 		for day := range r.IntN(8) {
 			p := whole(day)
@@ -132,7 +132,11 @@ func (w *world) do(step plan.Step) bool {
 	case Spare:
 		newest := w.of(s.Snapshot + s.Alone + s.Anchor)
 		return newest != nil && newest.hasContent && !newest.Deleting
-	case Abandoned, Gone, Pause, plan.Wait:
+	case Abandoned, Gone, plan.Wait:
+	case Pause: // somebody confirms at once
+		if w.o.Paused = s.Why; s.Why != "" {
+			w.o.Settings.ConfirmExpiry = s.Token
+		}
 	case plan.FreeSnapshotContent:
 		for i := range m.Members {
 			if m.Members[i].Content.Name == s.Content {
