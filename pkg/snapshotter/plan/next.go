@@ -135,12 +135,15 @@ func Creates(steps []Step) []string {
 // InFlight are the groups that something is being done or waited for, but for what they are held back for and for those
 // that the steps begin.
 func InFlight(steps []Step) []string {
-	begun := Creates(steps)
+	seen := map[string]bool{"": true} // what is of no group
+	for _, name := range Creates(steps) {
+		seen[name] = true
+	}
 	var names []string
 	for _, s := range steps {
-		w, _ := s.(Wait)
-		if name := s.Of(); name != "" && !w.Room && !slices.Contains(begun, name) && !slices.Contains(names, name) {
-			names = append(names, name)
+		if w, _ := s.(Wait); !w.Room && !seen[s.Of()] {
+			seen[s.Of()] = true
+			names = append(names, s.Of())
 		}
 	}
 	return names
