@@ -9,7 +9,6 @@ package snapshotter
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -19,6 +18,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -61,7 +61,7 @@ type Config struct {
 	Clock    clock.PassiveClock
 	// Flights bounds how many groups are in flight.
 	Flights *flight.Bound
-	// MaxExpire is how many restore points of one group, or claim without one, may expire at once.
+	// MaxExpire is how many restore points of one Namespace may expire at once, beyond those that a run makes superfluous.
 	MaxExpire int
 }
 
@@ -134,12 +134,12 @@ func (r *Reconciler) hold(namespace string, seen plan.Observed, steps []plan.Ste
 	if len(granted) == len(wanted) {
 		return steps
 	}
+	held := sets.New(wanted...).Delete(granted...)
 	for i, g := range seen.Groups {
-		seen.Groups[i].Held = slices.Contains(wanted, g.Name) && !slices.Contains(granted, g.Name)
+		seen.Groups[i].Held = held.Has(g.Name)
 	}
 	for i, c := range seen.Claims {
-		unit := plan.ClaimUnit(c.Name)
-		seen.Claims[i].Held = slices.Contains(wanted, unit) && !slices.Contains(granted, unit)
+		seen.Claims[i].Held = held.Has(plan.ClaimUnit(c.Name))
 	}
 	return plan.Next(seen)
 }
@@ -175,7 +175,7 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager) error {
 		Watches(&groupsnapshotv1.VolumeGroupSnapshot{}, toNamespace(client.Object.GetNamespace), changed).
 		Watches(&groupsnapshotv1.VolumeGroupSnapshotContent{}, toNamespace(namespaceOfGroupContent), changed).
 		Watches(&snapshotv1.VolumeSnapshot{}, toNamespace(client.Object.GetNamespace), changed).
-		Watches(&snapshotv1.VolumeSnapshotContent{}, toNamespace(namespaceOfContent), changed).
+		Watches(&snapshotv1.VolumeSnapshotContent{}, handler.EnqueueRequestsFromMapFunc(r.contentOf), changed).
 		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.restoredFrom), restored).
 		WatchesRawSource(source.Func(r.wakeHeld)).
 		WithOptions(controller.Options{

@@ -48,6 +48,13 @@ func (r *Reconciler) abandoned(ctx context.Context, name string) (reconcile.Resu
 	if wait, err := r.writes.Left(ctx, name); wait > 0 || err != nil {
 		return requeueUnless(err, wait)
 	}
+	var held groupsnapshotv1.VolumeGroupSnapshotContentList
+	if err := r.Client.List(ctx, &held, client.MatchingFields{byNamespace: name}, client.Limit(1), client.UnsafeDisableDeepCopy); err != nil {
+		return reconcile.Result{}, fmt.Errorf("list what namespace %q has left: %w", name, err)
+	}
+	if len(held.Items) == 0 { // as in most namespaces of most clusters, whose snapshots are none of ours
+		return reconcile.Result{}, nil
+	}
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	objects, err := r.objects(ctx, ns)
 	if err != nil {
@@ -188,10 +195,17 @@ func (r *Reconciler) restoredFrom(ctx context.Context, o client.Object) []reconc
 	if err := r.Client.Get(ctx, key, content); err != nil {
 		return out
 	}
+	return append(out, r.contentOf(ctx, content)...)
+}
+
+// contentOf are the namespaces that a VolumeSnapshotContent is of: that of its VolumeSnapshot, and those of the group on
+// storage that it belongs to. It may be what their anchors wait for.
+func (r *Reconciler) contentOf(ctx context.Context, o client.Object) []reconcile.Request {
+	out := []reconcile.Request{{NamespacedName: client.ObjectKey{Name: namespaceOfContent(o)}}}
 	var anchors groupsnapshotv1.VolumeGroupSnapshotContentList
-	for _, handle := range groupHandleOf(content) {
-		if err := r.Client.List(ctx, &anchors, client.MatchingFields{byGroupHandle: handle}); err != nil {
-			return out
+	for _, handle := range groupHandleOf(o) {
+		if err := r.Client.List(ctx, &anchors, client.MatchingFields{byGroupHandle: handle}, client.UnsafeDisableDeepCopy); err != nil {
+			return out // a cache fails before it has begun alone
 		}
 		for i := range anchors.Items {
 			out = append(out, reconcile.Request{NamespacedName: client.ObjectKey{Name: namespaceOfGroupContent(&anchors.Items[i])}})

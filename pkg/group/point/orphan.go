@@ -37,7 +37,7 @@ type Orphan struct {
 	// Marks are labels by which the members of an anchor are found; nil for others.
 	Marks map[string]string
 	// Pinned names what else holds the same group snapshot on storage: an imported VolumeSnapshotContent, or one that its
-	// class retained. Nothing of it is freed before that is gone. Empty if nothing does.
+	// class retained. An anchor that is kept is not freed before that is gone. Empty if nothing does.
 	Pinned string
 }
 
