@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,20 +13,20 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/snapshot-group/snapshot-group/e2e/admission/outside"
 )
 
 // loop runs cmd/snapshotter until the end of the test.
 func loop(t *testing.T) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	probes, err := outside.FreeAddresses(1)
 	must(t, err)
-	probes := listener.Addr().String()
-	must(t, listener.Close())
 	log, err := os.Create(filepath.Join(shared.Logs(), strings.ReplaceAll(t.Name(), "/", "-")+".loop.log"))
 	must(t, err)
 	defer log.Close() // the process has a copy of its own
 	cmd := exec.Command(filepath.Join(programs(), "snapshotter"), "--kubeconfig="+shared.Kubeconfig(), "--namespace=default",
-		"--leader-elect=false", "--metrics-bind-address=0", "--health-probe-bind-address="+probes)
+		"--leader-elect=false", "--metrics-bind-address=0", "--health-probe-bind-address="+probes[0])
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	must(t, cmd.Start())
@@ -39,7 +38,7 @@ func loop(t *testing.T) {
 		}
 	})
 	eventually(t, "the loop to be ready", func(ctx context.Context) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+probes+"/readyz", http.NoBody)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+probes[0]+"/readyz", http.NoBody)
 		if err != nil {
 			return err
 		}

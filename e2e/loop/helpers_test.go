@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -22,6 +21,7 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/snapshot-group/snapshot-group/e2e/admission/outside"
 	"github.com/snapshot-group/snapshot-group/e2e/csidriver"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
@@ -35,8 +35,9 @@ type loop struct {
 // start runs the loop until the end of the test, or until it is stopped.
 func start(t *testing.T, flags ...string) *loop {
 	t.Helper()
-	l := &loop{metrics: freeAddress(t)}
-	probes := freeAddress(t)
+	free, err := outside.FreeAddresses(2)
+	must(t, err)
+	l, probes := &loop{metrics: free[0]}, free[1]
 	log, err := os.OpenFile(filepath.Join(shared.Logs(), strings.ReplaceAll(t.Name(), "/", "-")+".loop.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	must(t, err)
 	defer log.Close() // the process has a copy of its own
@@ -94,14 +95,6 @@ func get(ctx context.Context, url string) (string, error) {
 		err = fmt.Errorf("%s answers %s", url, res.Status)
 	}
 	return string(body), err
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer listener.Close()
-	return listener.Addr().String()
 }
 
 func must(t *testing.T, err error) {

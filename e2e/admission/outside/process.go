@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -27,7 +28,7 @@ type Process struct {
 // StartWebhook starts one more replica of the webhook and returns when it says that it is ready, which is when the service
 // begins to use it.
 func (r *Release) StartWebhook(ctx context.Context) (*Process, error) {
-	serving, err := freeAddresses(1)
+	serving, err := FreeAddresses(1)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +52,7 @@ func (r *Release) StartSnapshotter(ctx context.Context, flags ...string) (*Proce
 
 // start runs the program of a container with its flags and, after them, with flags.
 func (r *Release) start(ctx context.Context, program string, flags ...string) (*Process, error) {
-	addresses, err := freeAddresses(2)
+	addresses, err := FreeAddresses(2)
 	if err != nil {
 		return nil, err
 	}
@@ -156,8 +157,12 @@ func (p *Process) end(sig syscall.Signal) {
 	}
 }
 
-// freeAddresses are on loopback, and free while nobody else takes them.
-func freeAddresses(n int) ([]string, error) {
+// Ports that Linux gives to no connection by itself (net.ipv4.ip_local_port_range begins at 32768): one of those could be taken
+// by a client of something else before the process listens on it.
+const firstPort, lastPort = 20_000, 32_767
+
+// FreeAddresses are n of loopback, and free while nobody else listens on them.
+func FreeAddresses(n int) ([]string, error) {
 	listeners := make([]net.Listener, 0, n)
 	defer func() {
 		for _, l := range listeners {
@@ -165,8 +170,12 @@ func freeAddresses(n int) ([]string, error) {
 		}
 	}()
 	addresses := make([]string, 0, n)
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for len(addresses) < n {
+		port := firstPort + rand.IntN(lastPort-firstPort+1)
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("find a free port: %w", err)
 		}
