@@ -57,7 +57,7 @@ func TestAHeldRestorePointStaysUntilItIsLetGo(t *testing.T) {
 	first := anchor(h.points(t)[0].Content.Name)
 	label(t, first, group.HoldLabel, group.HoldValue)
 	annotate(t, h.namespace, map[string]string{group.KeepAnnotation: "1"})
-	run := h.run(t, "more", "")
+	run := h.run(t, "more")
 	h.becomes(t, detachedPoints(2)) // the held one and the newest; the one between is gone
 	if points := h.points(t); points[0].Content.Name != first.Name || points[1].Run != run {
 		t.Errorf("left are runs %s and %s, want the held one and %s", points[0].Run, points[1].Run, run)
@@ -104,8 +104,8 @@ func TestARestorePointThatAClaimIsRestoredFromWaits(t *testing.T) {
 		}
 		must(t, admin.Create(t.Context(), claim))
 		annotate(t, h.namespace, map[string]string{group.KeepAnnotation: "1"})
-		last := h.run(t, "second", "")
-		h.run(t, "third", last) // the second one expires, for which the loop has looked at the first
+		h.run(t, "second")
+		h.run(t, "third") // the second one expires, for which the loop has looked at the first
 		want := map[string]string{"keep": keptPoints(2), "detach": detachedPoints(2)}[workflow]
 		h.becomes(t, want)
 		if got := h.points(t)[0].Members[0].Name; got != source {
@@ -235,7 +235,7 @@ func TestSnapshotsOfAClaimWithoutAGroupExpireToo(t *testing.T) {
 	h.bound(t, claim)
 	last := ""
 	for i := range 3 {
-		last = h.run(t, fmt.Sprint(i), last)
+		last = h.run(t, fmt.Sprint(i))
 	}
 	h.becomes(t, "2 complete: 1 VGS, 1 VGSC, 3 VS, 3 VSC; on storage 2 groups, 3 snapshots") // no group is counted as one
 	for _, p := range h.points(t) {

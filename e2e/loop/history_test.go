@@ -39,18 +39,21 @@ func withHistory(t *testing.T, name string, runs int, annotations map[string]str
 		must(t, admin.Get(t.Context(), client.ObjectKey{Name: c.Spec.VolumeName}, volume))
 		h.volumes[volume.Spec.CSI.VolumeHandle] = true
 	}
-	last := ""
 	for i := range runs {
-		last = h.run(t, fmt.Sprint(i), last)
+		h.run(t, fmt.Sprint(i))
 	}
 	return h
 }
 
 // run asks for a run and returns its ID once it has succeeded.
-func (h *history) run(t *testing.T, request, last string) string {
+func (h *history) run(t *testing.T, request string) string {
 	t.Helper()
+	has, err := annotations(t.Context(), h.namespace)
+	must(t, err)
+	last, err := group.ParseLastRun(has)
+	must(t, err)
 	annotate(t, h.namespace, map[string]string{group.RunNowAnnotation: request})
-	run := ended(t, h.namespace, last)
+	run := ended(t, h.namespace, last.ID)
 	if run.Outcome != group.Succeeded {
 		t.Fatalf("run %s", run)
 	}

@@ -209,7 +209,7 @@ func (t *teller) free(ctx context.Context, run string) error {
 		return err
 	}
 	t.say("Deleting the members alone would leak their storage for ever. The loop frees it, by the anchor.")
-	if err := t.runAll(ctx, "kubectl --namespace db delete volumesnapshots --selector=snapshot-group/run="+run); err != nil {
+	if err := t.runAll(ctx, "kubectl --namespace db delete volumesnapshots --selector=snapshot-group/group,snapshot-group/run="+run); err != nil {
 		return err
 	}
 	return t.eventually(ctx, "the storage to be freed", func(ctx context.Context) error {
