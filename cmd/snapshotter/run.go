@@ -9,8 +9,11 @@ import (
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
+	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
@@ -20,6 +23,7 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/admit/lease"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/flight"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/lead"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/metrics"
 )
 
@@ -42,11 +46,15 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	config.QPS, config.Burst = o.qps, o.burst
-	mgr, err := newManager(ctx, config, o)
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("find the name of this host: %w", err)
+	}
+	mgr, err := newManager(ctx, config, o, host)
 	if err != nil {
 		return command.SetUpError(err)
 	}
-	if err := setup(ctx, mgr, o); err != nil {
+	if err := setup(ctx, mgr, o, host); err != nil {
 		return command.SetUpError(err)
 	}
 	log.Info("starting", "version", version)
@@ -56,7 +64,7 @@ func run(ctx context.Context, o options) error {
 	return nil
 }
 
-func newManager(ctx context.Context, config *rest.Config, o options) (ctrl.Manager, error) {
+func newManager(ctx context.Context, config *rest.Config, o options, host string) (ctrl.Manager, error) {
 	served, err := command.GroupSnapshotVersion(ctx, config)
 	if err != nil {
 		return nil, err
@@ -67,25 +75,39 @@ func newManager(ctx context.Context, config *rest.Config, o options) (ctrl.Manag
 	}
 	caches := snapshotter.CacheOptions()
 	caches.ByObject[&coordinationv1.Lease{}] = lease.Cached()
-	return ctrl.NewManager(config, ctrl.Options{
+	options := ctrl.Options{
 		Scheme:                        scheme,
 		Cache:                         caches,
 		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddr},
 		HealthProbeBindAddress:        o.ProbeAddr,
 		LeaderElection:                o.leaderElect,
-		LeaderElectionID:              leaseName,
-		LeaderElectionNamespace:       o.Namespace,
+		RenewDeadline:                 ptr.To(lead.RenewDeadline),
 		LeaderElectionReleaseOnCancel: true, // main exits as soon as run returns
-	})
+	}
+	if o.leaderElect {
+		lock, err := newLock(config, o.Namespace, host)
+		if err != nil {
+			return nil, err
+		}
+		lock.Guard(config)
+		options.LeaderElectionResourceLockInterface = lock
+	}
+	return ctrl.NewManager(config, options)
 }
 
-func setup(ctx context.Context, mgr ctrl.Manager, o options) error {
+// newLock is the lock by which one replica leads.
+func newLock(config *rest.Config, namespace, host string) (*lead.Lock, error) {
+	identity := resourcelock.ResourceLockConfig{Identity: host + "_" + string(uuid.NewUUID())}
+	lock, err := resourcelock.NewFromKubeconfig(resourcelock.LeasesResourceLock, namespace, leaseName, identity, config, lead.RenewDeadline)
+	if err != nil {
+		return nil, fmt.Errorf("set up leader election: %w", err)
+	}
+	return lead.NewLock(lock, clock.RealClock{}), nil
+}
+
+func setup(ctx context.Context, mgr ctrl.Manager, o options, host string) error {
 	if err := snapshotter.AddIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		return fmt.Errorf("find the name of this host: %w", err)
 	}
 	metrics.NewPoints(ctrlmetrics.Registry, mgr.GetCache(), clock.RealClock{})
 	loop := snapshotter.New(snapshotter.Config{

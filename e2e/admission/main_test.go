@@ -6,16 +6,12 @@ package admission_test
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"os/signal"
 	"testing"
-
-	"github.com/go-logr/logr"
-	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/snapshot-group/snapshot-group/e2e/admission/outside"
 	"github.com/snapshot-group/snapshot-group/e2e/cluster"
+	"github.com/snapshot-group/snapshot-group/e2e/suite"
 )
 
 // velero is a user whom the installation exempts.
@@ -31,33 +27,18 @@ var (
 	webhook *outside.Process
 )
 
+var must = suite.Must
+
 func TestMain(m *testing.M) {
-	status, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		status = 1
-	}
-	os.Exit(status)
+	os.Exit(suite.Run(m, 2, prepare))
 }
 
-func run(m *testing.M) (status int, err error) {
-	ctrl.SetLogger(logr.Discard()) // of our own client, which has nothing to say
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if shared, err = cluster.Start(ctx, cluster.Options{Drivers: 2, Progress: os.Stderr}); err != nil {
-		return 0, err
+func prepare(ctx context.Context, c *cluster.Cluster, cleanup func(func() error)) (err error) {
+	shared = c
+	if release, err = outside.Install(ctx, c, exempted); err != nil {
+		return err
 	}
-	defer func() {
-		if closing := shared.Close(); err == nil {
-			err = closing
-		}
-	}()
-	if release, err = outside.Install(ctx, shared, exempted); err != nil {
-		return 0, err
-	}
-	defer release.Close()
-	if webhook, err = release.StartWebhook(ctx); err != nil {
-		return 0, err
-	}
-	return m.Run(), nil
+	cleanup(release.Close)
+	webhook, err = release.StartWebhook(ctx)
+	return err
 }

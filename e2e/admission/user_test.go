@@ -154,14 +154,6 @@ func (u *user) wasWarned(t *testing.T, want ...string) {
 	}
 }
 
-// must is for what a test needs and is not about.
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // patience bounds each wait; what is waited for takes milliseconds, on a busy machine a second.
 const patience = 30 * time.Second
 

@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	groupv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
@@ -63,32 +62,6 @@ func ok(t *testing.T, line string) string {
 func apply(t *testing.T, manifest string) {
 	t.Helper()
 	ok(t, "kubectl apply --filename - <<'EOF'\n"+manifest+"\nEOF")
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// eventually asks again and again until there is no error.
-func eventually(t *testing.T, what string, ask func(context.Context) error) {
-	t.Helper()
-	const within = 2 * time.Minute
-	ctx, cancel := context.WithTimeout(t.Context(), within)
-	defer cancel()
-	for {
-		err := ask(ctx)
-		if err == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("waited %s for %s: %v", within, what, err)
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
 }
 
 // namespace is one of the test's own.

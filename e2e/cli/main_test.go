@@ -10,18 +10,14 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"testing"
 
-	groupv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
-	snapv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/e2e/cluster"
 	"github.com/snapshot-group/snapshot-group/e2e/cluster/components"
+	"github.com/snapshot-group/snapshot-group/e2e/suite"
 )
 
 // The cluster of all tests, and an administrator's client.
@@ -30,36 +26,20 @@ var (
 	admin  client.WithWatch
 )
 
-func TestMain(m *testing.M) {
-	status, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		status = 1
-	}
-	os.Exit(status)
-}
+var (
+	must       = suite.Must
+	eventually = suite.Eventually
+)
 
-func run(m *testing.M) (status int, err error) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if shared, err = cluster.Start(ctx, cluster.Options{Drivers: 2, Progress: os.Stderr}); err != nil {
-		return 0, err
-	}
-	defer func() {
-		if closing := shared.Close(); err == nil {
-			err = closing
-		}
-	}()
-	if err := prepare(ctx); err != nil {
-		return 0, err
-	}
-	return m.Run(), nil
+func TestMain(m *testing.M) {
+	os.Exit(suite.Run(m, 2, prepare))
 }
 
 // programs is the folder of the programs of this repository; kubectl finds its plugin there.
 func programs() string { return filepath.Join(shared.Dir(), "programs") }
 
-func prepare(ctx context.Context) error {
+func prepare(ctx context.Context, c *cluster.Cluster, _ func(func() error)) error {
+	shared = c
 	root, err := components.RepositoryRoot(ctx)
 	if err != nil {
 		return err
@@ -69,18 +49,8 @@ func prepare(ctx context.Context) error {
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the programs: %w\n%s", err, out)
 	}
-	config, err := shared.RESTConfig()
-	if err != nil {
+	if admin, err = suite.Client(c); err != nil {
 		return err
-	}
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, snapv1.AddToScheme, groupv1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			return err
-		}
-	}
-	if admin, err = client.NewWithWatch(config, client.Options{Scheme: scheme}); err != nil {
-		return fmt.Errorf("make a client: %w", err)
 	}
 	return nil
 }

@@ -69,16 +69,13 @@ func TestBadOptionsAreRefusedInOneLine(t *testing.T) {
 func TestAComponentThatDiesWhileStartingIsShownWithItsLogAndNothingStaysRunning(t *testing.T) {
 	for _, component := range []string{"etcd", "kube-apiserver", "csi-a-snapshotter"} {
 		t.Run(component, func(t *testing.T) {
-			dir, err := os.MkdirTemp("", "dies-") //nolint:usetesting // t.TempDir is too long for a socket
-			if err != nil {
-				t.Fatal(err)
-			}
+			dir := shortDir(t, "")
 			t.Cleanup(func() {
 				if err := cluster.Remove(dir); err != nil {
 					t.Error(err)
 				}
 			})
-			_, err = cluster.Start(t.Context(), cluster.Options{
+			_, err := cluster.Start(t.Context(), cluster.Options{
 				Dir: dir, Drivers: 1, Progress: t.Output(),
 				Flags: map[string][]string{component: {"--no-such-flag"}},
 			})
@@ -101,12 +98,8 @@ func TestAComponentThatDiesWhileStartingIsShownWithItsLogAndNothingStaysRunning(
 }
 
 func TestASecondClusterInAFolderIsRefused(t *testing.T) {
-	dir, err := os.MkdirTemp("", "twice-") //nolint:usetesting // t.TempDir is too long for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir := shortDir(t, "")
 	start(t, cluster.Options{Dir: dir})
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	want := fmt.Sprintf("folder %q: a cluster runs in it already: stop it first, or choose another folder", dir)
 	if _, err := cluster.Start(t.Context(), cluster.Options{Dir: dir}); err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
@@ -165,11 +158,7 @@ func TestAnUnknownComponentIsRefusedWithTheListOfThoseThereAre(t *testing.T) {
 // command builds the command that users call and returns a function that runs it as the given user.
 func command(t *testing.T) func(uid uint32, args ...string) (string, error) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "command-") //nolint:usetesting // t.TempDir is too long for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	dir := shortDir(t, "")
 	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // the command is run as another user
 		t.Fatal(err)
 	}

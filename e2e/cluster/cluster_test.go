@@ -208,11 +208,8 @@ func TestADriverFromOutsideMustBeWhatItIsSaidToBe(t *testing.T) {
 			`CSI driver on socket %q is "vendor.example.com", not "other.example.com"`, endpoint)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir, err := os.MkdirTemp("", "outside-") //nolint:usetesting // t.TempDir is too long for a socket
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = cluster.Start(t.Context(), cluster.Options{Dir: dir, CSI: map[string]string{"other.example.com": tc.socket}})
+			dir := shortDir(t, "")
+			_, err := cluster.Start(t.Context(), cluster.Options{Dir: dir, CSI: map[string]string{"other.example.com": tc.socket}})
 			t.Cleanup(func() {
 				if err := cluster.Remove(dir); err != nil { // a failed start leaves its logs
 					t.Error(err)
@@ -228,15 +225,7 @@ func TestADriverFromOutsideMustBeWhatItIsSaidToBe(t *testing.T) {
 // startDriver starts our CSI driver as a vendor would theirs, below a folder, and returns its socket.
 func startDriver(t *testing.T, parent, name string) string {
 	t.Helper()
-	dir, err := os.MkdirTemp(parent, "vendor-") //nolint:usetesting // t.TempDir is too long for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
+	dir := shortDir(t, parent)
 	bin, err := components.BuildOwn(t.Context(), dir, "csi-driver")
 	if err != nil {
 		t.Fatal(err)

@@ -48,6 +48,21 @@ func eventually(t *testing.T, what string, check func() error) {
 	}
 }
 
+// shortDir is a folder below parent, or below the system's for temporary files where that is empty, until the end of the test.
+func shortDir(t *testing.T, parent string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(parent, "sg-") //nolint:usetesting // the path of t.TempDir is too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
 // kubectl runs kubectl against a cluster and returns what it prints.
 func kubectl(t *testing.T, c *cluster.Cluster, stdin string, args ...string) (string, error) {
 	t.Helper()

@@ -154,13 +154,10 @@ func TestAnInterruptedStartLeavesNothing(t *testing.T) {
 	for _, tier := range tiers() {
 		for _, step := range []string{"starting etcd", "starting csi-a-provisioner"} {
 			t.Run(string(tier)+" at "+step, func(t *testing.T) {
-				dir, err := os.MkdirTemp("", "interrupted-") //nolint:usetesting // t.TempDir is too long for a socket
-				if err != nil {
-					t.Fatal(err)
-				}
+				dir := shortDir(t, "")
 				ctx, interrupt := context.WithCancel(t.Context())
 				defer interrupt()
-				_, err = cluster.Start(ctx, cluster.Options{
+				_, err := cluster.Start(ctx, cluster.Options{
 					Dir: dir, Tier: tier, Drivers: 1, Progress: &interrupter{at: step, interrupt: interrupt},
 				})
 				if err == nil || err.Error() != "interrupted" {

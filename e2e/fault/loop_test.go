@@ -1,10 +1,8 @@
 package fault_test
 
 import (
-	"context"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/snapshot-group/snapshot-group/e2e/admission/outside"
 	"github.com/snapshot-group/snapshot-group/e2e/fault/proxy"
@@ -59,36 +57,4 @@ func (l *loop) wrote() []string {
 		out = append(out, w.String())
 	}
 	return out
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// patience bounds a wait for what takes seconds on an idle machine.
-const patience = 2 * time.Minute
-
-// eventually asks again and again until there is no error.
-func eventually(t *testing.T, what string, ask func(context.Context) error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	var last error
-	for {
-		err := ask(ctx)
-		if err == nil {
-			return
-		}
-		if ctx.Err() == nil || last == nil { // that time is up says less than what was wrong before
-			last = err
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("waited %s for %s: %v", patience, what, last)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
 }

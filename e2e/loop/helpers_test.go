@@ -97,31 +97,6 @@ func get(ctx context.Context, url string) (string, error) {
 	return string(body), err
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// eventually asks again and again until there is no error.
-func eventually(t *testing.T, within time.Duration, what string, ask func(context.Context) error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), within)
-	defer cancel()
-	for {
-		err := ask(ctx)
-		if err == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("waited %s for %s: %v", within, what, err)
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-}
-
 // ready has a namespace with two bound claims in group pg; annotations are the Namespace's.
 func ready(t *testing.T, name string, annotations map[string]string) {
 	t.Helper()

@@ -12,25 +12,21 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"testing"
 
-	groupv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
-	snapv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/yaml"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/e2e/cluster"
 	"github.com/snapshot-group/snapshot-group/e2e/cluster/components"
+	"github.com/snapshot-group/snapshot-group/e2e/suite"
 )
 
 // installed is the namespace and the ServiceAccount of the chart.
@@ -42,34 +38,18 @@ var (
 	admin  client.WithWatch
 )
 
-func TestMain(m *testing.M) {
-	status, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		status = 1
-	}
-	os.Exit(status)
-}
+var (
+	must       = suite.Must
+	eventually = suite.Within
+)
 
-func run(m *testing.M) (status int, err error) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if shared, err = cluster.Start(ctx, cluster.Options{Drivers: 1, Progress: os.Stderr}); err != nil {
-		return 0, err
-	}
-	defer func() {
-		if closing := shared.Close(); err == nil {
-			err = closing
-		}
-	}()
-	if err := prepare(ctx); err != nil {
-		return 0, err
-	}
-	return m.Run(), nil
+func TestMain(m *testing.M) {
+	os.Exit(suite.Run(m, 1, prepare))
 }
 
 // prepare builds the loop, and gives it the rights that the chart gives it.
-func prepare(ctx context.Context) error {
+func prepare(ctx context.Context, c *cluster.Cluster, _ func(func() error)) error {
+	shared = c
 	root, err := components.RepositoryRoot(ctx)
 	if err != nil {
 		return err
@@ -79,18 +59,8 @@ func prepare(ctx context.Context) error {
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the loop: %w\n%s", err, out)
 	}
-	config, err := shared.RESTConfig()
-	if err != nil {
+	if admin, err = suite.Client(c); err != nil {
 		return err
-	}
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, snapv1.AddToScheme, groupv1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			return err
-		}
-	}
-	if admin, err = client.NewWithWatch(config, client.Options{Scheme: scheme}); err != nil {
-		return fmt.Errorf("make a client: %w", err)
 	}
 	if err := grant(ctx, filepath.Join(root, "manifests", "install.yaml")); err != nil {
 		return err

@@ -4,42 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"testing"
-	"time"
 
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
-
-// patience is for what takes a second or two on an idle machine.
-const patience = 90 * time.Second
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// eventually asks again and again until there is no error.
-func eventually(t *testing.T, what string, ask func(context.Context) error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	for {
-		err := ask(ctx)
-		if err == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("waited %s for %s: %v", patience, what, err)
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-}
 
 // servesOnly: of the versions, each has its three resources or none.
 func servesOnly(ctx context.Context, config *rest.Config, served []string) error {
