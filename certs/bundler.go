@@ -3,7 +3,6 @@ package certs
 import (
 	"bytes"
 	"context"
-	"crypto/x509"
 	"fmt"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -20,9 +19,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/snapshot-group/snapshot-group/certs/trust"
 )
 
-// Bundler keeps the authority's certificate in the caBundle of every webhook of the two configurations.
+// caKey is where a Secret has the certificate of its authority, or several, beside tls.crt and tls.key.
+const caKey = "ca.crt"
+
+// Bundler keeps the authority of the Secret in the caBundle of every webhook of the two configurations.
 type Bundler struct {
 	client client.Client
 	names  Names
@@ -34,18 +38,21 @@ func NewBundler(client client.Client, names Names, clock clock.PassiveClock) *Bu
 	return &Bundler{client: client, names: names, clock: clock}
 }
 
-// CachedObjects is how the manager's cache must keep what a Bundler reads: the named objects alone, which is all that
-// the webhook's role lets it read.
+// CachedObjects is how the manager's cache must keep what Configurations and a Bundler read: the named objects alone, which is all
+// that the webhook's role lets it read. No Secret is cached where none is named.
 func CachedObjects(names Names) map[client.Object]cache.ByObject {
 	configuration := cache.ByObject{Field: fields.OneTermEqualSelector("metadata.name", names.Configuration)}
-	return map[client.Object]cache.ByObject{
+	objects := map[client.Object]cache.ByObject{
 		&admissionregistrationv1.ValidatingWebhookConfiguration{}: configuration,
 		&admissionregistrationv1.MutatingWebhookConfiguration{}:   configuration,
-		&corev1.Secret{}: {
+	}
+	if names.Secret != "" {
+		objects[&corev1.Secret{}] = cache.ByObject{
 			Namespaces: map[string]cache.Config{names.Namespace: {}},
 			Field:      fields.OneTermEqualSelector("metadata.name", names.Secret),
-		},
+		}
 	}
+	return objects
 }
 
 // SetupWithManager runs the Bundler whenever the Secret or a configuration changes, in every replica.
@@ -73,7 +80,7 @@ func (b *Bundler) Reconcile(ctx context.Context, _ reconcile.Request) (reconcile
 		return reconcile.Result{}, fmt.Errorf("read Secret %q: %w", b.names.Secret, err)
 	}
 	for _, configuration := range configurations() {
-		if err := b.keep(ctx, configuration, secret.Data[corev1.TLSCertKey]); err != nil {
+		if err := b.keep(ctx, configuration, secret.Data[caKey]); err != nil {
 			return reconcile.Result{}, err
 		}
 	}
@@ -95,7 +102,7 @@ func (b *Bundler) keep(ctx context.Context, configuration client.Object, ca []by
 	}
 	changed := false
 	for _, c := range clientConfigs(configuration) {
-		bundle, err := Bundle(ca, c.CABundle, b.clock.Now())
+		bundle, err := trust.Bundle(ca, c.CABundle, b.clock.Now())
 		if err != nil {
 			return fmt.Errorf("read Secret %q: %w", b.names.Secret, err)
 		}
@@ -117,49 +124,4 @@ func (b *Bundler) keep(ctx context.Context, configuration client.Object, ca []by
 	}
 	log.FromContext(ctx).Info("wrote the authority into a webhook configuration", "kind", kindOf(configuration))
 	return nil
-}
-
-// Trusts is nil where every webhook of both configurations, as far as the cache knows, believes the certificate.
-func (b *Bundler) Trusts(ctx context.Context, serving *x509.Certificate) error {
-	for _, configuration := range configurations() {
-		if err := b.client.Get(ctx, client.ObjectKey{Name: b.names.Configuration}, configuration); err != nil {
-			return fmt.Errorf("read %s %q: %w", kindOf(configuration), b.names.Configuration, err)
-		}
-		for _, c := range clientConfigs(configuration) {
-			roots := x509.NewCertPool()
-			roots.AppendCertsFromPEM(c.CABundle)
-			options := x509.VerifyOptions{Roots: roots, CurrentTime: b.clock.Now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
-			if _, err := serving.Verify(options); err != nil {
-				return fmt.Errorf("%s %q does not trust the serving certificate yet: %w", kindOf(configuration), b.names.Configuration, err)
-			}
-		}
-	}
-	return nil
-}
-
-func configurations() []client.Object {
-	return []client.Object{&admissionregistrationv1.ValidatingWebhookConfiguration{}, &admissionregistrationv1.MutatingWebhookConfiguration{}}
-}
-
-func kindOf(configuration client.Object) string {
-	if _, validating := configuration.(*admissionregistrationv1.ValidatingWebhookConfiguration); validating {
-		return "ValidatingWebhookConfiguration"
-	}
-	return "MutatingWebhookConfiguration"
-}
-
-// clientConfigs are those of the webhooks of a configuration, to be changed in place.
-func clientConfigs(configuration client.Object) []*admissionregistrationv1.WebhookClientConfig {
-	var out []*admissionregistrationv1.WebhookClientConfig
-	switch c := configuration.(type) {
-	case *admissionregistrationv1.ValidatingWebhookConfiguration:
-		for i := range c.Webhooks {
-			out = append(out, &c.Webhooks[i].ClientConfig)
-		}
-	case *admissionregistrationv1.MutatingWebhookConfiguration:
-		for i := range c.Webhooks {
-			out = append(out, &c.Webhooks[i].ClientConfig)
-		}
-	}
-	return out
 }

@@ -19,12 +19,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/snapshot-group/snapshot-group/certs/certstest"
 )
 
 var names = Names{Namespace: "sg", Service: "webhook", Secret: "ca", Configuration: "snapshot-group"}
 
 func secret(ca []byte) *corev1.Secret {
-	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "sg", Name: "ca"}, Data: map[string][]byte{corev1.TLSCertKey: ca}}
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "sg", Name: "ca"}, Data: map[string][]byte{caKey: ca}}
 }
 
 func validating(bundles ...[]byte) *admissionregistrationv1.ValidatingWebhookConfiguration {
@@ -55,8 +57,9 @@ func bundler(patches *int, patchErr error, objects ...client.Object) *Bundler {
 }
 
 func TestReconcile(t *testing.T) {
-	current, previous := newCA(t, noon.Add(-time.Hour)).pem(), newCA(t, noon.Add(-2*time.Hour)).pem()
-	both := slices.Concat(current, previous)
+	current := certstest.NewCA(t, noon.Add(-time.Hour), certstest.Day).PEM()
+	previous := certstest.NewCA(t, noon.Add(-2*time.Hour), certstest.Day).PEM()
+	both := slices.Concat(previous, current)
 	for name, tc := range map[string]struct {
 		objects []client.Object
 		want    [][]byte // the bundles of all webhooks
@@ -102,7 +105,7 @@ func TestReconcile(t *testing.T) {
 }
 
 func TestReconcileErrors(t *testing.T) {
-	ca := newCA(t, noon).pem()
+	ca := certstest.NewCA(t, noon, certstest.Day).PEM()
 	resource := schema.GroupResource{Resource: "validatingwebhookconfigurations"}
 	for name, tc := range map[string]struct {
 		secret   []byte
@@ -111,39 +114,13 @@ func TestReconcileErrors(t *testing.T) {
 	}{
 		"another replica was faster: its write is an event": {ca, apierrors.NewConflict(resource, "snapshot-group", errors.New("changed")), ""},
 		"a write that is refused is tried again":            {ca, errors.New("refused"), `patch ValidatingWebhookConfiguration "snapshot-group": refused`},
-		"a Secret that cannot be read is tried again":       {[]byte("?"), nil, `read Secret "ca": no certificate of an authority in the Secret`},
+		"a Secret that cannot be read is tried again":       {[]byte("?"), nil, `read Secret "ca": no certificate of an authority in its ca.crt`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			patches := 0
 			_, err := bundler(&patches, tc.patchErr, secret(tc.secret), validating(nil)).Reconcile(t.Context(), reconcile.Request{})
 			got := ""
 			if err != nil {
-				got = err.Error()
-			}
-			if diff := cmp.Diff(tc.want, got); diff != "" {
-				t.Errorf("error (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-func TestTrusts(t *testing.T) {
-	ours, theirs := newCA(t, noon.Add(-time.Hour)), newCA(t, noon.Add(-2*time.Hour))
-	for name, tc := range map[string]struct {
-		objects []client.Object
-		want    string
-	}{
-		"every webhook has the authority": {[]client.Object{validating(ours.pem(), slices.Concat(theirs.pem(), ours.pem())), mutating(ours.pem())}, ""},
-		"one webhook has another": {[]client.Object{validating(ours.pem(), theirs.pem()), mutating(ours.pem())},
-			`ValidatingWebhookConfiguration "snapshot-group" does not trust the serving certificate yet: x509: certificate signed by unknown authority`},
-		"one webhook has none": {[]client.Object{validating(ours.pem()), mutating(nil)},
-			`MutatingWebhookConfiguration "snapshot-group" does not trust the serving certificate yet: x509: certificate signed by unknown authority`},
-		"a configuration is not there": {[]client.Object{validating(ours.pem())},
-			`read MutatingWebhookConfiguration "snapshot-group": mutatingwebhookconfigurations.admissionregistration.k8s.io "snapshot-group" not found`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			patches, got := 0, ""
-			if err := bundler(&patches, nil, tc.objects...).Trusts(t.Context(), ours.leaf(t)); err != nil {
 				got = err.Error()
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
@@ -167,5 +144,8 @@ func TestTheCacheHoldsTheNamedObjectsAlone(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("selectors (-want +got):\n%s", diff)
+	}
+	if objects := CachedObjects(Names{Namespace: "sg", Configuration: "snapshot-group"}); len(objects) != 2 {
+		t.Errorf("%d kinds are cached where no Secret is named, want the 2 configurations alone", len(objects))
 	}
 }

@@ -1,7 +1,7 @@
 package certs
 
 import (
-	"crypto/x509"
+	"crypto/tls"
 	"errors"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -9,15 +9,15 @@ import (
 
 // validity are the metrics of the serving certificate, read off it at every scrape.
 type validity struct {
-	leaf           func() (*x509.Certificate, error)
+	served         func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	begins, expiry *prometheus.Desc
 }
 
-// RegisterMetrics registers the metrics of the certificate that leaf returns, on reg. While leaf returns ErrNoCertificate there
-// are no series.
-func RegisterMetrics(reg prometheus.Registerer, leaf func() (*x509.Certificate, error)) {
+// RegisterMetrics registers the metrics of the certificate that served, the GetCertificate of a source, returns, on reg. While that
+// returns ErrNoCertificate there are no series.
+func RegisterMetrics(reg prometheus.Registerer, served func(*tls.ClientHelloInfo) (*tls.Certificate, error)) {
 	reg.MustRegister(validity{
-		leaf: leaf,
+		served: served,
 		begins: prometheus.NewDesc("snapshot_group_certificate_not_before_timestamp_seconds",
 			"When the serving certificate of the webhook became valid, in seconds since 1970.", nil, nil),
 		expiry: prometheus.NewDesc("snapshot_group_certificate_expiry_timestamp_seconds",
@@ -33,13 +33,13 @@ func (v validity) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (v validity) Collect(ch chan<- prometheus.Metric) {
-	leaf, err := v.leaf()
+	served, err := v.served(nil)
 	switch {
 	case errors.Is(err, ErrNoCertificate):
 	case err != nil:
 		ch <- prometheus.NewInvalidMetric(v.expiry, err)
 	default:
-		ch <- prometheus.MustNewConstMetric(v.begins, prometheus.GaugeValue, float64(leaf.NotBefore.Unix()))
-		ch <- prometheus.MustNewConstMetric(v.expiry, prometheus.GaugeValue, float64(leaf.NotAfter.Unix()))
+		ch <- prometheus.MustNewConstMetric(v.begins, prometheus.GaugeValue, float64(served.Leaf.NotBefore.Unix()))
+		ch <- prometheus.MustNewConstMetric(v.expiry, prometheus.GaugeValue, float64(served.Leaf.NotAfter.Unix()))
 	}
 }

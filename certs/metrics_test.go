@@ -1,24 +1,27 @@
 package certs
 
 import (
-	"crypto/x509"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/snapshot-group/snapshot-group/certs/certstest"
 )
 
 func TestTheValidityOfTheServingCertificateIsAMetric(t *testing.T) {
-	leaf, err := (*x509.Certificate)(nil), ErrNoCertificate
+	served, err := (*tls.Certificate)(nil), fmt.Errorf("%w: why", ErrNoCertificate)
 	reg := prometheus.NewRegistry()
-	RegisterMetrics(reg, func() (*x509.Certificate, error) { return leaf, err })
+	RegisterMetrics(reg, func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return served, err })
 	if n, err := testutil.GatherAndCount(reg); n != 0 || err != nil {
 		t.Errorf("%d series, error %v, before there is a certificate, want none", n, err)
 	}
 
-	leaf, err = newCA(t, noon).leaf(t), nil
+	served, err = certstest.NewCA(t, noon, certstest.Day).Issue(t, "webhook").TLS(t), nil
 	want := `
 # HELP snapshot_group_certificate_expiry_timestamp_seconds When the serving certificate of the webhook expires, in seconds since 1970.
 # TYPE snapshot_group_certificate_expiry_timestamp_seconds gauge

@@ -21,7 +21,9 @@ const retryInterval = 250 * time.Millisecond
 // Names are those of the objects that a certificate depends on.
 type Names struct {
 	// Namespace holds the Service and the Secret.
-	Namespace, Service, Secret string
+	Namespace, Service string
+	// Secret is the one whose ca.crt is the authority to trust. Empty: somebody else sees to that.
+	Secret string
 	// Configuration is the name of both the ValidatingWebhookConfiguration and the MutatingWebhookConfiguration.
 	Configuration string
 }
@@ -67,7 +69,7 @@ type SelfSigned struct {
 
 // Trust tells whether those who are to verify a certificate would.
 type Trust interface {
-	Trusts(ctx context.Context, serving *x509.Certificate) error
+	Trusts(ctx context.Context, serving *tls.Certificate) error
 }
 
 // NewSelfSigned makes a certificate for the Service of its names. It is first served when trust says that it would be believed.
@@ -104,24 +106,16 @@ func (s *SelfSigned) Start(ctx context.Context) error {
 // NeedLeaderElection is false: each replica serves with a certificate of its own.
 func (s *SelfSigned) NeedLeaderElection() bool { return false }
 
-// GetCertificate is for tls.Config.
-func (s *SelfSigned) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	return s.source.GetCertificate(hello)
-}
-
 // ErrNoCertificate reports that there is no serving certificate yet.
 var ErrNoCertificate = errors.New("no serving certificate yet")
 
-// Leaf is the certificate being served, or ErrNoCertificate.
-func (s *SelfSigned) Leaf() (*x509.Certificate, error) {
-	served, err := s.source.GetCertificate(nil)
+// GetCertificate is for tls.Config. The error is ErrNoCertificate before there is one.
+func (s *SelfSigned) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	served, err := s.source.GetCertificate(hello)
 	if errors.Is(err, servertls.ErrNotAvailable) {
 		return nil, ErrNoCertificate
 	}
-	if err != nil {
-		return nil, fmt.Errorf("read the serving certificate: %w", err)
-	}
-	return served.Leaf, nil
+	return served, err
 }
 
 // trustedAuthority signs only what is trusted: until then the certificate served so far stays.
@@ -138,7 +132,7 @@ func (a *trustedAuthority) Sign(template *x509.Certificate) (*x509.Certificate, 
 		return nil, err
 	}
 	// The interface has no context; Trusts reads a cache and does not block.
-	if err := a.trust.Trusts(context.Background(), signed); err != nil {
+	if err := a.trust.Trusts(context.Background(), &tls.Certificate{Certificate: [][]byte{signed.Raw}, Leaf: signed}); err != nil {
 		return nil, fmt.Errorf("%w: %w", authority.ErrCertificateNotAvailable, err)
 	}
 	return signed, nil

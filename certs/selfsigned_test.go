@@ -2,6 +2,7 @@ package certs
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"testing"
@@ -11,11 +12,14 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/client-go/rest"
+
+	"github.com/snapshot-group/snapshot-group/certs/certstest"
 )
 
-type trust struct{ err error }
+// fixedTrust has one answer.
+type fixedTrust struct{ err error }
 
-func (t trust) Trusts(context.Context, *x509.Certificate) error { return t.err }
+func (t fixedTrust) Trusts(context.Context, *tls.Certificate) error { return t.err }
 
 // signer is an authority that signs one certificate, or fails.
 type signer struct {
@@ -29,7 +33,7 @@ func (s signer) StopWatchingRotation(chan<- struct{})              {}
 func (s signer) Sign(*x509.Certificate) (*x509.Certificate, error) { return s.cert, s.err }
 
 func TestOnlyWhatIsTrustedIsSigned(t *testing.T) {
-	cert := newCA(t, noon).leaf(t)
+	cert := certstest.NewCA(t, noon, certstest.Day).Issue(t, "webhook").TLS(t).Leaf
 	distrust, broken := errors.New("not in the bundle"), errors.New("broken")
 	for name, tc := range map[string]struct {
 		signer   signer
@@ -42,7 +46,7 @@ func TestOnlyWhatIsTrustedIsSigned(t *testing.T) {
 		"an authority that cannot sign is not asked about trust": {signer{err: broken}, nil, nil, []error{broken}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := (&trustedAuthority{Authority: tc.signer, trust: trust{tc.trust}}).Sign(nil)
+			got, err := (&trustedAuthority{Authority: tc.signer, trust: fixedTrust{tc.trust}}).Sign(nil)
 			if got != tc.wantCert || (err == nil) != (tc.wantErrs == nil) {
 				t.Errorf("signed %v, %v", got, err)
 			}
@@ -56,12 +60,9 @@ func TestOnlyWhatIsTrustedIsSigned(t *testing.T) {
 }
 
 func TestThereIsNoCertificateBeforeItIsSigned(t *testing.T) {
-	s := NewSelfSigned(&rest.Config{}, Certificate{names, Lifetimes{CA: time.Hour, Leaf: time.Minute}}, trust{}, logr.Discard())
-	if leaf, err := s.Leaf(); leaf != nil || !errors.Is(err, ErrNoCertificate) {
-		t.Errorf("leaf = %v, %v; want ErrNoCertificate", leaf, err)
-	}
-	if _, err := s.GetCertificate(nil); err == nil {
-		t.Error("a certificate is served before there is one")
+	s := NewSelfSigned(&rest.Config{}, Certificate{names, Lifetimes{CA: time.Hour, Leaf: time.Minute}}, fixedTrust{}, logr.Discard())
+	if served, err := s.GetCertificate(nil); served != nil || !errors.Is(err, ErrNoCertificate) {
+		t.Errorf("certificate = %v, %v; want ErrNoCertificate", served, err)
 	}
 	if s.NeedLeaderElection() {
 		t.Error("only the leader would have a certificate")

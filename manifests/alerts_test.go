@@ -1,7 +1,7 @@
 package manifests_test
 
 import (
-	"crypto/x509"
+	"crypto/tls"
 	"fmt"
 	"maps"
 	"os"
@@ -187,7 +187,7 @@ func described(t *testing.T) map[string][]string {
 	t.Helper()
 	webhook, loop := prometheus.NewRegistry(), prometheus.NewRegistry()
 	admit.NewMetrics(webhook, "test", policy.Rules)
-	certs.RegisterMetrics(webhook, func() (*x509.Certificate, error) { return nil, certs.ErrNoCertificate })
+	certs.RegisterMetrics(webhook, func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, certs.ErrNoCertificate })
 	metrics.NewLoop(loop, "test")
 	metrics.NewPoints(loop, nil, clock.RealClock{})
 	metrics.NewNamespaces(loop, nil, group.DefaultLabelKey, nil)

@@ -13,11 +13,12 @@ import (
 	"github.com/snapshot-group/snapshot-group/cmd/internal/command"
 )
 
-var required = []string{"--namespace=sg", "--service-name=svc", "--ca-secret-name=ca", "--webhook-configuration-name=conf"}
+var required = []string{"--namespace=sg", "--service-name=svc", "--webhook-configuration-name=conf", "--ca-secret-name=ca"}
 
 func TestParse(t *testing.T) {
 	defaults := options{
 		Options:   command.Options{Namespace: "sg", MetricsAddr: ":8080", ProbeAddr: ":8081", LabelKey: "velero.io/volume-group", LogLevel: "info"},
+		source:    selfSigned,
 		names:     certs.Names{Namespace: "sg", Service: "svc", Secret: "ca", Configuration: "conf"},
 		lifetimes: certs.Lifetimes{CA: 87600 * time.Hour, Leaf: 2160 * time.Hour},
 		port:      9443,
@@ -75,10 +76,38 @@ func TestParseRefuses(t *testing.T) {
 }
 
 func TestParseNeedsTheNames(t *testing.T) {
-	for i, want := range []string{"--namespace is required", "--service-name is required", "--ca-secret-name is required", "--webhook-configuration-name is required"} {
+	for i, want := range []string{"--namespace is required", "--service-name is required", "--webhook-configuration-name is required",
+		"--ca-secret-name is required with --certificate-source=self-signed"} {
 		if _, err := parse(required[:i]); err == nil || err.Error() != want {
 			t.Errorf("error = %v, want %s", err, want)
 		}
+	}
+}
+
+func TestEachSourceOfTheCertificateNeedsItsOwn(t *testing.T) {
+	const issued, brought, folder, ca = "--certificate-source=cert-manager", "--certificate-source=secret", "--certificate-dir=d", "--ca-secret-name=ca"
+	for name, tc := range map[string]struct {
+		args []string
+		want string
+	}{
+		"cert-manager mounts a certificate":             {[]string{issued, folder}, ""},
+		"a Secret is mounted, and its ca.crt trusted":   {[]string{brought, folder, ca}, ""},
+		"cert-manager without a folder":                 {[]string{issued}, "--certificate-dir is required with --certificate-source=cert-manager"},
+		"cert-manager with an authority of ours":        {[]string{issued, folder, ca}, "--ca-secret-name has no meaning with --certificate-source=cert-manager"},
+		"a Secret without a folder":                     {[]string{brought, ca}, "--certificate-dir is required with --certificate-source=secret"},
+		"a Secret that is not named":                    {[]string{brought, folder}, "--ca-secret-name is required with --certificate-source=secret"},
+		"a certificate of our own with one from a file": {[]string{folder, ca}, "--certificate-dir has no meaning with --certificate-source=self-signed"},
+		"a source that does not exist":                  {[]string{"--certificate-source=vault", ca}, `--certificate-source: "vault" is none of self-signed, cert-manager and secret`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := ""
+			if _, err := parse(append(slices.Clone(required[:3]), tc.args...)); err != nil {
+				got = err.Error()
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("error (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

@@ -11,12 +11,10 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/go-logr/logr"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -59,15 +57,10 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return command.SetUpError(err)
 	}
-	bundler := certs.NewBundler(mgr.GetClient(), o.names, clock.RealClock{})
-	if err := bundler.SetupWithManager(mgr); err != nil {
-		return fmt.Errorf("set up the CA bundle: %w", err)
-	}
-	certificate := certs.NewSelfSigned(config, certs.Certificate{Names: o.names, Lifetimes: o.lifetimes}, bundler, log.WithName("certificate"))
-	if err := mgr.Add(certificate); err != nil {
+	serving, err := newCertificate(ctx, mgr, o)
+	if err != nil {
 		return fmt.Errorf("set up the serving certificate: %w", err)
 	}
-	certs.RegisterMetrics(metrics.Registry, certificate.Leaf)
 	if err := mgr.Add(manager.RunnableFunc(returnMemory(mgr.GetCache()))); err != nil {
 		return fmt.Errorf("set up the return of memory: %w", err)
 	}
@@ -75,11 +68,11 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return fmt.Errorf("set up the cache: %w", err)
 	}
-	server := newServer(mgr, store, o, certificate.GetCertificate)
+	server := newServer(mgr, store, o, serving.GetCertificate)
 	if err := mgr.Add(server); err != nil {
 		return fmt.Errorf("set up the server: %w", err)
 	}
-	ready := readiness{store: store, certificate: certificate, bundler: bundler, started: server.StartedChecker(), log: log}
+	ready := readiness{store: store, certificate: serving, started: server.StartedChecker(), log: log}
 	if err := errors.Join(mgr.AddHealthzCheck("watches", alive.check), mgr.AddReadyzCheck("ready", ready.check)); err != nil {
 		return fmt.Errorf("set up probes: %w", err)
 	}
@@ -147,36 +140,4 @@ func finishing(handler http.Handler) http.Handler {
 		defer cancel()
 		handler.ServeHTTP(w, r.WithContext(ctx))
 	})
-}
-
-// readiness is what must be there before the API server may send reviews.
-type readiness struct {
-	store       *admit.Store
-	certificate *certs.SelfSigned
-	bundler     *certs.Bundler
-	started     healthz.Checker
-	log         logr.Logger
-}
-
-// check logs why it fails: the probe's answer does not say.
-func (r readiness) check(req *http.Request) error {
-	err := r.missing(req)
-	if err != nil {
-		r.log.Info("not ready", "reason", err.Error())
-	}
-	return err
-}
-
-func (r readiness) missing(req *http.Request) error {
-	if !r.store.Synced() {
-		return admit.ErrNotSynced
-	}
-	leaf, err := r.certificate.Leaf()
-	if err != nil {
-		return err
-	}
-	if err := r.bundler.Trusts(req.Context(), leaf); err != nil {
-		return err
-	}
-	return r.started(req)
 }

@@ -1,0 +1,83 @@
+package certs
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/snapshot-group/snapshot-group/certs/trust"
+)
+
+// Configurations are the ValidatingWebhookConfiguration and the MutatingWebhookConfiguration, by which the API server calls the webhook.
+type Configurations struct {
+	reader client.Reader
+	name   string // of both
+	clock  clock.PassiveClock
+}
+
+// NewConfigurations reads them from a cache that was made with CachedObjects.
+func NewConfigurations(reader client.Reader, name string, clock clock.PassiveClock) *Configurations {
+	return &Configurations{reader: reader, name: name, clock: clock}
+}
+
+// Watch keeps both in the cache.
+func (c *Configurations) Watch(ctx context.Context, informers cache.Informers) error {
+	for _, configuration := range configurations() {
+		if _, err := informers.GetInformer(ctx, configuration); err != nil {
+			return fmt.Errorf("watch %s %q: %w", kindOf(configuration), c.name, err)
+		}
+	}
+	return nil
+}
+
+// Trusts is nil where the API server, as every webhook of both configurations tells it, believes the certificate, as far as the cache
+// knows.
+func (c *Configurations) Trusts(ctx context.Context, serving *tls.Certificate) error {
+	for _, configuration := range configurations() {
+		if err := c.reader.Get(ctx, client.ObjectKey{Name: c.name}, configuration); err != nil {
+			return fmt.Errorf("read %s %q: %w", kindOf(configuration), c.name, err)
+		}
+		for _, config := range clientConfigs(configuration) {
+			caller := trust.Caller{Roots: config.CABundle}
+			if s := config.Service; s != nil {
+				caller.Host = s.Name + "." + s.Namespace + ".svc"
+			}
+			if err := caller.Believes(serving, c.clock.Now()); err != nil {
+				return fmt.Errorf("%s %q does not trust the serving certificate yet: %w", kindOf(configuration), c.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func configurations() []client.Object {
+	return []client.Object{&admissionregistrationv1.ValidatingWebhookConfiguration{}, &admissionregistrationv1.MutatingWebhookConfiguration{}}
+}
+
+func kindOf(configuration client.Object) string {
+	if _, validating := configuration.(*admissionregistrationv1.ValidatingWebhookConfiguration); validating {
+		return "ValidatingWebhookConfiguration"
+	}
+	return "MutatingWebhookConfiguration"
+}
+
+// clientConfigs are those of the webhooks of a configuration, to be changed in place.
+func clientConfigs(configuration client.Object) []*admissionregistrationv1.WebhookClientConfig {
+	var out []*admissionregistrationv1.WebhookClientConfig
+	switch c := configuration.(type) {
+	case *admissionregistrationv1.ValidatingWebhookConfiguration:
+		for i := range c.Webhooks {
+			out = append(out, &c.Webhooks[i].ClientConfig)
+		}
+	case *admissionregistrationv1.MutatingWebhookConfiguration:
+		for i := range c.Webhooks {
+			out = append(out, &c.Webhooks[i].ClientConfig)
+		}
+	}
+	return out
+}

@@ -1,0 +1,51 @@
+package certs
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	clocktesting "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"github.com/snapshot-group/snapshot-group/certs/certstest"
+)
+
+func TestTrusts(t *testing.T) {
+	ours := certstest.NewCA(t, noon.Add(-time.Hour), certstest.Day)
+	theirs := certstest.NewCA(t, noon.Add(-2*time.Hour), certstest.Day).PEM()
+	calling := func(service string) *admissionregistrationv1.MutatingWebhookConfiguration {
+		c := mutating(ours.PEM())
+		c.Webhooks[0].ClientConfig.Service = &admissionregistrationv1.ServiceReference{Namespace: "sg", Name: service}
+		return c
+	}
+	for name, tc := range map[string]struct {
+		objects []client.Object
+		want    string
+	}{
+		"every webhook has the authority":   {[]client.Object{validating(ours.PEM(), append(theirs, ours.PEM()...)), mutating(ours.PEM())}, ""},
+		"the certificate is of the Service": {[]client.Object{validating(ours.PEM()), calling("webhook")}, ""},
+		"one webhook has another authority": {[]client.Object{validating(ours.PEM(), theirs), mutating(ours.PEM())},
+			`ValidatingWebhookConfiguration "snapshot-group" does not trust the serving certificate yet: x509: certificate signed by unknown authority`},
+		"one webhook has none": {[]client.Object{validating(ours.PEM()), mutating(nil)},
+			`MutatingWebhookConfiguration "snapshot-group" does not trust the serving certificate yet: x509: certificate signed by unknown authority`},
+		"one webhook is of another Service": {[]client.Object{validating(ours.PEM()), calling("other")},
+			`MutatingWebhookConfiguration "snapshot-group" does not trust the serving certificate yet: x509: certificate is valid for webhook.sg.svc, not other.sg.svc`},
+		"a configuration is not there": {[]client.Object{validating(ours.PEM())},
+			`read MutatingWebhookConfiguration "snapshot-group": mutatingwebhookconfigurations.admissionregistration.k8s.io "snapshot-group" not found`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			reader := fake.NewClientBuilder().WithObjects(tc.objects...).Build()
+			got := ""
+			err := NewConfigurations(reader, "snapshot-group", clocktesting.NewFakePassiveClock(noon)).Trusts(t.Context(), ours.Issue(t, "webhook.sg.svc").TLS(t))
+			if err != nil {
+				got = err.Error()
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("error (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
