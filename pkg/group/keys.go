@@ -109,6 +109,8 @@ const (
 	// GroupBeingDeletedAnnotation is set by snapshot-controller on the content of a VolumeGroupSnapshot that goes. The CSI
 	// sidecar frees the storage of no content without it (external-snapshotter v8 pkg/utils.AnnVolumeGroupSnapshotBeingDeleted).
 	GroupBeingDeletedAnnotation = "groupsnapshot.storage.kubernetes.io/volumegroupsnapshot-being-deleted"
+	// MemberBeingDeletedAnnotation is the like for the content of a VolumeSnapshot (pkg/utils.AnnVolumeSnapshotBeingDeleted).
+	MemberBeingDeletedAnnotation = "snapshot.storage.kubernetes.io/volumesnapshot-being-deleted"
 
 	SnapshotAPIGroup      = "snapshot.storage.k8s.io"
 	GroupSnapshotAPIGroup = "groupsnapshot.storage.k8s.io"

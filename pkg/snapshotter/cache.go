@@ -110,7 +110,7 @@ func trimContent(in any) (any, error) {
 	}
 	out := &snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{
 		Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion, DeletionTimestamp: o.DeletionTimestamp,
-		Annotations: kept(o.Annotations, nudgedAnnotation, groupHandleAnnotation, memberBeingDeletedAnnotation),
+		Annotations: kept(o.Annotations, nudgedAnnotation, groupHandleAnnotation, group.MemberBeingDeletedAnnotation),
 	}}
 	ref := o.Spec.VolumeSnapshotRef
 	out.Spec.VolumeSnapshotRef = corev1.ObjectReference{Namespace: ref.Namespace, Name: ref.Name, UID: ref.UID}
@@ -167,8 +167,6 @@ const (
 
 // Annotations of a member's content.
 const (
-	// memberBeingDeletedAnnotation is to it what group.GroupBeingDeletedAnnotation is to a group's (pkg/utils.AnnVolumeSnapshotBeingDeleted).
-	memberBeingDeletedAnnotation = "snapshot.storage.kubernetes.io/volumesnapshot-being-deleted"
 	// groupHandleAnnotation is there from its creation on, where its status comes later (pkg/utils.VolumeGroupSnapshotHandleAnnotation).
 	groupHandleAnnotation = "groupsnapshot.storage.k8s.io/volumeGroupSnapshotHandle"
 	// nudgedAnnotation holds when the loop last made csi-snapshotter look at it, RFC 3339. A change of any annotation does.

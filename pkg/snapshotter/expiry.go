@@ -31,7 +31,7 @@ func (r *Reconciler) expiry(ctx context.Context, ns *corev1.Namespace, seen plan
 	}
 	o := expire.Observed{
 		Now: seen.Now, Name: ns.Name, Namespace: ns.UID, Settings: seen.Settings, Problems: seen.Problems,
-		Points: point.Find(objects), Limit: r.MaxExpire, Paused: ns.Annotations[group.ExpiryPausedAnnotation],
+		Points: point.Find(objects), Stuck: point.Stuck(objects), Limit: r.MaxExpire, Paused: ns.Annotations[group.ExpiryPausedAnnotation],
 	}
 	if o.Restoring, err = r.restoring(ctx, ns.Name, o.Points); err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ func (r *Reconciler) abandoned(ctx context.Context, name string) (reconcile.Resu
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	steps := expire.Free(orphans)
+	steps := append(expire.Free(orphans), expire.Unstick(point.Stuck(objects))...)
 	if len(steps) == 0 {
 		return reconcile.Result{}, nil
 	}

@@ -144,7 +144,7 @@ func TestAContentMadeAfterItsSnapshotWasGivenUpIsFoundInLaterRunsToo(t *testing.
 		t.Errorf("content %+v, want it deleted, policy Delete, marked for the sidecar", content)
 	}
 	c.must(c.api.Get(t.Context(), types.NamespacedName{Name: "snapcontent-1"}, orphan))
-	if orphan.DeletionTimestamp == nil || orphan.Spec.DeletionPolicy != "Delete" || orphan.Annotations[memberBeingDeletedAnnotation] != "yes" {
+	if orphan.DeletionTimestamp == nil || orphan.Spec.DeletionPolicy != "Delete" || orphan.Annotations[group.MemberBeingDeletedAnnotation] != "yes" {
 		t.Errorf("content of a member %+v, want it deleted, policy Delete, marked for the sidecar", orphan)
 	}
 	c.must(c.api.Get(t.Context(), types.NamespacedName{Name: "groupsnapcontent-another"}, content))

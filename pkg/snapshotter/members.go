@@ -93,7 +93,7 @@ func (s *sight) memberContents(ctx context.Context) ([]plan.MemberContent, error
 		if err != nil {
 			return nil, err
 		}
-		marked := c.Annotations[memberBeingDeletedAnnotation] != ""
+		marked := c.Annotations[group.MemberBeingDeletedAnnotation] != ""
 		m := plan.MemberContent{
 			Name: c.Name, UID: c.UID, Claimed: claimant != nil, Deleting: c.DeletionTimestamp != nil,
 			Freeable: c.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentDelete && (claimant != nil || marked),

@@ -171,7 +171,7 @@ func (p *pass) nudgeContent(ctx context.Context, s plan.NudgeContent) error {
 func (p *pass) freeSnapshotContent(ctx context.Context, s plan.FreeSnapshotContent) error {
 	err := p.patchSnapshotContent(ctx, s.Content, s.UID, func(o *snapshotv1.VolumeSnapshotContent) {
 		o.Spec.DeletionPolicy = snapshotv1.VolumeSnapshotContentDelete
-		o.Annotations = added(o.Annotations, map[string]string{memberBeingDeletedAnnotation: "yes"})
+		o.Annotations = added(o.Annotations, map[string]string{group.MemberBeingDeletedAnnotation: "yes"})
 	})
 	if err != nil {
 		return fmt.Errorf("let VolumeSnapshotContent %q be freed: %w", s.Content, err)

@@ -213,6 +213,7 @@ func contentOfMember(c *snapshotv1.VolumeSnapshotContent) *MemberContent {
 	m := &MemberContent{
 		Object: object(&c.ObjectMeta), Volume: ptr.Deref(c.Spec.Source.VolumeHandle, ""),
 		Retained: c.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentRetain,
+		Freeable: c.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentDelete && c.Annotations[group.MemberBeingDeletedAnnotation] != "",
 	}
 	if c.Status != nil {
 		m.Handle = ptr.Deref(c.Status.SnapshotHandle, "")

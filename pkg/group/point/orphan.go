@@ -65,8 +65,9 @@ func Orphans(o Objects, pins func(driver, handle string) []string) []Orphan {
 		case labelled && (orphan.Content.Guarded || !orphan.Content.Retained):
 			orphan.Kind = OrphanAnchor
 			orphan.Marks = map[string]string{group.RunLabel: c.Labels[group.RunLabel], group.GroupLabel: c.Labels[group.GroupLabel]}
-			if members, _ := x.members(ref.UID, orphan.Content); len(members) > 0 || marked(o.Snapshots, orphan.Marks) {
-				continue
+			members, left := x.members(ref.UID, orphan.Content)
+			if len(members) > 0 || marked(o.Snapshots, orphan.Marks) || slices.ContainsFunc(left, MemberContent.stuck) {
+				continue // the anchor is all that tells whose a stuck content is
 			}
 		case labelled || orphan.Content.Retained || !group.IsSnapshotName(ref.Name):
 			continue // a user's, or kept by its class

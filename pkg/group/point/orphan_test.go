@@ -39,6 +39,14 @@ func TestOrphans(t *testing.T) {
 		"what belongs to a kept point is none":     {kept(), func(*Objects) {}, nil, nil},
 		"what belongs to a detached point is none": {detached(), guarded, nil, nil},
 		"an anchor without members is":             {detached(), both(guarded, bare), nil, []string{anchor}},
+		"an anchor whose members have left stuck contents is not yet": {
+			going(detached()), both(guarded, memberless), nil, nil},
+		"it is, once they are marked": {
+			going(detached()), both(guarded, memberless, func(o *Objects) {
+				for i := range o.Contents {
+					o.Contents[i].Annotations = map[string]string{group.MemberBeingDeletedAnnotation: "yes"}
+				}
+			}), nil, []string{anchor}},
 		"an anchor that was let go of is, without our finalizer": {
 			detached(), both(bare, func(o *Objects) { o.GroupContents[0].Spec.DeletionPolicy = "Delete" }), nil, []string{anchor}},
 		"an anchor is one although the Namespace's UID is lost": {

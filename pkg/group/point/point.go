@@ -102,6 +102,8 @@ type MemberContent struct {
 	Handle string
 	// Retained: it outlives its VolumeSnapshot.
 	Retained bool
+	// Freeable: its deletion goes to the end, also without its VolumeSnapshot.
+	Freeable bool
 }
 
 // Stored: it is on storage, and nothing of it is being deleted. While it is not Ready, it may become so, or become so again.

@@ -16,12 +16,16 @@
 //
 // How it goes:
 //
-//	kept group        let contents of policy Retain go too, delete the VolumeGroupSnapshot; snapshot-controller does the rest
+//	kept group        let all contents of members, and a content of policy Retain, go too; delete the VolumeGroupSnapshot;
+//	                  snapshot-controller does the rest
 //	detached group    let the anchor go (policy Delete), delete the members, wait until they are gone, delete the anchor
 //	ungrouped claim   let its content go too, delete the VolumeSnapshot
 //
 // What belongs to no restore point any more (package point, Orphans) is freed: an anchor whose members were deleted by hand,
 // a content that its VolumeGroupSnapshot left behind.
+//
+// What goes and is held up since snapshot-controller failed to mark it for the CSI sidecar is marked, whatever the settings say:
+// the content of a kept group once all its members go too, that of an ungrouped claim, and what members of an anchor have left.
 //
 // Too many points at once (brake.go) pause all of that Namespace, until somebody confirms. Every row reads objects, never
 // memory, so a loop that was killed between any two steps goes on where it was.

@@ -25,6 +25,8 @@ type Observed struct {
 	Restoring map[string]string
 	// Orphans are what belongs to no restore point any more.
 	Orphans []point.Orphan
+	// Stuck are contents of members that go and that csi-snapshotter does not let go.
+	Stuck []point.MemberContent
 	// Limit is how many points may go at once without anybody's word, beyond those that a run makes superfluous.
 	Limit int
 	// Paused: the Namespace says already why nothing expires; empty if it says nothing.
@@ -34,7 +36,7 @@ type Observed struct {
 // Next returns the steps that are due, in the order they must run; at the end may be a Wait for when the next one is. It
 // reads no clock and no cluster. The package comment is its state table.
 func Next(o Observed) []plan.Step {
-	steps := Free(o.Orphans)
+	steps := append(Free(o.Orphans), Unstick(o.Stuck)...)
 	var all []decided
 	var wake time.Time
 	var goes []plan.Step
@@ -77,7 +79,7 @@ func bySeries(points []point.Point) [][]point.Point {
 
 // decided is what becomes of the points of one group.
 type decided struct {
-	steps    []plan.Step   // of those that were let go of before
+	steps    []plan.Step   // of those that go already
 	due      []point.Point // complete ones that no rule keeps, and superfluous ones that are not complete
 	complete int           // how many there are, due or not
 	newest   point.Point   // complete
@@ -106,8 +108,8 @@ func (o Observed) series(points []point.Point) decided {
 		if p.Complete() || p.Detaching() {
 			continue
 		}
-		if p.Deleting && p.Workflow == group.Detach {
-			d.steps = append(d.steps, teardown(p)...)
+		if p.Deleting {
+			d.steps = append(d.steps, o.carryOn(p)...)
 		}
 		goes, wake := o.superfluous(p, d.newest)
 		if goes {

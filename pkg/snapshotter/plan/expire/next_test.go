@@ -79,6 +79,7 @@ func TestNext(t *testing.T) {
 	const (
 		see     = `see that "pg-0" is there before "pg-1" goes`
 		gone    = `expired: restore point "pg-1" of group "pg", 1 of 1 members`
+		mark    = `let VolumeSnapshotContent "mc-pg-1" be freed`
 		deleted = `delete VolumeGroupSnapshot "pg-1", sparing 0 members`
 		untook  = `incomplete: restore point "pg-1" of group "pg", 0 of 1 members`
 	)
@@ -88,16 +89,18 @@ func TestNext(t *testing.T) {
 	}{
 		"without a retention nothing expires": {observed(group.Retention{}, whole(9), whole(0)), []string{}},
 		"a kept point goes with its group snapshot, after a look at the newest": {
-			observed(one, whole(1), whole(0)), []string{see, deleted, gone}},
+			observed(one, whole(1), whole(0)), []string{see, mark, deleted, gone}},
+		"what of it is marked is not marked again": {
+			observed(one, whole(1, func(p *point.Point) { p.Members[0].Content.Freeable = true }), whole(0)), []string{see, deleted, gone}},
 		"a class that retains is told to let go first": {
 			observed(one, whole(1, retained), whole(0)),
-			[]string{see, `let content "c-pg-1" be freed`, `let VolumeSnapshotContent "mc-pg-1" be freed`, deleted, gone}},
+			[]string{see, mark, `let content "c-pg-1" be freed`, deleted, gone}},
 		"a detached point is let go of, then loses its members": {
 			observed(one, whole(1, detached), whole(0, detached)),
 			[]string{`see that "c-pg-0" is there before "pg-1" goes`, `let content "c-pg-1" be freed`, gone, `delete VolumeSnapshot "m-pg-1"`}},
 		"a detached point of a class that retains takes the member's content with it": {
 			observed(one, whole(1, detached, retained), whole(0)),
-			[]string{see, `let content "c-pg-1" be freed`, gone, `let VolumeSnapshotContent "mc-pg-1" be freed`, `delete VolumeSnapshot "m-pg-1"`}},
+			[]string{see, `let content "c-pg-1" be freed`, gone, mark, `delete VolumeSnapshot "m-pg-1"`}},
 		"an anchor that somebody deleted loses its members, and is let go of last": {
 			observed(one, whole(1, detached, func(p *point.Point) { p.Content.Terminating = true }), whole(0)),
 			[]string{see, gone, `delete VolumeSnapshot "m-pg-1"`}},
@@ -127,7 +130,7 @@ func TestNext(t *testing.T) {
 			})), []string{`let VolumeSnapshotContent "left" be freed`, `delete VolumeSnapshotContent "left"`}},
 		"a point that lost a member goes once a newer one is complete": {
 			observed(group.Retention{Last: 9}, whole(1, halved), whole(0)),
-			[]string{see, deleted, `incomplete: restore point "pg-1" of group "pg", 1 of 2 members`}},
+			[]string{see, mark, deleted, `incomplete: restore point "pg-1" of group "pg", 1 of 2 members`}},
 		"it stays where nothing expires":        {observed(group.Retention{}, whole(1, halved), whole(0)), []string{}},
 		"it stays while it is the newest":       {observed(one, whole(1), whole(0, halved)), []string{}},
 		"it stays while it is held":             {observed(one, whole(1, halved, held), whole(0)), []string{}},
@@ -136,9 +139,9 @@ func TestNext(t *testing.T) {
 			observed(one, whole(2, unready), whole(1, ungrouped, unready), whole(0)), []string{}},
 		"one that is not ready is not counted": {observed(group.Retention{Last: 2}, whole(2), whole(1, unready), whole(0)), []string{}},
 		"a point that storage never took goes once a newer one is complete, whatever is kept": {
-			observed(group.Retention{}, whole(1, untaken), whole(0)), []string{see, deleted, untook}},
+			observed(group.Retention{}, whole(1, untaken), whole(0)), []string{see, mark, deleted, untook}},
 		"a point that storage never took goes after the timeout": {
-			observed(group.Retention{}, whole(1, untaken)), []string{deleted, untook}},
+			observed(group.Retention{}, whole(1, untaken)), []string{mark, deleted, untook}},
 		"and is waited for until then": {
 			observed(group.Retention{}, whole(0, untaken)), []string{"wait: the next restore point to grow too old"}},
 		"what lost a member stays where nothing expires, ready or not": {
@@ -148,8 +151,9 @@ func TestNext(t *testing.T) {
 		"what two runs in a row make superfluous goes at once": {
 			observed(one, whole(2), whole(1), whole(0)),
 			[]string{
-				`see that "pg-0" is there before "pg-2" goes`, `delete VolumeGroupSnapshot "pg-2", sparing 0 members`,
-				`expired: restore point "pg-2" of group "pg", 1 of 1 members`, see, deleted, gone,
+				`see that "pg-0" is there before "pg-2" goes`, `let VolumeSnapshotContent "mc-pg-2" be freed`,
+				`delete VolumeGroupSnapshot "pg-2", sparing 0 members`, `expired: restore point "pg-2" of group "pg", 1 of 1 members`,
+				see, mark, deleted, gone,
 			}},
 		"incomplete ones count towards the limit": {
 			observed(group.Retention{Last: 2}, whole(5), whole(4, untaken), whole(3, untaken), whole(2, halved), whole(1), whole(0)),
@@ -186,7 +190,7 @@ func TestAPauseIsToldOnceAndEndsWhenConfirmedOrCorrected(t *testing.T) {
 	}{
 		"it is told once":                  {func(*Observed) {}, 0, ""},
 		"a correction ends it":             {func(o *Observed) { o.Settings.Retention.Last = 9 }, 1, "end the pause of expiry"},
-		"the token ends it":                {func(o *Observed) { o.Settings.ConfirmExpiry = token }, 10, "end the pause of expiry"},
+		"the token ends it":                {func(o *Observed) { o.Settings.ConfirmExpiry = token }, 13, "end the pause of expiry"},
 		"another token does not":           {func(o *Observed) { o.Settings.ConfirmExpiry = "20261121t120000z-000000" }, 0, ""},
 		"no token at all does not":         {func(o *Observed) { o.Settings.ConfirmExpiry = "yes" }, 0, ""},
 		"the token is not of another edit": {func(o *Observed) { o.Settings.ConfirmExpiry, o.Settings.Retention.Hourly = token, 1 }, 1, "pause expiry: "},
@@ -195,10 +199,10 @@ func TestAPauseIsToldOnceAndEndsWhenConfirmedOrCorrected(t *testing.T) {
 			o.Settings.ConfirmExpiry = token
 			o.Now = noon.AddDate(0, 0, 1)
 			o.Points = append(o.Points, whole(-1))
-		}, 13, "end the pause of expiry"},
+		}, 17, "end the pause of expiry"},
 		"what is left of what was confirmed is confirmed": {func(o *Observed) {
 			o.Settings.ConfirmExpiry, o.Limit, o.Points = token, 1, o.Points[1:]
-		}, 7, "end the pause of expiry"},
+		}, 9, "end the pause of expiry"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := o

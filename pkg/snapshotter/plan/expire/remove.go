@@ -52,20 +52,48 @@ func spare(p, newest point.Point) Spare {
 	return s
 }
 
-// keptGoes deletes the VolumeGroupSnapshot. Its content goes with it under policy Delete alone.
+// keptGoes deletes the VolumeGroupSnapshot. Its content goes with it under policy Delete alone. Contents of members are marked
+// first: once they go, nothing tells any more whose they are (package point, Stuck).
 func keptGoes(p point.Point) []plan.Step {
-	var steps []plan.Step
+	steps := marks(p)
 	if c := p.Content; c != nil && c.Retained {
 		steps = append(steps, plan.FreeContent{Group: p.Name, Name: c.Name, UID: c.UID, ResourceVersion: c.ResourceVersion})
-	}
-	for _, m := range p.Members {
-		if m.Content != nil && m.Content.Retained {
-			steps = append(steps, plan.FreeSnapshotContent{Group: p.Name, Content: m.Content.Name, UID: m.Content.UID})
-		}
 	}
 	return append(steps, plan.DeleteSnapshot{
 		Group: p.Name, Name: p.Name, UID: p.Snapshot.UID, ResourceVersion: p.Snapshot.ResourceVersion,
 	})
+}
+
+// marks let the contents of members go, with their VolumeSnapshots.
+func marks(p point.Point) []plan.Step {
+	var steps []plan.Step
+	for _, m := range p.Members {
+		if m.Content != nil && !m.Content.Freeable {
+			steps = append(steps, plan.FreeSnapshotContent{Group: p.Name, Content: m.Content.Name, UID: m.Content.UID})
+		}
+	}
+	return steps
+}
+
+// carryOn are the steps that a point takes which goes already.
+func (o Observed) carryOn(p point.Point) []plan.Step {
+	switch {
+	case p.Workflow == group.Detach:
+		return teardown(p)
+	case o.Restoring[p.Name] == "" && unmarked(p):
+		c := p.Content
+		return append(marks(p), plan.FreeContent{Group: p.Name, Name: c.Name, UID: c.UID, ResourceVersion: c.ResourceVersion})
+	}
+	return nil
+}
+
+// unmarked: the CSI sidecar does not free the content of a kept point that goes, and snapshot-controller believes that it may.
+// The controller (external-snapshotter 8.7) marks the content, deletes it, then deletes the members; the mark it sets on its
+// cached object before it writes it, so it does not write it again where that fails.
+func unmarked(p point.Point) bool {
+	c := p.Content
+	return c != nil && c.Terminating && !c.Retained && !c.Freeable &&
+		!slices.ContainsFunc(p.Members, func(m point.Member) bool { return !m.Terminating })
 }
 
 // teardown deletes the members of a detached point. Its anchor, without members, is then an orphan.
@@ -96,6 +124,15 @@ func (o Observed) members(p point.Point, version string) []plan.Step {
 			d.ResourceVersion = version
 			steps[i] = d
 		}
+	}
+	return steps
+}
+
+// Unstick are the steps that mark contents of members, for Namespaces that exist and those that are gone.
+func Unstick(stuck []point.MemberContent) []plan.Step {
+	var steps []plan.Step
+	for _, c := range stuck {
+		steps = append(steps, plan.FreeSnapshotContent{Group: c.Name, Content: c.Name, UID: c.UID})
 	}
 	return steps
 }
