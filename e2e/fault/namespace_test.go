@@ -70,11 +70,16 @@ func change(t *testing.T, namespace string, edit func(*corev1.Namespace)) {
 	must(t, admin.Patch(t.Context(), ns, client.MergeFrom(before)))
 }
 
-// request is that of the one run that each namespace has.
+// request is that of the one run that a namespace has, or of the last.
 const request = "1"
 
-// ask asks for the run.
+// ask asks for that run.
 func ask(t *testing.T, namespace string) {
+	t.Helper()
+	askFor(t, namespace, request)
+}
+
+func askFor(t *testing.T, namespace, request string) {
 	t.Helper()
 	change(t, namespace, func(o *corev1.Namespace) {
 		metav1.SetMetaDataAnnotation(&o.ObjectMeta, group.RunNowAnnotation, request)
@@ -90,7 +95,9 @@ func lastRun(ctx context.Context, namespace string) (group.LastRun, error) {
 }
 
 // answered: the run that was asked for has ended.
-func answered(namespace string) func(context.Context) error {
+func answered(namespace string) func(context.Context) error { return answeredTo(namespace, request) }
+
+func answeredTo(namespace, request string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		run, err := lastRun(ctx, namespace)
 		if err == nil && (run.Request != request || run.Outcome == group.Running) {

@@ -206,8 +206,11 @@ func (s *sight) replaced(text string) string {
 	for _, w := range words {
 		text = strings.ReplaceAll(text, w, s.names[w])
 	}
-	return timeInRun.ReplaceAllString(text, "$1")
+	return runBefore.ReplaceAllString(timeInRun.ReplaceAllString(text, "$1"), "RUN-BEFORE")
 }
+
+// runBefore is the ID of a run that is not the last one, after that has been replaced.
+var runBefore = regexp.MustCompile(`\b\d{8}t\d{6}z\b`)
 
 // timeInRun is the time in the last-run annotation.
 var timeInRun = regexp.MustCompile(`("trigger":"[^"]*"[^}]*)"time":"[^"]*",`)
