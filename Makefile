@@ -23,6 +23,7 @@ RELEASES ?= https://github.com/snapshot-group/snapshot-group/releases/download
 CHART := charts/snapshot-group
 HELM := bin/helm
 LINT := bin/golangci-lint
+UNITTEST := bin/helm-unittest
 UNIT = $(shell go list ./... | grep -v /e2e)
 
 ##@ Look
@@ -68,9 +69,11 @@ manifests: $(HELM) ## manifests/install.yaml, rendered from the chart.
 	$(RENDER) > manifests/install.yaml
 
 .PHONY: docs
-docs: ## The table of rules in docs/admission.md, from the rules, and docs/commands.md, from the commands.
+docs: ## Tables of rules in docs/admission.md, from the rules; docs/commands.md, from the commands; schema and README of the chart, from its values.
 	page="$$(go run ./docs/rules docs/admission.md)" && echo "$$page" > docs/admission.md
 	page="$$(go run ./docs/commands)" && echo "$$page" > docs/commands.md
+	schema="$$($(VALUES) schema ../$(CHART)/values.yaml)" && echo "$$schema" > $(CHART)/values.schema.json
+	page="$$($(VALUES) readme ../$(CHART)/values.yaml ../$(CHART)/README.md)" && echo "$$page" > $(CHART)/README.md
 
 .PHONY: components
 components: ## The components of a test cluster, from their own modules: 15 minutes once, seconds when cached.
@@ -84,15 +87,17 @@ test: deps ## Everything: what the machine lacks, verify, unit tests, then csi-s
 	$(MAKE) --no-print-directory e2e
 
 .PHONY: verify
-verify: $(LINT) $(HELM) ## Lint, budgets, import directions, tidy modules, and that what is rendered from a source agrees with it.
+verify: $(LINT) $(HELM) $(UNITTEST) ## Lint, budgets, import directions, tidy modules, and that what is rendered from a source agrees with it.
 	go run -C tools ./hygiene ..
 	go test -C tools ./...
 	go mod tidy -diff
 	$(LINT) run
 	cd tools && ../$(LINT) run --config ../.golangci.yaml
-	$(HELM) lint --strict --quiet $(CHART)
-	$(HELM) lint --strict --quiet --values $(CHART)/ci/full-values.yaml $(CHART)
+	for values in $(CHART)/ci/*-values.yaml; do $(HELM) lint --strict --quiet --values $$values $(CHART); done
+	$(UNITTEST) --strict $(CHART)
 	diff -u manifests/install.yaml <($(RENDER)) || { echo 'manifests/install.yaml is not what the chart renders: make manifests' >&2; exit 1; }
+	diff -u $(CHART)/values.schema.json <($(VALUES) schema ../$(CHART)/values.yaml) || { echo 'values.schema.json is not what values.yaml says: make docs' >&2; exit 1; }
+	diff -u $(CHART)/README.md <($(VALUES) readme ../$(CHART)/values.yaml ../$(CHART)/README.md) || { echo 'the README of the chart lacks what values.yaml says: make docs' >&2; exit 1; }
 	diff -u docs/admission.md <(go run ./docs/rules docs/admission.md) || { echo 'docs/admission.md lacks what the rules say: make docs' >&2; exit 1; }
 	diff -u docs/commands.md <(go run ./docs/commands) || { echo 'docs/commands.md is not what the commands say: make docs' >&2; exit 1; }
 
@@ -138,7 +143,10 @@ help: ## This list.
 
 # The chart as kubectl applies it.
 RENDER = { echo '\# Rendered from $(CHART) by make manifests. Do not edit.'; \
-	$(HELM) template snapshot-group $(CHART) --namespace snapshot-group --set createNamespace=true; }
+	$(HELM) template snapshot-group $(CHART) --namespace snapshot-group --skip-tests --values $(CHART)/ci/kubectl-values.yaml; }
+
+# What is made of the chart's values.yaml.
+VALUES = go run -C tools ./values
 
 # Tools, pinned by modules of their own and kept out of the product's.
 $(LINT): tools/go.mod tools/go.sum
@@ -146,3 +154,6 @@ $(LINT): tools/go.mod tools/go.sum
 
 $(HELM): e2e/cluster/components/helm/go.mod e2e/cluster/components/helm/go.sum
 	go build -C e2e/cluster/components/helm -o ../../../../$@ helm.sh/helm/v4/cmd/helm
+
+$(UNITTEST): tools/helm-unittest/go.mod tools/helm-unittest/go.sum
+	go build -C tools/helm-unittest -o ../../$@ github.com/helm-unittest/helm-unittest/cmd/helm-unittest

@@ -86,6 +86,8 @@ func TestEachCommandIsToldWhereItsObjectsAre(t *testing.T) {
 			"--ca-secret-name=snapshot-group-webhook-ca",
 			"--webhook-configuration-name=snapshot-group",
 			"--webhook-port=9443",
+			"--ca-duration=87600h",
+			"--certificate-duration=2160h",
 			"--metrics-bind-address=:8080",
 			"--health-probe-bind-address=:8081",
 			"--group-label-key=velero.io/volume-group",
@@ -101,6 +103,8 @@ func TestEachCommandIsToldWhereItsObjectsAre(t *testing.T) {
 			"--log-level=info",
 			"--kube-api-qps=50",
 			"--kube-api-burst=100",
+			"--max-groups-in-flight=100",
+			"--max-expire-per-pass=10",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

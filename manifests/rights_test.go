@@ -45,7 +45,6 @@ func TestRightsAreTheseAndNoMore(t *testing.T) {
 			"storageclasses.storage.k8s.io: get list watch",
 		},
 		"Role snapshot-group-snapshotter": {
-			"events: create patch",
 			"leases.coordination.k8s.io/snapshot-group-snapshotter: get update",
 		},
 	} {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,4 +54,24 @@ func TestHelpIsAskedForByError(t *testing.T) {
 	if !strings.HasPrefix(usage(), "Usage: snapshotter [flags]\n\n      --namespace string") {
 		t.Errorf("usage is\n%s", usage())
 	}
+}
+
+// notInChart are the flags that the chart does not set: a Pod has no kubeconfig.
+var notInChart = []string{"kubeconfig", "version"}
+
+func TestTheChartSetsEveryFlag(t *testing.T) {
+	deployment, err := os.ReadFile("../../charts/snapshot-group/templates/deployment.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, of, found := strings.Cut(string(deployment), "command: [/snapshotter]")
+	args, _, ended := strings.Cut(of, "env:")
+	if !found || !ended {
+		t.Fatal("the Deployment has no arguments of snapshotter")
+	}
+	flags(&options{}).VisitAll(func(f *pflag.Flag) {
+		if set := strings.Contains(args, "- --"+f.Name); set == slices.Contains(notInChart, f.Name) {
+			t.Errorf("--%s: set by the chart: %t, want the opposite", f.Name, set)
+		}
+	})
 }

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"testing"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 )
@@ -44,6 +45,31 @@ func TestAReviewInFlightEndsAfterTheServerIsStopped(t *testing.T) {
 	}
 	if err := <-ended; err != nil {
 		t.Errorf("server ended with %v", err)
+	}
+}
+
+func TestAReviewHasTheTimeThatTheAPIServerWaits(t *testing.T) {
+	for name, tc := range map[string]struct {
+		query string
+		want  time.Duration
+	}{
+		"which it says":                           {"?timeout=7s", 7 * time.Second},
+		"10 s where it does not":                  {"", 10 * time.Second},
+		"10 s where it says what is no time":      {"?timeout=soon", 10 * time.Second},
+		"10 s where it says that it is over":      {"?timeout=0s", 10 * time.Second},
+		"10 s where it says more than it ever is": {"?timeout=31s", 10 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			begun := time.Now()
+			var got time.Duration
+			finishing(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				deadline, _ := r.Context().Deadline()
+				got = deadline.Sub(begun).Truncate(time.Second)
+			})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/claims"+tc.query, http.NoBody))
+			if got != tc.want {
+				t.Errorf("%s, want %s", got, tc.want)
+			}
+		})
 	}
 }
 

@@ -2,7 +2,9 @@ package main
 
 import (
 	"errors"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -118,4 +120,24 @@ func TestHelpAndVersionNeedNothing(t *testing.T) {
 	if o, err := parse([]string{"--version"}); err != nil || !o.Version {
 		t.Errorf("--version = %t, %v", o.Version, err)
 	}
+}
+
+// notInChart are the flags that the chart does not set: an address in a Pod is every address, and a Pod has no kubeconfig.
+var notInChart = []string{"webhook-host", "kubeconfig", "version"}
+
+func TestTheChartSetsEveryFlag(t *testing.T) {
+	deployment, err := os.ReadFile("../../charts/snapshot-group/templates/deployment.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, of, found := strings.Cut(string(deployment), "command: [/webhook]")
+	args, _, ended := strings.Cut(of, "env:")
+	if !found || !ended {
+		t.Fatal("the Deployment has no arguments of webhook")
+	}
+	flags(&options{}).VisitAll(func(f *pflag.Flag) {
+		if set := strings.Contains(args, "- --"+f.Name); set == slices.Contains(notInChart, f.Name) {
+			t.Errorf("--%s: set by the chart: %t, want the opposite", f.Name, set)
+		}
+	})
 }

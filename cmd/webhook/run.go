@@ -129,14 +129,26 @@ func newServer(mgr ctrl.Manager, store *admit.Store, o options, certificate func
 	return server
 }
 
-// reviewTimeout is how long the API server waits for an answer, timeoutSeconds of the webhook configurations.
-const reviewTimeout = 3 * time.Second
+// How long the API server waits for an answer: timeoutSeconds of the webhook configurations, which it sends in the query. It allows
+// no more than 30 s, and 10 s where a configuration does not say.
+const (
+	usualReviewTimeout   = 10 * time.Second
+	longestReviewTimeout = 30 * time.Second
+)
+
+func reviewTimeout(r *http.Request) time.Duration {
+	sent, err := time.ParseDuration(r.URL.Query().Get("timeout"))
+	if err != nil || sent <= 0 || sent > longestReviewTimeout {
+		return usualReviewTimeout
+	}
+	return sent
+}
 
 // finishing lets a review end that is in flight when the server is stopped: the context of its request ends then, and with it
 // would what the review asks of the API server.
 func finishing(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), reviewTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), reviewTimeout(r))
 		defer cancel()
 		handler.ServeHTTP(w, r.WithContext(ctx))
 	})

@@ -17,16 +17,24 @@
 
 {{- /* The labels that select the Pods. They never change: a Deployment's selector is immutable. */ -}}
 {{- define "snapshot-group.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "snapshot-group.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "snapshot-group.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
-{{- /* The labels of every object. */ -}}
-{{- define "snapshot-group.labels" -}}
-{{ include "snapshot-group.selectorLabels" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- /* Labels and annotations of an object: (dict "root" $), with "labels" and "annotations" of its own where it has some. What the
+chart says of itself wins, then the object's own, then what commonLabels and commonAnnotations say. */ -}}
+{{- define "snapshot-group.metadata" -}}
+{{- $of := dict
+  "app.kubernetes.io/version" .root.Chart.AppVersion
+  "app.kubernetes.io/managed-by" .root.Release.Service
+  "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_") }}
+{{- $selected := include "snapshot-group.selectorLabels" .root | fromYaml -}}
+labels:
+  {{- toYaml (merge $of $selected (.labels | default dict) .root.Values.commonLabels) | nindent 2 }}
+{{- with merge dict (.annotations | default dict) .root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{- /* The image of both containers. */ -}}
@@ -71,4 +79,27 @@ service:
 - kind: ServiceAccount
   name: {{ include "snapshot-group.fullname" . }}
   namespace: {{ .Release.Namespace }}
+{{- end }}
+
+{{- /* What becomes of a request that no webhook answers, and how long the API server waits for the answer: (list $ "claims"). */ -}}
+{{- define "snapshot-group.policy" -}}
+{{- $policy := get (first .).Values.webhooks (last .) -}}
+failurePolicy: {{ $policy.failurePolicy }}
+timeoutSeconds: {{ $policy.timeoutSeconds }}
+{{- end }}
+
+{{- /* What no schema can say of values: it compares none with another. */ -}}
+{{- define "snapshot-group.validate" -}}
+{{- $ports := dict }}
+{{- range $value := list "webhook.port" "webhook.metricsPort" "webhook.healthPort" "snapshotter.metricsPort" "snapshotter.healthPort" }}
+{{- $path := splitList "." $value }}
+{{- $port := get (get $.Values (first $path)) (last $path) | int | toString }}
+{{- with get $ports $port }}
+{{- fail (printf "%s and %s are both %s: the containers of a Pod share its ports, give each another" . $value $port) }}
+{{- end }}
+{{- $_ := set $ports $port $value }}
+{{- end }}
+{{- if ge (int .Values.webhook.drainSeconds) (int .Values.terminationGracePeriodSeconds) }}
+{{- fail (printf "webhook.drainSeconds is %d and terminationGracePeriodSeconds %d: a Pod would be killed before it has stopped to answer, make the latter the larger" (int .Values.webhook.drainSeconds) (int .Values.terminationGracePeriodSeconds)) }}
+{{- end }}
 {{- end }}

@@ -106,7 +106,8 @@ func render(ctx context.Context, root string, values []string) ([]*unstructured.
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"template", Name, filepath.Join(root, "charts", "snapshot-group"), "--namespace", Namespace, "--set", "createNamespace=true"}
+	chart := filepath.Join(root, "charts", "snapshot-group")
+	args := []string{"template", Name, chart, "--namespace", Namespace, "--skip-tests", "--set", "createNamespace=true"}
 	for _, v := range values {
 		args = append(args, "--set", v)
 	}
@@ -144,7 +145,7 @@ func (r *Release) apply(ctx context.Context, c *cluster.Cluster, objects []*unst
 	}
 	for _, o := range objects {
 		switch o.GetKind() {
-		case "PodDisruptionBudget":
+		case "PodDisruptionBudget", "NetworkPolicy":
 			continue
 		case "Service":
 			external(o)
