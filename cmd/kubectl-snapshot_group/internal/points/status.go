@@ -3,6 +3,7 @@ package points
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -100,6 +101,9 @@ func (n standing) row(s *session.Session) []any {
 	}
 	if n.Last != nil {
 		last = fmt.Sprintf("%s (%s ago)", n.Last.Outcome, ageOf(s, n.Last.Time))
+		if len(n.Last.Groups) > 0 {
+			last += ", only " + strings.Join(n.Last.Groups, ",")
+		}
 		message, skipped = dash(n.Last.Message), len(n.Last.Skipped)
 	}
 	if n.Success != nil {
