@@ -147,7 +147,7 @@ func (p *pass) freeContent(ctx context.Context, s plan.FreeContent) error {
 // nudge changes an annotation of a member's content, of which csi-snapshotter takes notice.
 func (p *pass) nudge(ctx context.Context, s plan.Nudge) error {
 	err := p.patchSnapshotContent(ctx, s.Content, s.UID, func(o *snapshotv1.VolumeSnapshotContent) {
-		o.Annotations = added(o.Annotations, map[string]string{nudgedAnnotation: s.At.UTC().Format(time.RFC3339Nano)})
+		o.Annotations = added(o.Annotations, map[string]string{group.NudgedAnnotation: s.At.UTC().Format(time.RFC3339Nano)})
 	})
 	if err != nil {
 		return fmt.Errorf("nudge VolumeSnapshotContent %q: %w", s.Content, err)
@@ -161,7 +161,7 @@ func (p *pass) nudgeContent(ctx context.Context, s plan.NudgeContent) error {
 		return fmt.Errorf("nudge content %q: %w", s.Content, err)
 	}
 	before := o.DeepCopy()
-	o.Annotations = added(o.Annotations, map[string]string{nudgedAnnotation: s.At.UTC().Format(time.RFC3339Nano)})
+	o.Annotations = added(o.Annotations, map[string]string{group.NudgedAnnotation: s.At.UTC().Format(time.RFC3339Nano)})
 	if err := p.patch(ctx, o, before); err != nil {
 		return fmt.Errorf("nudge content %q: %w", s.Content, err)
 	}
