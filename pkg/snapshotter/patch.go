@@ -256,6 +256,15 @@ func (p *pass) remove(ctx context.Context, kind string, o client.Object) error {
 	return nil
 }
 
+func (p *pass) deleteContent(ctx context.Context, s plan.DeleteContent) error {
+	return p.remove(ctx, "VolumeGroupSnapshotContent",
+		&groupsnapshotv1.VolumeGroupSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: s.Name, UID: s.UID}})
+}
+
+func (p *pass) deleteSnapshotContent(ctx context.Context, s plan.DeleteSnapshotContent) error {
+	return p.remove(ctx, "VolumeSnapshotContent", &snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: s.Content, UID: s.UID}})
+}
+
 // stale marks a refusal for an outdated view. It is an error like others to the queue, and worth no alarm to a reader.
 func stale(err error) error {
 	if apierrors.IsConflict(err) {
