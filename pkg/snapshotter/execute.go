@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
@@ -13,12 +14,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/chains"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
 )
 
@@ -31,40 +32,45 @@ var (
 	ErrStale = errors.New("changed since it was looked at")
 )
 
+// parallelMembers is how many members of a group are written to at once.
+const parallelMembers = 8
+
 // pass is one execution of a plan. It knows what it has itself written, so that its later steps build on that.
 type pass struct {
 	*Reconciler
 
-	ns      *corev1.Namespace
-	members map[types.UID]*snapshotv1.VolumeSnapshot
+	ns *corev1.Namespace
+	// members are those that this pass has written, by UID: map[types.UID]*snapshotv1.VolumeSnapshot.
+	members sync.Map
 	// begun: the run was begun in this pass, so nothing of it can have been made before.
 	begun bool
 	// anchors are those of the run, read live; nil until they are looked for.
 	anchors *groupsnapshotv1.VolumeGroupSnapshotContentList
-	// snapshots are those of the Namespace, read live; nil until a detach ends.
-	snapshots *snapshotv1.VolumeSnapshotList
 }
 
 // execute does the steps in order and returns those done. When one fails, the group's later ones are left out, those of
 // other groups are not; a step of the run as a whole ends the pass.
 func (r *Reconciler) execute(ctx context.Context, ns *corev1.Namespace, steps []plan.Step) ([]plan.Step, error) {
-	p := &pass{Reconciler: r, ns: ns, members: map[types.UID]*snapshotv1.VolumeSnapshot{}}
+	p := &pass{Reconciler: r, ns: ns}
 	var done []plan.Step
 	var errs []error
 	stuck := map[string]bool{}
-	for _, s := range steps {
-		if stuck[s.Of()] {
+	for len(steps) > 0 {
+		batch := plan.Together(steps)
+		steps = steps[len(batch):]
+		of := batch[0].Of()
+		if stuck[of] {
 			continue
 		}
-		if err := p.do(ctx, s); err != nil {
+		did, err := chains.Do(batch, plan.MemberOf, parallelMembers, func(s plan.Step) error { return p.do(ctx, s) })
+		done = append(done, did...)
+		if err != nil {
 			errs = append(errs, err)
-			stuck[s.Of()] = true
-			if s.Of() == "" {
+			stuck[of] = true
+			if of == "" {
 				break
 			}
-			continue
 		}
-		done = append(done, s)
 	}
 	return done, errors.Join(errs...)
 }
@@ -261,30 +267,14 @@ func (p *pass) checkKept(ctx context.Context, s plan.DeleteSnapshot) error {
 	return nil
 }
 
-// checkFree: snapshot-controller and the garbage collector delete the members that are owned or named by the group. The live look is
-// one for all groups whose detach ends in this pass: a member that the pass releases after it is not free by it. What others have
-// changed since, the cache shows within moments.
+// checkFree: snapshot-controller and the garbage collector delete the members that are owned or named by the group.
 func (p *pass) checkFree(ctx context.Context, s plan.DeleteSnapshot) error {
-	if p.snapshots == nil {
-		var live snapshotv1.VolumeSnapshotList
-		if err := p.Live.List(ctx, &live, client.InNamespace(p.ns.Name)); err != nil {
-			return fmt.Errorf("list members: %w", err)
-		}
-		p.snapshots = &live
-	}
-	var cached snapshotv1.VolumeSnapshotList
-	if err := p.Client.List(ctx, &cached, client.InNamespace(p.ns.Name), client.UnsafeDisableDeepCopy); err != nil {
+	var live snapshotv1.VolumeSnapshotList
+	if err := p.Live.List(ctx, &live, client.InNamespace(p.ns.Name)); err != nil {
 		return fmt.Errorf("list members: %w", err)
 	}
-	if err := checkFreeIn(p.snapshots, s); err != nil {
-		return err
-	}
-	return checkFreeIn(&cached, s)
-}
-
-func checkFreeIn(all *snapshotv1.VolumeSnapshotList, s plan.DeleteSnapshot) error {
-	for i := range all.Items {
-		o := &all.Items[i]
+	for i := range live.Items {
+		o := &live.Items[i]
 		owner := group.OwnerGroupSnapshot(o.OwnerReferences)
 		owned := owner != nil && owner.UID == s.UID
 		bound := o.Status != nil && ptr.Deref(o.Status.VolumeGroupSnapshotName, "") == s.Name
@@ -293,4 +283,13 @@ func checkFreeIn(all *snapshotv1.VolumeSnapshotList, s plan.DeleteSnapshot) erro
 		}
 	}
 	return nil
+}
+
+func (p *pass) deleteContent(ctx context.Context, s plan.DeleteContent) error {
+	return p.remove(ctx, "VolumeGroupSnapshotContent",
+		&groupsnapshotv1.VolumeGroupSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: s.Name, UID: s.UID}})
+}
+
+func (p *pass) deleteSnapshotContent(ctx context.Context, s plan.DeleteSnapshotContent) error {
+	return p.remove(ctx, "VolumeSnapshotContent", &snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: s.Content, UID: s.UID}})
 }

@@ -147,7 +147,7 @@ func (p *pass) freeContent(ctx context.Context, s plan.FreeContent) error {
 // nudge changes an annotation of a member's content, of which csi-snapshotter takes notice.
 func (p *pass) nudge(ctx context.Context, s plan.Nudge) error {
 	err := p.patchSnapshotContent(ctx, s.Content, s.UID, func(o *snapshotv1.VolumeSnapshotContent) {
-		o.Annotations = added(o.Annotations, map[string]string{group.NudgedAnnotation: s.At.UTC().Format(time.RFC3339Nano)})
+		o.Annotations = added(o.Annotations, map[string]string{nudgedAnnotation: s.At.UTC().Format(time.RFC3339Nano)})
 	})
 	if err != nil {
 		return fmt.Errorf("nudge VolumeSnapshotContent %q: %w", s.Content, err)
@@ -161,7 +161,7 @@ func (p *pass) nudgeContent(ctx context.Context, s plan.NudgeContent) error {
 		return fmt.Errorf("nudge content %q: %w", s.Content, err)
 	}
 	before := o.DeepCopy()
-	o.Annotations = added(o.Annotations, map[string]string{group.NudgedAnnotation: s.At.UTC().Format(time.RFC3339Nano)})
+	o.Annotations = added(o.Annotations, map[string]string{nudgedAnnotation: s.At.UTC().Format(time.RFC3339Nano)})
 	if err := p.patch(ctx, o, before); err != nil {
 		return fmt.Errorf("nudge content %q: %w", s.Content, err)
 	}
@@ -212,14 +212,14 @@ func locked(before client.Object) client.Patch {
 }
 
 func (p *pass) wroteMember(o *snapshotv1.VolumeSnapshot) {
-	p.members[o.UID] = o
+	p.members.Store(o.UID, o)
 	p.writes.Wrote(p.ns.Name, o)
 }
 
 // member is a VolumeSnapshot as this pass last wrote it, else as the cache holds it.
 func (p *pass) member(ctx context.Context, name string, uid types.UID) (*snapshotv1.VolumeSnapshot, error) {
-	if o, written := p.members[uid]; written {
-		return o.DeepCopy(), nil
+	if o, written := p.members.Load(uid); written {
+		return o.(*snapshotv1.VolumeSnapshot).DeepCopy(), nil //nolint:forcetypeassert // wroteMember stores no other
 	}
 	o := &snapshotv1.VolumeSnapshot{}
 	return o, p.planned(ctx, types.NamespacedName{Namespace: p.ns.Name, Name: name}, uid, o)
@@ -254,15 +254,6 @@ func (p *pass) remove(ctx context.Context, kind string, o client.Object) error {
 	}
 	p.writes.Deleted(p.ns.Name, o)
 	return nil
-}
-
-func (p *pass) deleteContent(ctx context.Context, s plan.DeleteContent) error {
-	return p.remove(ctx, "VolumeGroupSnapshotContent",
-		&groupsnapshotv1.VolumeGroupSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: s.Name, UID: s.UID}})
-}
-
-func (p *pass) deleteSnapshotContent(ctx context.Context, s plan.DeleteSnapshotContent) error {
-	return p.remove(ctx, "VolumeSnapshotContent", &snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: s.Content, UID: s.UID}})
 }
 
 // stale marks a refusal for an outdated view. It is an error like others to the queue, and worth no alarm to a reader.

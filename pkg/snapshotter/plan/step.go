@@ -250,3 +250,26 @@ func (Missing) Of() string { return "" }
 
 func (End) Of() string    { return "" }
 func (s Wait) Of() string { return s.Group }
+
+// MemberOf is the member that a step is about and nothing else; empty if there is none.
+func MemberOf(step Step) string {
+	switch s := step.(type) {
+	case Repair:
+		return s.Member
+	case Unbind:
+		return s.Member
+	case Release:
+		return s.Member
+	}
+	return ""
+}
+
+// Together are the first of the steps, one at least, that need no order but that of each member: those that are about one member each, of
+// one group.
+func Together(steps []Step) []Step {
+	n := 1
+	for MemberOf(steps[0]) != "" && n < len(steps) && MemberOf(steps[n]) != "" && steps[n].Of() == steps[0].Of() {
+		n++
+	}
+	return steps[:n]
+}
