@@ -50,6 +50,10 @@ func run(ctx context.Context, m *testing.M, o cluster.Options, prepare Prepare) 
 	if err != nil {
 		return 0, err
 	}
+	// The product reads its caches without copies. This makes client-go end a process that changes what it read.
+	if err := os.Setenv("KUBE_CACHE_MUTATION_DETECTOR", "true"); err != nil {
+		return 0, errors.Join(err, c.Close())
+	}
 	closing := []func() error{c.Close}
 	defer func() {
 		for _, end := range slices.Backward(closing) {

@@ -9,6 +9,7 @@ package snapshotter
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -36,6 +37,7 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/refusals"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/settle"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/view"
 )
 
 const (
@@ -69,14 +71,18 @@ type Config struct {
 type Reconciler struct {
 	Config
 
+	// cached reads from the cache what is only looked at.
+	cached   client.Reader
 	writes   *settle.Writes
 	refusals *refusals.Creates
+	looked   looks
 }
 
 // New returns a Reconciler.
 func New(c Config) *Reconciler {
 	c.Client = client.WithFieldOwner(c.Client, group.FieldOwner)
-	return &Reconciler{Config: c, writes: settle.New(c.Client, c.Clock), refusals: refusals.New()}
+	cached := view.Of(c.Client)
+	return &Reconciler{Config: c, cached: cached, writes: settle.New(cached, c.Clock), refusals: refusals.New()}
 }
 
 // Reconcile does what is next in one Namespace.
@@ -110,22 +116,38 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	return requeueUnless(runErr, plan.WakeAfter(seen, steps))
 }
 
-// decide plans from the cache, and once more from live claims and classes where the steps cannot be taken back: the watch
-// of a claim may be behind that of the Namespace.
+// decide plans from the cache, and where that may not do once more from live claims and classes: the watch of a claim may be behind
+// that of the Namespace.
 func (r *Reconciler) decide(ctx context.Context, ns *corev1.Namespace) (plan.Observed, []plan.Step, error) {
-	seen, err := r.observe(ctx, ns, r.Client)
+	seen, err := r.observe(ctx, ns, r.cached)
 	if err != nil {
 		return seen, nil, fmt.Errorf("observe namespace %q: %w", ns.Name, err)
 	}
 	steps := r.hold(ns.Name, seen, plan.Next(seen)) // first: one that there is no room for looks at nothing live
-	if !plan.RestsOnClaims(steps) {
+	if !plan.NeedsLook(seen, steps, r.looked.at(ns.Name, seen.Run.ID)) {
 		return seen, steps, nil
 	}
 	if seen, err = r.observe(ctx, ns, r.Live); err != nil {
 		return seen, nil, fmt.Errorf("observe namespace %q: %w", ns.Name, err)
 	}
-	return seen, r.hold(ns.Name, seen, plan.Next(seen)), nil
+	steps = r.hold(ns.Name, seen, plan.Next(seen))
+	if plan.Begun(seen) {
+		r.looked.note(ns.Name, seen.Run.ID)
+	}
+	return seen, steps, nil
 }
+
+// looks are the runs, by Namespace, whose claims were read live after all that the cache shows had begun.
+type looks struct{ runs sync.Map }
+
+func (l *looks) at(namespace, run string) bool {
+	noted, _ := l.runs.Load(namespace)
+	return noted == run
+}
+
+func (l *looks) note(namespace, run string) { l.runs.Store(namespace, run) }
+
+func (l *looks) forget(namespace string) { l.runs.Delete(namespace) }
 
 // hold plans again without the groups that the bound has no room for.
 func (r *Reconciler) hold(namespace string, seen plan.Observed, steps []plan.Step) []plan.Step {
@@ -176,7 +198,7 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager) error {
 		Watches(&groupsnapshotv1.VolumeGroupSnapshotContent{}, toNamespace(namespaceOfGroupContent), changed).
 		Watches(&snapshotv1.VolumeSnapshot{}, toNamespace(client.Object.GetNamespace), changed).
 		Watches(&snapshotv1.VolumeSnapshotContent{}, handler.EnqueueRequestsFromMapFunc(r.contentOf), changed).
-		Watches(&corev1.PersistentVolumeClaim{}, toNamespace(restoredFrom), restored).
+		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.restoredFrom), restored).
 		WatchesRawSource(source.Func(r.wakeHeld)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: parallelNamespaces,

@@ -27,9 +27,8 @@ type candidates struct {
 	claims map[string]plan.Claim
 }
 
-// candidates judges each group that the run covers by the rules of admission: the webhook may not have run.
-func (r *Reconciler) candidates(ctx context.Context, facts client.Reader, ns *corev1.Namespace, o plan.Observed) (candidates, error) {
-	s := o.Settings
+// candidates judges each group by the rules of admission: the webhook may not have run.
+func (r *Reconciler) candidates(ctx context.Context, facts client.Reader, ns *corev1.Namespace, s group.Settings) (candidates, error) {
 	out := candidates{groups: map[string]plan.Group{}, claims: map[string]plan.Claim{}}
 	claims, err := claimsByGroup(ctx, facts, ns.Name, s.LabelKey)
 	if err != nil {
@@ -40,7 +39,7 @@ func (r *Reconciler) candidates(ctx context.Context, facts client.Reader, ns *co
 		return out, err
 	}
 	for name, of := range claims {
-		if !o.Covers(name) {
+		if name == "" && s.Ungrouped != group.SnapshotUngrouped {
 			continue
 		}
 		f := common.forGroup(s)
@@ -76,13 +75,13 @@ func claimsByGroup(ctx context.Context, facts client.Reader, namespace, labelKey
 
 // Audit implements metrics.Auditor, for every scrape. A group whose claims are all being deleted is none any more.
 func (r *Reconciler) Audit(ctx context.Context, ns *corev1.Namespace, s group.Settings) (map[string]metrics.Audited, error) {
-	cached := Reconciler{Config: r.Config}
-	cached.Live = r.Client // a volume that the cache does not hold must not cost a request at every scrape
-	claims, err := claimsByGroup(ctx, r.Client, ns.Name, s.LabelKey)
+	cached := Reconciler{Config: r.Config, cached: r.cached}
+	cached.Live = r.cached // a volume that the cache does not hold must not cost a request at every scrape
+	claims, err := claimsByGroup(ctx, r.cached, ns.Name, s.LabelKey)
 	if err != nil {
 		return nil, err
 	}
-	common, err := gatherClasses(ctx, r.Client)
+	common, err := gatherClasses(ctx, r.cached)
 	if err != nil {
 		return nil, err
 	}
@@ -220,7 +219,7 @@ func (r *Reconciler) volumeOf(ctx context.Context, c *corev1.PersistentVolumeCla
 	}
 	key := types.NamespacedName{Name: c.Spec.VolumeName}
 	volume := &corev1.PersistentVolume{}
-	err := r.Client.Get(ctx, key, volume)
+	err := r.cached.Get(ctx, key, volume)
 	if apierrors.IsNotFound(err) {
 		err = r.Live.Get(ctx, key, volume)
 	}

@@ -47,7 +47,7 @@ func (r *Reconciler) observe(ctx context.Context, ns *corev1.Namespace, facts cl
 	}
 	found := candidates{groups: map[string]plan.Group{}, claims: map[string]plan.Claim{}}
 	if !o.Stopped() {
-		if found, err = r.candidates(ctx, facts, ns, o); err != nil {
+		if found, err = r.candidates(ctx, facts, ns, o.Settings); err != nil {
 			return o, err
 		}
 	}
@@ -73,7 +73,7 @@ func (r *Reconciler) observe(ctx context.Context, ns *corev1.Namespace, facts cl
 // addMade adds the groups that the run has made something for or given up, though no claim is in them any more.
 func (r *Reconciler) addMade(ctx context.Context, ns *corev1.Namespace, run plan.Run, found map[string]plan.Group) error {
 	var made groupsnapshotv1.VolumeGroupSnapshotList
-	if err := r.Client.List(ctx, &made, client.InNamespace(ns.Name), client.MatchingFields{byRun: run.ID}); err != nil {
+	if err := r.cached.List(ctx, &made, client.InNamespace(ns.Name), client.MatchingFields{byRun: run.ID}); err != nil {
 		return fmt.Errorf("list VolumeGroupSnapshots of %s: %w", run, err)
 	}
 	names := slices.DeleteFunc(slices.Collect(maps.Keys(run.Failed)), func(unit string) bool {
@@ -97,7 +97,7 @@ func (r *Reconciler) addMade(ctx context.Context, ns *corev1.Namespace, run plan
 // unfinished are the groups whose detach has begun in a run that does not go on, and whose snapshot still exists.
 func (r *Reconciler) unfinished(ctx context.Context, ns *corev1.Namespace, o plan.Observed) ([]plan.Group, error) {
 	var anchors groupsnapshotv1.VolumeGroupSnapshotContentList
-	if err := r.Client.List(ctx, &anchors, client.MatchingFields{byDetaching: ns.Name}); err != nil {
+	if err := r.cached.List(ctx, &anchors, client.MatchingFields{byDetaching: ns.Name}); err != nil {
 		return nil, fmt.Errorf("list unfinished detaches: %w", err)
 	}
 	var out []plan.Group
@@ -162,7 +162,7 @@ type sight struct {
 }
 
 func (r *Reconciler) sightOf(ns *corev1.Namespace, settings group.Settings) *sight {
-	return &sight{cache: r.Client, namespace: ns.Name, settings: settings}
+	return &sight{cache: r.cached, namespace: ns.Name, settings: settings}
 }
 
 // fill adds to a group the objects that were made for it.

@@ -1,16 +1,13 @@
 package snapshotter
 
 import (
-	"errors"
+	"context"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
-	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
@@ -26,63 +23,53 @@ func TestANamespaceThatThereIsNoRoomForReadsNothingLive(t *testing.T) {
 	}
 	c.loop.Flights.Board("other", 0, nil)
 	c.once()
-	if len(c.lists) == 0 || len(c.snapshots()) != 1 {
-		t.Errorf("live lists %v and %d snapshots, want claims and classes looked at, and one", c.lists, len(c.snapshots()))
+	if len(c.lists) != 0 || len(c.snapshots()) != 1 {
+		t.Errorf("live lists %v and %d snapshots, want none and one", c.lists, len(c.snapshots()))
 	}
 }
 
-// ending has two groups whose detach is about to end, each with a member that is free, and the steps that end it.
-func ending(c *cluster) []plan.Step {
-	c.t.Helper()
-	var steps []plan.Step
-	for _, name := range []string{"a", "b"} {
-		made := &groupsnapshotv1.VolumeGroupSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: "db", Name: name, UID: types.UID("u" + name)}}
-		anchor := &groupsnapshotv1.VolumeGroupSnapshotContent{
-			ObjectMeta: metav1.ObjectMeta{Name: "anchor-" + name, UID: types.UID("c" + name)},
-			Spec:       groupsnapshotv1.VolumeGroupSnapshotContentSpec{DeletionPolicy: snapshotv1.VolumeSnapshotContentRetain},
-		}
-		member := &snapshotv1.VolumeSnapshot{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "db", Name: "member-of-" + name}, Status: &snapshotv1.VolumeSnapshotStatus{},
-		}
-		for _, o := range []client.Object{made, anchor, member} {
-			c.must(c.api.Create(c.t.Context(), o))
-		}
-		steps = append(steps, plan.DeleteSnapshot{Group: name, Name: name, UID: made.UID, Anchor: anchor.Name, AnchorUID: anchor.UID})
+func TestClaimsAreReadLiveOnceWhenAllHasBegun(t *testing.T) {
+	want := []string{
+		"PersistentVolumeClaimList", "StorageClassList", "VolumeGroupSnapshotClassList", "VolumeSnapshotClassList",
+		"VolumeSnapshotList", // for members that are not free, before a VolumeGroupSnapshot goes
 	}
-	return steps
-}
-
-func TestMembersAreLookedAtOnceForAllDetachesThatEnd(t *testing.T) {
-	c := newCluster(t, nil)
-	_, err := c.loop.execute(t.Context(), c.namespace(), ending(c))
-	c.must(err)
-	if diff := cmp.Diff([]string{"VolumeSnapshotList"}, c.lists); diff != "" {
+	c := newCluster(t, asks(group.Detach))
+	c.untilRest()
+	if diff := cmp.Diff(want, c.lists); diff != "" {
 		t.Errorf("live lists (-want +got):\n%s", diff)
 	}
-	if n := len(c.snapshots()); n != 0 {
-		t.Errorf("%d group snapshots are left, want none", n)
+	if got := c.run().Outcome; got != group.Succeeded {
+		t.Errorf("run %s, want it to have succeeded", got)
 	}
 }
 
-func TestAMemberThatIsOwnedAgainSinceTheLookStopsTheDeletion(t *testing.T) {
-	c := newCluster(t, nil)
-	steps := ending(c)
-	c.refuse = func(what string) error {
-		if what == "delete VolumeGroupSnapshot" { // that of a: the look for both was before it
-			m := &snapshotv1.VolumeSnapshot{}
-			c.must(c.api.Get(t.Context(), types.NamespacedName{Namespace: "db", Name: "member-of-b"}, m))
-			m.Status = &snapshotv1.VolumeSnapshotStatus{VolumeGroupSnapshotName: ptr.To("b")}
-			c.must(c.api.Status().Update(t.Context(), m))
-		}
-		return nil
+// withoutClaim is a cache that does not show a claim yet.
+type withoutClaim struct {
+	client.Reader
+
+	claim string
+}
+
+func (w withoutClaim) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	err := w.Reader.List(ctx, list, opts...)
+	if claims, ok := list.(*corev1.PersistentVolumeClaimList); ok {
+		claims.Items = slices.DeleteFunc(claims.Items, func(c corev1.PersistentVolumeClaim) bool { return c.Name == w.claim })
 	}
-	_, err := c.loop.execute(t.Context(), c.namespace(), steps)
-	want := `delete VolumeGroupSnapshot "b": member "member-of-b" is not free: changed since it was looked at`
-	if !errors.Is(err, ErrStale) || err.Error() != want {
-		t.Errorf("error %v, want %s", err, want)
-	}
-	if left := c.snapshots(); len(left) != 1 || left[0].Name != "b" {
-		t.Errorf("left are %d group snapshots, want that of b", len(left))
+	return err
+}
+
+func TestAClaimThatTheCacheDoesNotShowYetIsSnapshottedInTheSameRun(t *testing.T) {
+	for _, workflow := range []group.Workflow{group.Keep, group.Detach} {
+		t.Run(string(workflow), func(t *testing.T) {
+			annotations := asks(workflow)
+			annotations[group.UngroupedAnnotation] = string(group.SnapshotUngrouped)
+			c := newCluster(t, annotations, claim("log", ""), volume("log"))
+			c.loop.cached = withoutClaim{c.loop.cached, "log"}
+			c.untilRest()
+			if diff := cmp.Diff(`snapshotted "pg", claim "log"`, c.run().Message); diff != "" {
+				t.Errorf("run (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

@@ -64,6 +64,7 @@ func (r *Reconciler) end(ctx context.Context, ns *corev1.Namespace, s plan.End, 
 	}
 	r.Metrics.RunEnded(s, now)
 	r.refusals.Forget(ns.Name)
+	r.looked.forget(ns.Name)
 	return nil
 }
 

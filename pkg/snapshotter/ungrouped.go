@@ -61,7 +61,7 @@ func fits(class, driver string, classes []group.Class) bool {
 // addTaken adds the claims that the run has made a snapshot of or given up, though they are in a group or gone by now.
 func (r *Reconciler) addTaken(ctx context.Context, ns *corev1.Namespace, run plan.Run, found map[string]plan.Claim) error {
 	var made snapshotv1.VolumeSnapshotList
-	if err := r.Client.List(ctx, &made, client.InNamespace(ns.Name), client.MatchingFields{byRun: run.ID}); err != nil {
+	if err := r.cached.List(ctx, &made, client.InNamespace(ns.Name), client.MatchingFields{byRun: run.ID}); err != nil {
 		return fmt.Errorf("list VolumeSnapshots of %s: %w", run, err)
 	}
 	var names []string

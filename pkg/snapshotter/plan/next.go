@@ -34,7 +34,6 @@ func Current(last Run, o Observed) (run Run, begins bool) {
 			began = began.Add(time.Second)
 		}
 		run.ID, run.Trigger, run.Request = group.RunID(began), group.TriggerManual, o.Settings.RunNow
-		run.Groups = o.Settings.RunGroups
 	default:
 		return last, false
 	}
@@ -115,12 +114,9 @@ func (o Observed) Refused() bool { return o.Begins && o.unreadable() != "" }
 // known any more: only groups that it has made something for are looked at.
 func (o Observed) Stopped() bool { return !o.Begins && o.unreadable() != "" }
 
-// unreadable are the annotations that do not parse and that the run goes by, as a sentence; empty if there is none. A request
-// matters to the run alone that answers it.
+// unreadable are the annotations that do not parse and that every run goes by, as a sentence; empty if there is none.
 func (o Observed) unreadable() string {
 	_, problems := split(o.Problems)
-	answers := o.Run.Trigger == group.TriggerManual && o.Run.Request == o.Settings.RunNow
-	problems = slices.DeleteFunc(problems, func(p group.Problem) bool { return p.Key == group.RunNowAnnotation && !answers })
 	return strings.Join(texts(problems), "; ")
 }
 
@@ -173,11 +169,39 @@ func shortened(s string, limit int) string {
 	return strings.ToValidUTF8(s[:limit-len(ellipsis)], "") + ellipsis
 }
 
-// RestsOnClaims tells whether the steps were decided by claims and classes, and cannot be taken back. A caller that has seen those in
-// a cache looks at them live, and asks Next again.
-func RestsOnClaims(steps []Step) bool {
-	return slices.ContainsFunc(steps, func(s Step) bool {
-		end, ends := s.(End)
-		return ends && end.Run.Outcome == group.Failed || len(Creates([]Step{s})) > 0
-	})
+// NeedsLook tells a caller that has seen claims and classes in a cache to read them live and to ask Next again: before a run fails, for what
+// it lacks may be there by now; and once in a run, for a claim that was there before it and that the cache does not show yet. The time
+// for that is when all has begun that the cache does show. Before anything has, it would only delay the snapshots, and more than by its
+// own time: snapshot-controller lists claims live too, and of two such lists within 100 ms an API server makes the second wait
+// (the request for progress that its cache sends to etcd).
+func NeedsLook(o Observed, steps []Step, looked bool) bool {
+	if o.Run.Outcome != group.Running {
+		return false
+	}
+	for _, s := range steps {
+		if end, ends := s.(End); ends {
+			return !looked || end.Run.Outcome == group.Failed
+		}
+	}
+	return !looked && Begun(o)
+}
+
+// Begun tells whether a content was made for each group and claim of the run that is to have one, so that nobody looks for claims any more.
+func Begun(o Observed) bool {
+	if o.Begins {
+		return false
+	}
+	for _, g := range o.Groups {
+		if _, givenUp := o.Run.Failed[g.Name]; g.Content == nil && g.Refusal == "" && !givenUp {
+			return false
+		}
+	}
+	for _, c := range o.Claims {
+		_, givenUp := o.Run.Failed[ClaimUnit(c.Name)]
+		made := c.Snapshot != nil && c.Snapshot.Content != nil
+		if !made && c.Refusal == "" && c.Skip == "" && !givenUp {
+			return false
+		}
+	}
+	return true
 }

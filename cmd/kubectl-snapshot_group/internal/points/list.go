@@ -40,7 +40,7 @@ together at least, SKEW the time between the first and the last member on storag
 		if !watch {
 			return session.Explain(show(cmd.Context()))
 		}
-		return session.Explain(again(cmd.Context(), c, show, snapshotsIn(namespace)...))
+		return session.Explain(again(cmd.Context(), c, namespace, show))
 	}
 	return cmd
 }
@@ -55,15 +55,11 @@ func target(ctx context.Context, s *session.Session, all bool) (string, client.W
 	return namespace, c, err
 }
 
-// snapshotsIn are those of a namespace, or of all where it is empty.
-func snapshotsIn(namespace string) []changes.What {
+// again shows once, and after each change, until ctx ends.
+func again(ctx context.Context, c client.WithWatch, namespace string, show func(context.Context) error) error {
 	in := []client.ListOption{client.InNamespace(namespace)}
-	return []changes.What{{List: &groupsnapshotv1.VolumeGroupSnapshotList{}, Options: in}, {List: &snapshotv1.VolumeSnapshotList{}, Options: in}}
-}
-
-// again shows once, and after each change of what it watches, until ctx ends.
-func again(ctx context.Context, c client.WithWatch, show func(context.Context) error, what ...changes.What) error {
-	watched, err := changes.Watch(ctx, c, what...)
+	watched, err := changes.Watch(ctx, c,
+		changes.What{List: &groupsnapshotv1.VolumeGroupSnapshotList{}, Options: in}, changes.What{List: &snapshotv1.VolumeSnapshotList{}, Options: in})
 	if err != nil {
 		return err
 	}
@@ -107,7 +103,6 @@ func printList(ctx context.Context, s *session.Session, out *session.Output, of 
 		{Name: "Namespace"}, {Name: "Point"}, {Name: "Group"}, {Name: "Ready"}, {Name: "State"}, {Name: "Size"}, {Name: "Age"}, {Name: "Held"},
 		{Name: "Run", Wide: true}, {Name: "Trigger", Wide: true}, {Name: "Workflow", Wide: true}, {Name: "Skew", Wide: true},
 	}, rows, hidden...)
-	f.Tones = map[string]func(string) session.Tone{"State": func(cell string) session.Tone { return state(cell).tone() }}
 	return out.Print(f)
 }
 
