@@ -10,7 +10,8 @@ import (
 func TestAwaitAsksUntilThereIsNoError(t *testing.T) {
 	asked := 0
 	err := await(t.Context(), time.Minute, func(context.Context) error {
-		if asked++; asked < 3 {
+		asked++
+		if asked < 3 {
 			return errors.New("not yet")
 		}
 		return nil

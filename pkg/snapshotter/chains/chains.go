@@ -26,14 +26,14 @@ func Do[S any](steps []S, chain func(S) string, parallel int, do func(S) error) 
 		group.Go(func() error {
 			for _, i := range chains[name] {
 				if errs[i] = do(steps[i]); errs[i] != nil {
-					break
+					return errs[i]
 				}
 				did[i] = true
 			}
 			return nil
 		})
 	}
-	_ = group.Wait() // its errors are in errs
+	_ = group.Wait() // errs has all of them
 	var done []S
 	for i, s := range steps {
 		if did[i] {

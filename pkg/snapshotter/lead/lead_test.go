@@ -125,7 +125,7 @@ func TestOnlyALeaderWrites(t *testing.T) {
 		t.Fatal(err)
 	}
 	send := func(method string) error {
-		req, err := http.NewRequestWithContext(t.Context(), method, server.URL+"/api", nil)
+		req, err := http.NewRequestWithContext(t.Context(), method, server.URL+"/api", http.NoBody)
 		if err != nil {
 			t.Fatal(err)
 		}
