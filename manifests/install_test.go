@@ -83,6 +83,7 @@ func TestEachCommandIsToldWhereItsObjectsAre(t *testing.T) {
 			"/webhook",
 			"--namespace=$(POD_NAMESPACE)",
 			"--service-name=snapshot-group-webhook",
+			"--certificate-source=self-signed",
 			"--ca-secret-name=snapshot-group-webhook-ca",
 			"--webhook-configuration-name=snapshot-group",
 			"--webhook-port=9443",

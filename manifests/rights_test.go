@@ -28,6 +28,7 @@ func TestRightsAreTheseAndNoMore(t *testing.T) {
 		},
 		"Role snapshot-group-webhook-ca": {
 			"secrets/snapshot-group-webhook-ca: get list update watch",
+			"secrets: create",
 		},
 		"ClusterRole snapshot-group-snapshotter": {
 			"namespaces: get list patch watch",

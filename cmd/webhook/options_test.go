@@ -122,9 +122,8 @@ func TestHelpAndVersionNeedNothing(t *testing.T) {
 	}
 }
 
-// notInChart are the flags that the chart does not set: it mounts no certificate, an address in a Pod is every address, and a Pod has
-// no kubeconfig.
-var notInChart = []string{"certificate-source", "certificate-dir", "webhook-host", "kubeconfig", "version"}
+// notInChart are the flags that the chart does not set: an address in a Pod is every address, and a Pod has no kubeconfig.
+var notInChart = []string{"webhook-host", "kubeconfig", "version"}
 
 func TestTheChartSetsEveryFlag(t *testing.T) {
 	deployment, err := os.ReadFile("../../charts/snapshot-group/templates/deployment.yaml")

@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
+	"github.com/snapshot-group/snapshot-group/e2e/certmanager"
 	"github.com/snapshot-group/snapshot-group/e2e/cluster"
 	"github.com/snapshot-group/snapshot-group/e2e/cluster/components"
 	"github.com/snapshot-group/snapshot-group/e2e/suite"
@@ -47,6 +48,9 @@ func prepare(ctx context.Context, c *cluster.Cluster, _ func(func() error)) erro
 	helm = built["helm"]
 	config, err := c.RESTConfig()
 	if err != nil {
+		return err
+	}
+	if err := certmanager.InstallTypes(ctx, config); err != nil {
 		return err
 	}
 	return installOperatorsTypes(ctx, config, c.Dir())

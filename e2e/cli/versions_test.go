@@ -46,6 +46,11 @@ func TestTheCommandsWorkWithEachVersionOfGroupSnapshots(t *testing.T) {
 			if got := plugin("list --output=name"); got != "demo\n" {
 				t.Errorf("list shows %q", got)
 			}
+			const classless = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: classless}\nprovisioner: classless.test\n---"
+			line := "check --with-cluster --filename=- <<'EOF' | grep --only-matching 'apiVersion: groupsnapshot.*'\n" + classless + groupedClaim(ns, "data", "classless") + "\nEOF"
+			if got, want := plugin(line), "apiVersion: "+group.GroupSnapshotAPIGroup+"/"+version+"\n"; got != want {
+				t.Errorf("a class that mends a manifest is of %q, want %q", got, want)
+			}
 			plugin("restore demo --in-place --yes --timeout=1m")
 			holds(t, ns, "Amy 95", "data-mysql-0", "data-mysql-1")
 			plugin("hold demo")

@@ -62,7 +62,7 @@ func TestTheInventoryListsAndCounts(t *testing.T) {
 func TestFaultsAreReadBackAsTheyWereSet(t *testing.T) {
 	d := start(t)
 	want := csidriver.Faults{
-		Slow: 90 * time.Second, Hang: []string{"Probe"}, MemberShort: true,
+		Slow: 90 * time.Second, Hang: []string{"Probe"}, MemberShort: true, NoListing: true,
 		Fail:     map[string]csidriver.Failure{"CreateVolume": {codes.ResourceExhausted, "full", 3, true}, "DeleteVolume": {Code: codes.Aborted}},
 		NotReady: csidriver.NotReady{For: time.Minute, Polls: 3},
 	}
@@ -83,7 +83,7 @@ func TestFaultsAreReadBackAsTheyWereSet(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(`{"slow":"1m30s","hang":["Probe"],"fail":{"CreateVolume":{"code":"RESOURCE_EXHAUSTED","message":"full","calls":3,`+
-		`"afterwards":true},"DeleteVolume":{"code":"ABORTED"}},"memberShort":true,"notReady":{"for":"1m0s","polls":3}}`,
+		`"afterwards":true},"DeleteVolume":{"code":"ABORTED"}},"memberShort":true,"noListing":true,"notReady":{"for":"1m0s","polls":3}}`,
 		string(text)); diff != "" {
 		t.Errorf("faults as they are written (-want +got):\n%s", diff)
 	}

@@ -23,6 +23,8 @@ type Faults struct {
 	Fail map[string]Failure
 	// MemberShort leaves the last volume out of each new group snapshot of two or more volumes.
 	MemberShort bool
+	// NoListing hides that the driver can list snapshots: many cannot. csi-snapshotter then believes what an import says.
+	NoListing bool
 	// NotReady withholds readiness from snapshots that have not been reported ready before.
 	NotReady NotReady
 }

@@ -2,6 +2,7 @@ package csidriver_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -151,6 +152,23 @@ func TestAGroupMayLackAMember(t *testing.T) {
 	} {
 		if got := len(tc.group.GetSnapshots()); got != tc.want || !tc.group.GetReadyToUse() {
 			t.Errorf("%s has %d members, want %d and readiness", tc.name, got, tc.want)
+		}
+	}
+}
+
+func TestADriverMayHideThatItCanListSnapshots(t *testing.T) {
+	d := start(t)
+	for _, hidden := range []bool{false, true, false} {
+		d.faults(t, csidriver.Faults{NoListing: hidden})
+		reply, err := d.ControllerGetCapabilities(t.Context(), &csi.ControllerGetCapabilitiesRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := slices.ContainsFunc(reply.GetCapabilities(), func(c *csi.ControllerServiceCapability) bool {
+			return c.GetRpc().GetType() == csi.ControllerServiceCapability_RPC_LIST_SNAPSHOTS
+		})
+		if told == hidden {
+			t.Errorf("it says that it can: %t, want %t", told, !hidden)
 		}
 	}
 }

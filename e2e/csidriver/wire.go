@@ -19,6 +19,7 @@ type wireFaults struct {
 	Hang        []string               `json:"hang,omitempty"`
 	Fail        map[string]wireFailure `json:"fail,omitempty"`
 	MemberShort bool                   `json:"memberShort,omitempty"`
+	NoListing   bool                   `json:"noListing,omitempty"`
 	NotReady    wireNotReady           `json:"notReady,omitzero"`
 }
 
@@ -37,7 +38,7 @@ type wireNotReady struct {
 // MarshalJSON writes the form that UnmarshalJSON reads.
 func (f Faults) MarshalJSON() ([]byte, error) {
 	w := wireFaults{
-		Slow: wireDuration(f.Slow), Hang: f.Hang, MemberShort: f.MemberShort,
+		Slow: wireDuration(f.Slow), Hang: f.Hang, MemberShort: f.MemberShort, NoListing: f.NoListing,
 		NotReady: wireNotReady{For: wireDuration(f.NotReady.For), Polls: f.NotReady.Polls},
 	}
 	for rpc, failure := range f.Fail {
@@ -61,7 +62,7 @@ func (f *Faults) UnmarshalJSON(data []byte) error {
 		return errors.New("more than one JSON value")
 	}
 	parsed := Faults{
-		Slow: time.Duration(w.Slow), Hang: w.Hang, MemberShort: w.MemberShort,
+		Slow: time.Duration(w.Slow), Hang: w.Hang, MemberShort: w.MemberShort, NoListing: w.NoListing,
 		NotReady: NotReady{For: time.Duration(w.NotReady.For), Polls: w.NotReady.Polls},
 	}
 	for rpc, failure := range w.Fail {

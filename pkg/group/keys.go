@@ -64,6 +64,9 @@ const (
 // AnchorFinalizer is on every anchor while it has members: without it, their storage could never be freed.
 const AnchorFinalizer = "snapshot-group/anchor"
 
+// NudgedAnnotation on a content holds when the loop last made csi-snapshotter look at it, RFC 3339. A change of any annotation does.
+const NudgedAnnotation = "snapshot-group/nudged"
+
 // HoldLabel on a restore point (a VolumeGroupSnapshot, an anchor or an ungrouped VolumeSnapshot), with value HoldValue, keeps it
 // from expiring and from being deleted by the command line.
 const (
@@ -111,6 +114,9 @@ const (
 	GroupBeingDeletedAnnotation = "groupsnapshot.storage.kubernetes.io/volumegroupsnapshot-being-deleted"
 	// MemberBeingDeletedAnnotation is the like for the content of a VolumeSnapshot (pkg/utils.AnnVolumeSnapshotBeingDeleted).
 	MemberBeingDeletedAnnotation = "snapshot.storage.kubernetes.io/volumesnapshot-being-deleted"
+	// MemberGroupHandleAnnotation is on the content of a member from its creation on, where its status comes later
+	// (pkg/utils.VolumeGroupSnapshotHandleAnnotation).
+	MemberGroupHandleAnnotation = "groupsnapshot.storage.k8s.io/volumeGroupSnapshotHandle"
 
 	SnapshotAPIGroup      = "snapshot.storage.k8s.io"
 	GroupSnapshotAPIGroup = "groupsnapshot.storage.k8s.io"

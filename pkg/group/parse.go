@@ -19,7 +19,7 @@ var parsers = map[string]func(*Settings, string) error{
 	JitterAnnotation:             duration(0, maxJitter, func(s *Settings, v time.Duration) { s.Jitter = v }),
 	StartingDeadlineAnnotation:   duration(minStartingDeadline, maxStartingDeadline, func(s *Settings, v time.Duration) { s.StartingDeadline = v }),
 	SuspendAnnotation:            oneOf(func(s *Settings, v string) { s.Suspend = v == "true" }, "true", "false"),
-	RunNowAnnotation:             func(s *Settings, v string) error { s.RunNow = v; return nil },
+	RunNowAnnotation:             parseRunNow,
 	TimeoutAnnotation:            duration(minTimeout, maxTimeout, func(s *Settings, v time.Duration) { s.Timeout = v }),
 	WorkflowAnnotation:           parseWorkflow,
 	UngroupedAnnotation:          oneOf(func(s *Settings, v Ungrouped) { s.Ungrouped = v }, SnapshotUngrouped, IgnoreUngrouped),

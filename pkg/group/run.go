@@ -4,7 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // Outcome is how a run ended, or that it has not.
@@ -25,9 +29,50 @@ type LastRun struct {
 	ID      string    `json:"id"`
 	Trigger string    `json:"trigger"`
 	Request string    `json:"request,omitempty"` // the newest RunNowAnnotation value answered; a scheduled run carries it on
+	Groups  []string  `json:"groups,omitempty"`  // those that it was asked for; none means all, and claims in no group
 	Time    time.Time `json:"time"`              // when it began, UTC, whole seconds
 	Outcome Outcome   `json:"outcome"`
 	Message string    `json:"message,omitempty"`
+}
+
+// groupsMark stands in RunNowAnnotation before the names of the groups that a run is asked for.
+const groupsMark = " groups="
+
+// maxRunGroups bounds them. They are in LastRun too, twice, and all annotations of an object hold 256 KiB.
+const maxRunGroups = 100
+
+// RunNow is the value of RunNowAnnotation that asks for a run of these groups, or of all where none are named. request tells it
+// from the requests before.
+func RunNow(request string, groups []string) string {
+	if len(groups) == 0 {
+		return request
+	}
+	return request + groupsMark + strings.Join(groups, ",")
+}
+
+// parseRunNow reads which groups are asked for. A value without groupsMark means nothing but that it is another than before.
+func parseRunNow(s *Settings, v string) error {
+	s.RunNow = v
+	_, list, named := strings.Cut(v, groupsMark)
+	if !named {
+		return nil
+	}
+	names := strings.Split(list, ",")
+	if len(names) > maxRunGroups {
+		return fmt.Errorf("names %d groups, and may name at most %d", len(names), maxRunGroups)
+	}
+	for i, name := range names {
+		switch {
+		case name == "":
+			return errors.New("must name groups after groups=, separated by commas")
+		case len(validation.IsValidLabelValue(name)) > 0:
+			return fmt.Errorf("%q is not the name of a group: %s", name, strings.Join(validation.IsValidLabelValue(name), "; "))
+		case slices.Contains(names[:i], name):
+			return fmt.Errorf("group %q is named twice", name)
+		}
+	}
+	s.RunGroups = names
+	return nil
 }
 
 // ParseLastRun reads LastRunAnnotation. An absent annotation is the zero LastRun.

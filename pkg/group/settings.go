@@ -66,7 +66,9 @@ type Settings struct {
 	StartingDeadline time.Duration
 	// Suspend stops scheduled runs, and none that is asked for.
 	Suspend bool
-	RunNow  string
+	// RunNow is the request for a run, RunGroups the groups that it asks for; none means all of them, and claims in no group.
+	RunNow    string
+	RunGroups []string
 	// Timeout is how long after its start an unfinished run is given up.
 	Timeout   time.Duration
 	Workflow  Workflow
@@ -101,7 +103,8 @@ func (p Problem) String() string {
 
 // ParseSettings reads the annotations of a Namespace. defaultLabelKey is the group label's key where the Namespace names
 // none. Settings are always usable: a value that does not parse is reported as a Problem, in key order, and leaves the
-// default in its place. A schedule whose time zone does not parse is left out whole: in UTC, it would be another one.
+// default in its place. A schedule whose time zone does not parse is left out whole: in UTC, it would be another one. RunNow
+// stays though its groups do not parse: the run that it asks for fails, and says why.
 func ParseSettings(annotations map[string]string, defaultLabelKey string) (Settings, []Problem) {
 	s := Settings{
 		Mode: Enforce, LabelKey: defaultLabelKey, StartingDeadline: DefaultStartingDeadline,

@@ -24,13 +24,14 @@ func TestParseSettings(t *testing.T) {
 		"annotations of others are not looked at": {map[string]string{"example.com/timeout": "soon"}, defaults, nil},
 		"every annotation is read": {
 			map[string]string{
-				LabelKeyAnnotation: "example.com/group", RunNowAnnotation: "1", TimeoutAnnotation: "1h30m", WorkflowAnnotation: "detach",
+				LabelKeyAnnotation: "example.com/group", RunNowAnnotation: "1 groups=db,logs", TimeoutAnnotation: "1h30m", WorkflowAnnotation: "detach",
 				ModeAnnotation: "audit", ScheduleAnnotation: "30 2 * * 1-5", TimeZoneAnnotation: "Europe/Berlin", JitterAnnotation: "5m",
 				StartingDeadlineAnnotation: "2h", ConfirmExpiryAnnotation: "20261122t120000z-abcdef", SuspendAnnotation: "true", UngroupedAnnotation: "ignore", KeepAnnotation: "7", KeepForAnnotation: "2w3d24h",
 				LabelsAnnotation: "tier=gold, example.com/team=", GroupSnapshotClassAnnotation: "groups", SnapshotClassAnnotation: "members",
 			},
 			Settings{Mode: AuditOnly, LabelKey: "example.com/group", Schedule: Schedule{Spec: "30 2 * * 1-5", Zone: "Europe/Berlin"}, Jitter: 5 * time.Minute,
-				StartingDeadline: 2 * time.Hour, Suspend: true, RunNow: "1", Timeout: 90 * time.Minute, Workflow: Detach, Ungrouped: IgnoreUngrouped,
+				StartingDeadline: 2 * time.Hour, Suspend: true, RunNow: "1 groups=db,logs", RunGroups: []string{"db", "logs"},
+				Timeout: 90 * time.Minute, Workflow: Detach, Ungrouped: IgnoreUngrouped,
 				ConfirmExpiry: "20261122t120000z-abcdef", Zone: "Europe/Berlin",
 				Retention: Retention{Last: 7, For: 18 * 24 * time.Hour},
 				Labels:    map[string]string{"tier": "gold", "example.com/team": ""}, GroupSnapshotClass: "groups", SnapshotClass: "members"},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -47,10 +48,12 @@ var errKilled = errors.New("killed")
 type cluster struct {
 	t *testing.T
 	// api is the API server as everybody but the loop uses it.
-	api    client.WithWatch
-	clock  *testingclock.FakePassiveClock
-	loop   *Reconciler
-	reg    *prometheus.Registry
+	api   client.WithWatch
+	clock *testingclock.FakePassiveClock
+	loop  *Reconciler
+	reg   *prometheus.Registry
+	// mu is held for each write of the loop, which may make several at once.
+	mu     sync.Mutex
 	writes []string
 	// lists are the kinds that the loop has listed live.
 	lists []string
@@ -171,6 +174,8 @@ func (c *cluster) uid() types.UID {
 }
 
 func (c *cluster) write(what string, do func() error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	what = strings.NewReplacer("*v1.", "", "ApplyConfiguration", "").Replace(what)
 	c.writes = append(c.writes, what)
 	if len(c.writes) == c.killAt {

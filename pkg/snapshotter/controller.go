@@ -198,7 +198,7 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager) error {
 		Watches(&groupsnapshotv1.VolumeGroupSnapshotContent{}, toNamespace(namespaceOfGroupContent), changed).
 		Watches(&snapshotv1.VolumeSnapshot{}, toNamespace(client.Object.GetNamespace), changed).
 		Watches(&snapshotv1.VolumeSnapshotContent{}, handler.EnqueueRequestsFromMapFunc(r.contentOf), changed).
-		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.restoredFrom), restored).
+		Watches(&corev1.PersistentVolumeClaim{}, toNamespace(restoredFrom), restored).
 		WatchesRawSource(source.Func(r.wakeHeld)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: parallelNamespaces,

@@ -144,7 +144,7 @@ func (c *cluster) makeMember(s *groupsnapshotv1.VolumeGroupSnapshot, claim strin
 	}
 	c.must(c.api.Create(c.t.Context(), content))
 	content.Status = &snapshotv1.VolumeSnapshotContentStatus{
-		SnapshotHandle: ptr.To("snap-" + claim), VolumeGroupSnapshotHandle: ptr.To("group-" + string(s.UID)), CreationTime: ptr.To(noon.UnixNano()),
+		SnapshotHandle: ptr.To("snap-" + claim + "-" + string(s.UID)), VolumeGroupSnapshotHandle: ptr.To("group-" + string(s.UID)), CreationTime: ptr.To(noon.UnixNano()),
 	}
 	c.must(c.api.Status().Update(c.t.Context(), content))
 	m.Status = &snapshotv1.VolumeSnapshotStatus{

@@ -46,6 +46,8 @@ type pass struct {
 	begun bool
 	// anchors are those of the run, read live; nil until they are looked for.
 	anchors *groupsnapshotv1.VolumeGroupSnapshotContentList
+	// snapshots are those of the Namespace, read live; nil until a detach ends.
+	snapshots *snapshotv1.VolumeSnapshotList
 }
 
 // execute does the steps in order and returns those done. When one fails, the group's later ones are left out, those of
@@ -267,14 +269,30 @@ func (p *pass) checkKept(ctx context.Context, s plan.DeleteSnapshot) error {
 	return nil
 }
 
-// checkFree: snapshot-controller and the garbage collector delete the members that are owned or named by the group.
+// checkFree: snapshot-controller and the garbage collector delete the members that are owned or named by the group. The live look is
+// one for all groups whose detach ends in this pass: a member that the pass releases after it is not free by it. What others have
+// changed since, the cache shows within moments.
 func (p *pass) checkFree(ctx context.Context, s plan.DeleteSnapshot) error {
-	var live snapshotv1.VolumeSnapshotList
-	if err := p.Live.List(ctx, &live, client.InNamespace(p.ns.Name)); err != nil {
+	if p.snapshots == nil {
+		var live snapshotv1.VolumeSnapshotList
+		if err := p.Live.List(ctx, &live, client.InNamespace(p.ns.Name)); err != nil {
+			return fmt.Errorf("list members: %w", err)
+		}
+		p.snapshots = &live
+	}
+	var cached snapshotv1.VolumeSnapshotList
+	if err := p.Client.List(ctx, &cached, client.InNamespace(p.ns.Name), client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("list members: %w", err)
 	}
-	for i := range live.Items {
-		o := &live.Items[i]
+	if err := checkFreeIn(p.snapshots, s); err != nil {
+		return err
+	}
+	return checkFreeIn(&cached, s)
+}
+
+func checkFreeIn(all *snapshotv1.VolumeSnapshotList, s plan.DeleteSnapshot) error {
+	for i := range all.Items {
+		o := &all.Items[i]
 		owner := group.OwnerGroupSnapshot(o.OwnerReferences)
 		owned := owner != nil && owner.UID == s.UID
 		bound := o.Status != nil && ptr.Deref(o.Status.VolumeGroupSnapshotName, "") == s.Name
@@ -283,13 +301,4 @@ func (p *pass) checkFree(ctx context.Context, s plan.DeleteSnapshot) error {
 		}
 	}
 	return nil
-}
-
-func (p *pass) deleteContent(ctx context.Context, s plan.DeleteContent) error {
-	return p.remove(ctx, "VolumeGroupSnapshotContent",
-		&groupsnapshotv1.VolumeGroupSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: s.Name, UID: s.UID}})
-}
-
-func (p *pass) deleteSnapshotContent(ctx context.Context, s plan.DeleteSnapshotContent) error {
-	return p.remove(ctx, "VolumeSnapshotContent", &snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: s.Content, UID: s.UID}})
 }

@@ -2,7 +2,6 @@ package snapshotter
 
 import (
 	"errors"
-	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -10,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
@@ -114,27 +112,5 @@ func TestAReconcileWaitsUntilItsOwnWritesShow(t *testing.T) {
 	c.loop.writes.Wrote("db", &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "db", UID: "ns", ResourceVersion: "1000000"}})
 	if got := c.once(); got.RequeueAfter != settle.Timeout || len(c.writes) != 0 {
 		t.Errorf("result %+v after writes %v, want to wait %s and write nothing", got, c.writes, settle.Timeout)
-	}
-}
-
-func TestTransformsKeepWhatIsUsed(t *testing.T) {
-	c := newCluster(t, asks(group.Keep))
-	c.untilRest()
-	m := c.members()[0]
-	out, err := trimSnapshot(m.DeepCopy())
-	if err != nil {
-		t.Fatal(err)
-	}
-	trimmed, _ := out.(client.Object)
-	if trimmed.GetAnnotations()[group.ClaimSpecAnnotation] != "" || len(trimmed.GetAnnotations()) != 1 {
-		t.Errorf("annotations %v, want the claim's spec present and empty", trimmed.GetAnnotations())
-	}
-	for _, trim := range []func(any) (any, error){trimClaim, trimVolume, trimSnapshot, trimContent, trimGroupContent} {
-		if got, err := trim("a tombstone"); err != nil || got != "a tombstone" {
-			t.Errorf("transform of what is not its kind: %v, %v", got, err)
-		}
-	}
-	if got := fmt.Sprint(kept(map[string]string{"a": "1", "b": "2"}, "b", "c")); got != "map[b:2]" {
-		t.Errorf("kept %s, want map[b:2]", got)
 	}
 }

@@ -9,8 +9,10 @@ import (
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -33,7 +35,7 @@ func (r *Reconciler) expiry(ctx context.Context, ns *corev1.Namespace, seen plan
 		Now: seen.Now, Name: ns.Name, Namespace: ns.UID, Settings: seen.Settings, Problems: seen.Problems,
 		Points: point.Find(objects), Stuck: point.Stuck(objects), Limit: r.MaxExpire, Paused: ns.Annotations[group.ExpiryPausedAnnotation],
 	}
-	if o.Restoring, err = r.restoring(ctx, ns.Name, o.Points); err != nil {
+	if o.InUse, err = r.inUse(ctx, ns.Name, o.Points); err != nil {
 		return nil, err
 	}
 	if o.Orphans, err = r.orphans(ctx, objects); err != nil {
@@ -108,8 +110,8 @@ func (r *Reconciler) objects(ctx context.Context, ns *corev1.Namespace) (point.O
 // orphans asks the cache what of the cluster still holds a group snapshot on storage.
 func (r *Reconciler) orphans(ctx context.Context, o point.Objects) ([]point.Orphan, error) {
 	var failed error
-	found := point.Orphans(o, func(driver, handle string) []string {
-		contents, err := r.onStorage(ctx, driver, handle)
+	found := point.Orphans(o, func(s point.Storage) []string {
+		contents, err := r.heldBy(ctx, s)
 		failed = errors.Join(failed, err)
 		var names []string
 		for _, c := range contents {
@@ -120,98 +122,104 @@ func (r *Reconciler) orphans(ctx context.Context, o point.Objects) ([]point.Orph
 	return found, failed
 }
 
-func (r *Reconciler) onStorage(ctx context.Context, driver, handle string) ([]snapshotv1.VolumeSnapshotContent, error) {
-	var list snapshotv1.VolumeSnapshotContentList
-	key := client.MatchingFields{byGroupHandle: groupHandleKey(driver, handle)}
-	if err := r.cached.List(ctx, &list, key); err != nil {
-		return nil, fmt.Errorf("list contents of one group on storage: %w", err)
+// heldBy are the contents that stand for something of s: point.Storage.Holds of all contents of the cluster, by their indexes.
+func (r *Reconciler) heldBy(ctx context.Context, s point.Storage) ([]snapshotv1.VolumeSnapshotContent, error) {
+	keys := []client.MatchingFields{}
+	if s.Group != "" {
+		keys = append(keys, client.MatchingFields{byGroupHandle: handleKey(s.Driver, s.Group)})
 	}
-	return list.Items, nil
-}
-
-// restoring finds, by restore point, a Pending claim that is made from a member, or from what was imported into another
-// namespace from the same group on storage.
-func (r *Reconciler) restoring(ctx context.Context, namespace string, points []point.Point) (map[string]string, error) {
-	local, err := r.restoringIn(ctx, namespace)
-	if err != nil {
-		return nil, err
+	for _, handle := range s.Snapshots {
+		keys = append(keys, client.MatchingFields{byHandle: handleKey(s.Driver, handle)})
 	}
-	out := map[string]string{}
-	for _, p := range points {
-		for _, m := range p.Members {
-			if claim := local[m.Name]; claim != "" {
-				out[p.Name] = claim
-			}
+	var out []snapshotv1.VolumeSnapshotContent
+	for _, key := range keys {
+		var list snapshotv1.VolumeSnapshotContentList
+		if err := r.cached.List(ctx, &list, key); err != nil {
+			return nil, fmt.Errorf("list contents by what they stand for on storage: %w", err)
 		}
-		if p.Content == nil || p.Content.Handle == "" {
-			continue
-		}
-		contents, err := r.onStorage(ctx, p.Content.Driver, p.Content.Handle)
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range contents {
-			ref := c.Spec.VolumeSnapshotRef
-			if ref.Namespace == namespace {
-				continue
-			}
-			elsewhere, err := r.restoringIn(ctx, ref.Namespace)
-			if err != nil {
-				return nil, err
-			}
-			if claim := elsewhere[ref.Name]; claim != "" {
-				out[p.Name] = claim
+		for _, c := range list.Items {
+			if s.Holds(&c) {
+				out = append(out, c)
 			}
 		}
 	}
 	return out, nil
 }
 
-// restoringIn are the Pending claims that are made from a VolumeSnapshot of a namespace, by its name.
-func (r *Reconciler) restoringIn(ctx context.Context, namespace string) (map[string]string, error) {
+// inUse finds, by restore point, a Pending claim that is made from a member, or a content that somebody has imported: restores into
+// another namespace are made from such.
+func (r *Reconciler) inUse(ctx context.Context, namespace string, points []point.Point) (map[string]string, error) {
 	var list corev1.PersistentVolumeClaimList
 	if err := r.cached.List(ctx, &list, client.MatchingFields{byRestoring: namespace}); err != nil {
 		return nil, fmt.Errorf("list claims that are being restored: %w", err)
 	}
-	out := map[string]string{}
+	restored := map[string]string{}
 	for i := range list.Items {
 		_, source := sourceOf(&list.Items[i])
-		out[source] = list.Items[i].Namespace + "/" + list.Items[i].Name
+		restored[source] = list.Items[i].Name
+	}
+	out := map[string]string{}
+	for _, p := range points {
+		for _, m := range p.Members {
+			if claim := restored[m.Name]; claim != "" {
+				out[p.Name] = fmt.Sprintf("claim %q", claim)
+			}
+		}
+		contents, err := r.heldBy(ctx, p.Storage())
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range contents {
+			if point.Imported(&c) {
+				out[p.Name] = fmt.Sprintf("VolumeSnapshotContent %q", c.Name)
+			}
+		}
 	}
 	return out, nil
 }
 
-// restoredFrom are the namespaces whose restore points a claim is made from: that of the VolumeSnapshot, and those of the
-// group on storage from which it was imported.
-func (r *Reconciler) restoredFrom(ctx context.Context, o client.Object) []reconcile.Request {
+// restoredFrom is the namespace whose restore points a claim is made from. What was imported is in use whether or not a claim is made
+// from that.
+func restoredFrom(o client.Object) string {
 	claim, _ := o.(*corev1.PersistentVolumeClaim)
-	namespace, name := sourceOf(claim)
-	out := []reconcile.Request{{NamespacedName: client.ObjectKey{Name: namespace}}}
-	snapshot, content := &snapshotv1.VolumeSnapshot{}, &snapshotv1.VolumeSnapshotContent{}
-	if err := r.cached.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, snapshot); err != nil || snapshot.Status == nil {
-		return out // nothing is imported by what is not there
-	}
-	key := client.ObjectKey{Name: ptr.Deref(snapshot.Status.BoundVolumeSnapshotContentName, "")}
-	if err := r.cached.Get(ctx, key, content); err != nil {
-		return out
-	}
-	return append(out, r.contentOf(ctx, content)...)
+	namespace, _ := sourceOf(claim)
+	return namespace
 }
 
-// contentOf are the namespaces that a VolumeSnapshotContent is of: that of its VolumeSnapshot, and those of the group on
-// storage that it belongs to. It may be what their anchors wait for.
+// contentOf are the namespaces that a VolumeSnapshotContent is of: that of its VolumeSnapshot, and those that have restore points,
+// or anchors, of the same storage. It may be what these wait for.
 func (r *Reconciler) contentOf(ctx context.Context, o client.Object) []reconcile.Request {
-	out := []reconcile.Request{{NamespacedName: client.ObjectKey{Name: namespaceOfContent(o)}}}
-	var anchors groupsnapshotv1.VolumeGroupSnapshotContentList
-	for _, handle := range groupHandleOf(o) {
-		if err := r.cached.List(ctx, &anchors, client.MatchingFields{byGroupHandle: handle}); err != nil {
-			return out // a cache fails before it has begun alone
-		}
-		for i := range anchors.Items {
-			out = append(out, reconcile.Request{NamespacedName: client.ObjectKey{Name: namespaceOfGroupContent(&anchors.Items[i])}})
+	namespaces := sets.New(namespaceOfContent(o))
+	looks := []look{{&groupsnapshotv1.VolumeGroupSnapshotContentList{}, byGroupHandle, groupHandleOf(o), namespaceOfGroupContent}}
+	if c, _ := o.(*snapshotv1.VolumeSnapshotContent); point.Imported(c) {
+		looks = append(looks, look{&groupsnapshotv1.VolumeGroupSnapshotContentList{}, byHandle, handlesOf(o), namespaceOfGroupContent},
+			look{&snapshotv1.VolumeSnapshotContentList{}, byHandle, handlesOf(o), namespaceOfContent})
+	}
+	for _, l := range looks {
+		for _, handle := range l.handles {
+			if r.cached.List(ctx, l.list, client.MatchingFields{l.field: handle}) != nil {
+				continue // a cache fails before it has begun alone
+			}
+			_ = apimeta.EachListItem(l.list, func(found runtime.Object) error {
+				content, _ := found.(client.Object)
+				namespaces.Insert(l.namespace(content))
+				return nil
+			})
 		}
 	}
+	var out []reconcile.Request
+	for _, name := range sets.List(namespaces) {
+		out = append(out, reconcile.Request{NamespacedName: client.ObjectKey{Name: name}})
+	}
 	return out
+}
+
+// look is for contents by what they stand for on storage, and for the namespaces that they are of.
+type look struct {
+	list      client.ObjectList
+	field     string
+	handles   []string
+	namespace func(client.Object) string
 }
 
 // expire does a step of package expire.

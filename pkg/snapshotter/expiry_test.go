@@ -31,19 +31,35 @@ func bareAnchor() *groupsnapshotv1.VolumeGroupSnapshotContent {
 			VolumeGroupSnapshotRef: corev1.ObjectReference{Namespace: "gone", Name: "pg-20261121t120000z-00000", UID: "u"},
 			Driver:                 driver, DeletionPolicy: snapshotv1.VolumeSnapshotContentRetain,
 		},
-		Status: &groupsnapshotv1.VolumeGroupSnapshotContentStatus{VolumeGroupSnapshotHandle: ptr.To("g")},
+		Status: &groupsnapshotv1.VolumeGroupSnapshotContentStatus{
+			VolumeGroupSnapshotHandle: ptr.To("g"), VolumeSnapshotInfoList: []groupsnapshotv1.VolumeSnapshotInfo{{SnapshotHandle: "s"}},
+		},
 	}
 }
 
-// imported is the content of a VolumeSnapshot in Namespace elsewhere.
-func imported(of string) *snapshotv1.VolumeSnapshotContent {
-	return &snapshotv1.VolumeSnapshotContent{
-		ObjectMeta: metav1.ObjectMeta{Name: "imported-" + of},
+// imported is the content of a VolumeSnapshot in Namespace elsewhere, written for a snapshot on storage. Of it the driver tells a
+// group; not every driver does.
+func imported(snapshot, ofGroup string) *snapshotv1.VolumeSnapshotContent {
+	c := &snapshotv1.VolumeSnapshotContent{
+		ObjectMeta: metav1.ObjectMeta{Name: "imported-" + snapshot},
 		Spec: snapshotv1.VolumeSnapshotContentSpec{
 			VolumeSnapshotRef: corev1.ObjectReference{Namespace: "elsewhere", Name: "data"}, Driver: driver,
+			Source: snapshotv1.VolumeSnapshotContentSource{SnapshotHandle: &snapshot},
 		},
-		Status: &snapshotv1.VolumeSnapshotContentStatus{VolumeGroupSnapshotHandle: &of},
 	}
+	if ofGroup != "" {
+		c.Status = &snapshotv1.VolumeSnapshotContentStatus{VolumeGroupSnapshotHandle: &ofGroup}
+	}
+	return c
+}
+
+// woken are the Namespaces that a change of a content wakes.
+func (c *cluster) woken(content *snapshotv1.VolumeSnapshotContent) string {
+	var names []string
+	for _, r := range c.loop.contentOf(c.t.Context(), content) {
+		names = append(names, r.Name)
+	}
+	return strings.Join(names, " ")
 }
 
 // forNamespace reconciles one that is not opted in, or gone.
@@ -54,25 +70,51 @@ func (c *cluster) forNamespace(name string) {
 }
 
 func TestAnAnchorWhoseNamespaceIsGoneIsFreedOnceItsImportIs(t *testing.T) {
-	pin := imported("g")
-	c := newCluster(t, nil, bareAnchor(), pin, imported("other"))
-	c.forNamespace("gone")
-	if len(c.writes) != 0 {
-		t.Errorf("writes %v while something else needs the storage, want none", c.writes)
+	for name, pin := range map[string]*snapshotv1.VolumeSnapshotContent{
+		"of which storage tells the group": imported("another", "g"),
+		"of which it does not":             imported("s", ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			other := imported("other", "other")
+			c := newCluster(t, nil, bareAnchor(), pin, other)
+			c.forNamespace("gone")
+			if len(c.writes) != 0 {
+				t.Errorf("writes %v while something else needs the storage, want none", c.writes)
+			}
+			c.must(c.api.Delete(t.Context(), pin))
+			if got := c.woken(pin); got != "elsewhere gone" {
+				t.Errorf("its deletion wakes %q, want those of the import and of the anchor", got)
+			}
+			if got := c.woken(other); got != "elsewhere" {
+				t.Errorf("the deletion of an import from elsewhere wakes %q, want its own", got)
+			}
+			c.forNamespace("gone")
+			if diff := cmp.Diff([]string{"patch VolumeGroupSnapshotContent", "delete VolumeGroupSnapshotContent"}, c.writes); diff != "" {
+				t.Errorf("writes (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestARestorePointExpiresOnceNothingIsImportedFromIt(t *testing.T) {
+	c := newCluster(t, asks(group.Keep))
+	c.untilRest()
+	var contents snapshotv1.VolumeSnapshotContentList
+	c.must(c.api.List(t.Context(), &contents))
+	first, pin := c.snapshots()[0].Name, imported(*contents.Items[0].Status.SnapshotHandle, "")
+	c.must(c.api.Create(t.Context(), pin))
+	c.annotate(map[string]string{group.RunNowAnnotation: "2", group.KeepAnnotation: "1"})
+	c.untilRest()
+	if left := c.snapshots(); len(left) != 2 || left[0].Name != first {
+		t.Errorf("%d restore points are left, want both while something is imported from the first", len(left))
 	}
 	c.must(c.api.Delete(t.Context(), pin))
-	for content, want := range map[*snapshotv1.VolumeSnapshotContent]string{pin: "elsewhere gone", imported("other"): "elsewhere"} {
-		var woken []string
-		for _, r := range c.loop.contentOf(t.Context(), content) {
-			woken = append(woken, r.Name)
-		}
-		if got := strings.Join(woken, " "); got != want {
-			t.Errorf("%q wakes %q, want %q", content.Name, got, want)
-		}
+	if got := c.woken(pin); got != "db elsewhere" {
+		t.Errorf("the deletion of the import wakes %q, want db and its own", got)
 	}
-	c.forNamespace("gone")
-	if diff := cmp.Diff([]string{"patch VolumeGroupSnapshotContent", "delete VolumeGroupSnapshotContent"}, c.writes); diff != "" {
-		t.Errorf("writes (-want +got):\n%s", diff)
+	c.untilRest()
+	if left := c.snapshots(); len(left) != 1 || left[0].Name == first {
+		t.Errorf("%d restore points are left, want the second", len(left))
 	}
 }
 

@@ -27,8 +27,9 @@ type candidates struct {
 	claims map[string]plan.Claim
 }
 
-// candidates judges each group by the rules of admission: the webhook may not have run.
-func (r *Reconciler) candidates(ctx context.Context, facts client.Reader, ns *corev1.Namespace, s group.Settings) (candidates, error) {
+// candidates judges each group that the run covers by the rules of admission: the webhook may not have run.
+func (r *Reconciler) candidates(ctx context.Context, facts client.Reader, ns *corev1.Namespace, o plan.Observed) (candidates, error) {
+	s := o.Settings
 	out := candidates{groups: map[string]plan.Group{}, claims: map[string]plan.Claim{}}
 	claims, err := claimsByGroup(ctx, facts, ns.Name, s.LabelKey)
 	if err != nil {
@@ -39,7 +40,7 @@ func (r *Reconciler) candidates(ctx context.Context, facts client.Reader, ns *co
 		return out, err
 	}
 	for name, of := range claims {
-		if name == "" && s.Ungrouped != group.SnapshotUngrouped {
+		if !o.Covers(name) {
 			continue
 		}
 		f := common.forGroup(s)

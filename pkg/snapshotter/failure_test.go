@@ -128,7 +128,7 @@ func TestAContentMadeAfterItsSnapshotWasGivenUpIsFoundInLaterRunsToo(t *testing.
 	c.must(c.api.Create(t.Context(), lateContent("old", "another"))) // somebody's own of that name
 	orphan := &snapshotv1.VolumeSnapshotContent{
 		ObjectMeta: metav1.ObjectMeta{Name: "snapcontent-1", UID: "vsc", Finalizers: []string{"sidecar/holds"},
-			Annotations: map[string]string{groupHandleAnnotation: "on-storage"}},
+			Annotations: map[string]string{group.MemberGroupHandleAnnotation: "on-storage"}},
 		Spec: snapshotv1.VolumeSnapshotContentSpec{
 			VolumeSnapshotRef: corev1.ObjectReference{Namespace: "db", Name: "never-made"}, Driver: driver, DeletionPolicy: "Retain",
 		},
@@ -165,7 +165,7 @@ func TestALateMemberIsNudged(t *testing.T) {
 	c.must(c.api.Status().Update(t.Context(), content))
 	c.untilRest()
 	c.must(c.api.Get(t.Context(), client.ObjectKeyFromObject(content), content))
-	if got := content.Annotations[nudgedAnnotation]; got != "2026-11-22T12:00:00Z" {
+	if got := content.Annotations[group.NudgedAnnotation]; got != "2026-11-22T12:00:00Z" {
 		t.Errorf("nudged %q, want now", got)
 	}
 	if n := len(c.writes); n != 3 {

@@ -109,7 +109,7 @@ func (s *sight) memberContents(ctx context.Context) ([]plan.MemberContent, error
 
 // nudged is when a content was last nudged; zero if it never was, or if the annotation is somebody's own words.
 func nudged(o client.Object) time.Time {
-	at, err := time.Parse(time.RFC3339Nano, o.GetAnnotations()[nudgedAnnotation])
+	at, err := time.Parse(time.RFC3339Nano, o.GetAnnotations()[group.NudgedAnnotation])
 	if err != nil {
 		return time.Time{}
 	}
@@ -120,7 +120,7 @@ func (s *sight) contentsOnStorage(ctx context.Context) ([]snapshotv1.VolumeSnaps
 	if s.handle == "" {
 		return nil, nil
 	}
-	key := groupHandleKey(s.driver, s.handle)
+	key := handleKey(s.driver, s.handle)
 	var list snapshotv1.VolumeSnapshotContentList
 	if err := s.cache.List(ctx, &list, client.MatchingFields{byGroupHandle: key}); err != nil {
 		return nil, fmt.Errorf("list contents of members: %w", err)

@@ -47,7 +47,7 @@ func (r *Reconciler) observe(ctx context.Context, ns *corev1.Namespace, facts cl
 	}
 	found := candidates{groups: map[string]plan.Group{}, claims: map[string]plan.Claim{}}
 	if !o.Stopped() {
-		if found, err = r.candidates(ctx, facts, ns, o.Settings); err != nil {
+		if found, err = r.candidates(ctx, facts, ns, o); err != nil {
 			return o, err
 		}
 	}

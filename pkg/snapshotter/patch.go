@@ -147,7 +147,7 @@ func (p *pass) freeContent(ctx context.Context, s plan.FreeContent) error {
 // nudge changes an annotation of a member's content, of which csi-snapshotter takes notice.
 func (p *pass) nudge(ctx context.Context, s plan.Nudge) error {
 	err := p.patchSnapshotContent(ctx, s.Content, s.UID, func(o *snapshotv1.VolumeSnapshotContent) {
-		o.Annotations = added(o.Annotations, map[string]string{nudgedAnnotation: s.At.UTC().Format(time.RFC3339Nano)})
+		o.Annotations = added(o.Annotations, map[string]string{group.NudgedAnnotation: s.At.UTC().Format(time.RFC3339Nano)})
 	})
 	if err != nil {
 		return fmt.Errorf("nudge VolumeSnapshotContent %q: %w", s.Content, err)
@@ -161,7 +161,7 @@ func (p *pass) nudgeContent(ctx context.Context, s plan.NudgeContent) error {
 		return fmt.Errorf("nudge content %q: %w", s.Content, err)
 	}
 	before := o.DeepCopy()
-	o.Annotations = added(o.Annotations, map[string]string{nudgedAnnotation: s.At.UTC().Format(time.RFC3339Nano)})
+	o.Annotations = added(o.Annotations, map[string]string{group.NudgedAnnotation: s.At.UTC().Format(time.RFC3339Nano)})
 	if err := p.patch(ctx, o, before); err != nil {
 		return fmt.Errorf("nudge content %q: %w", s.Content, err)
 	}
@@ -254,6 +254,15 @@ func (p *pass) remove(ctx context.Context, kind string, o client.Object) error {
 	}
 	p.writes.Deleted(p.ns.Name, o)
 	return nil
+}
+
+func (p *pass) deleteContent(ctx context.Context, s plan.DeleteContent) error {
+	return p.remove(ctx, "VolumeGroupSnapshotContent",
+		&groupsnapshotv1.VolumeGroupSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: s.Name, UID: s.UID}})
+}
+
+func (p *pass) deleteSnapshotContent(ctx context.Context, s plan.DeleteSnapshotContent) error {
+	return p.remove(ctx, "VolumeSnapshotContent", &snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: s.Content, UID: s.UID}})
 }
 
 // stale marks a refusal for an outdated view. It is an error like others to the queue, and worth no alarm to a reader.

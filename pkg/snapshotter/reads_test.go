@@ -2,12 +2,17 @@ package snapshotter
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
@@ -70,6 +75,61 @@ func TestAClaimThatTheCacheDoesNotShowYetIsSnapshottedInTheSameRun(t *testing.T)
 				t.Errorf("run (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// ending has two groups whose detach is about to end, each with a member that is free, and the steps that end it.
+func ending(c *cluster) []plan.Step {
+	c.t.Helper()
+	var steps []plan.Step
+	for _, name := range []string{"a", "b"} {
+		made := &groupsnapshotv1.VolumeGroupSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: "db", Name: name, UID: types.UID("u" + name)}}
+		anchor := &groupsnapshotv1.VolumeGroupSnapshotContent{
+			ObjectMeta: metav1.ObjectMeta{Name: "anchor-" + name, UID: types.UID("c" + name)},
+			Spec:       groupsnapshotv1.VolumeGroupSnapshotContentSpec{DeletionPolicy: snapshotv1.VolumeSnapshotContentRetain},
+		}
+		member := &snapshotv1.VolumeSnapshot{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "db", Name: "member-of-" + name}, Status: &snapshotv1.VolumeSnapshotStatus{},
+		}
+		for _, o := range []client.Object{made, anchor, member} {
+			c.must(c.api.Create(c.t.Context(), o))
+		}
+		steps = append(steps, plan.DeleteSnapshot{Group: name, Name: name, UID: made.UID, Anchor: anchor.Name, AnchorUID: anchor.UID})
+	}
+	return steps
+}
+
+func TestMembersAreLookedAtOnceForAllDetachesThatEnd(t *testing.T) {
+	c := newCluster(t, nil)
+	_, err := c.loop.execute(t.Context(), c.namespace(), ending(c))
+	c.must(err)
+	if diff := cmp.Diff([]string{"VolumeSnapshotList"}, c.lists); diff != "" {
+		t.Errorf("live lists (-want +got):\n%s", diff)
+	}
+	if n := len(c.snapshots()); n != 0 {
+		t.Errorf("%d group snapshots are left, want none", n)
+	}
+}
+
+func TestAMemberThatIsOwnedAgainSinceTheLookStopsTheDeletion(t *testing.T) {
+	c := newCluster(t, nil)
+	steps := ending(c)
+	c.refuse = func(what string) error {
+		if what == "delete VolumeGroupSnapshot" { // that of a: the look for both was before it
+			m := &snapshotv1.VolumeSnapshot{}
+			c.must(c.api.Get(t.Context(), types.NamespacedName{Namespace: "db", Name: "member-of-b"}, m))
+			m.Status = &snapshotv1.VolumeSnapshotStatus{VolumeGroupSnapshotName: ptr.To("b")}
+			c.must(c.api.Status().Update(t.Context(), m))
+		}
+		return nil
+	}
+	_, err := c.loop.execute(t.Context(), c.namespace(), steps)
+	want := `delete VolumeGroupSnapshot "b": member "member-of-b" is not free: changed since it was looked at`
+	if !errors.Is(err, ErrStale) || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+	if left := c.snapshots(); len(left) != 1 || left[0].Name != "b" {
+		t.Errorf("left are %d group snapshots, want that of b", len(left))
 	}
 }
 

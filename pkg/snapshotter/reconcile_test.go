@@ -1,8 +1,10 @@
 package snapshotter
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/metrics"
@@ -95,8 +98,11 @@ func TestADetachOfTwoMembersTakesTenWrites(t *testing.T) {
 	}
 	want := []string{
 		"apply Namespace", "create VolumeGroupSnapshot", "patch VolumeGroupSnapshotContent",
-		"patch VolumeSnapshot/status", "patch VolumeSnapshot", "patch VolumeSnapshot/status", "patch VolumeSnapshot",
+		"patch VolumeSnapshot", "patch VolumeSnapshot", "patch VolumeSnapshot/status", "patch VolumeSnapshot/status",
 		"delete VolumeGroupSnapshot", "create Event", "apply Namespace",
+	}
+	if len(c.writes) == len(want) {
+		slices.Sort(c.writes[3:7]) // those of different members have no order
 	}
 	if diff := cmp.Diff(want, c.writes); diff != "" {
 		t.Errorf("writes (-want +got):\n%s", diff)
@@ -155,7 +161,7 @@ func TestALoopKilledAtAnyWriteEndsAsOneThatWasNot(t *testing.T) {
 	}
 }
 
-func TestAMemberThatIsOwnedAgainStopsTheDeletion(t *testing.T) {
+func TestAMemberThatIsOwnedAgainStopsTheDeletionThoughTheCacheDoesNotShowIt(t *testing.T) {
 	c := newCluster(t, asks(group.Detach))
 	c.once()
 	c.controllers()
@@ -165,11 +171,12 @@ func TestAMemberThatIsOwnedAgainStopsTheDeletion(t *testing.T) {
 		m.Status.VolumeGroupSnapshotName = ptr.To(c.snapshots()[0].Name)
 		c.must(c.api.Status().Update(t.Context(), &m))
 	}
-	ns := &corev1.Namespace{}
-	c.must(c.api.Get(t.Context(), types.NamespacedName{Name: "db"}, ns))
+	c.loop.Client = interceptor.NewClient(c.api, interceptor.Funcs{
+		List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error { return nil },
+	})
 	s := c.snapshots()[0]
 	anchor := c.anchors()[0]
-	_, err := c.loop.execute(t.Context(), ns, []plan.Step{
+	_, err := c.loop.execute(t.Context(), c.namespace(), []plan.Step{
 		plan.DeleteSnapshot{Group: "pg", Name: s.Name, UID: s.UID, Anchor: anchor.Name, AnchorUID: anchor.UID},
 	})
 	want := fmt.Sprintf("delete VolumeGroupSnapshot %q: member %q is not free: changed since it was looked at", s.Name, c.members()[0].Name)

@@ -103,3 +103,30 @@ timeoutSeconds: {{ $policy.timeoutSeconds }}
 {{- fail (printf "webhook.drainSeconds is %d and terminationGracePeriodSeconds %d: a Pod would be killed before it has stopped to answer, make the latter the larger" (int .Values.webhook.drainSeconds) (int .Values.terminationGracePeriodSeconds)) }}
 {{- end }}
 {{- end }}
+
+{{- /* The Secret that the serving certificate is mounted from; empty with self-signed, which has it in memory. */ -}}
+{{- define "snapshot-group.certificateSecret" -}}
+{{- if eq .Values.certs.source "cert-manager" -}}
+{{ include "snapshot-group.fullname" . }}-webhook-tls
+{{- else if eq .Values.certs.source "secret" -}}
+{{ required "certs.secret.name is required with certs.source=secret: the name of your Secret" .Values.certs.secret.name }}
+{{- end }}
+{{- end }}
+
+{{- /* The Secret whose ca.crt the webhook writes into its configurations; empty with cert-manager, whose cainjector does that. */ -}}
+{{- define "snapshot-group.caSecret" -}}
+{{- if eq .Values.certs.source "self-signed" -}}
+{{ include "snapshot-group.fullname" . }}-webhook-ca
+{{- else if eq .Values.certs.source "secret" -}}
+{{ include "snapshot-group.certificateSecret" . }}
+{{- end }}
+{{- end }}
+
+{{- /* What tells cert-manager, and kubectl snapshot-group check, where the authority of the configurations is. */ -}}
+{{- define "snapshot-group.caAnnotations" -}}
+{{- if eq .Values.certs.source "cert-manager" -}}
+cert-manager.io/inject-ca-from: {{ .Release.Namespace }}/{{ include "snapshot-group.fullname" . }}-webhook
+{{- else if eq .Values.certs.source "secret" -}}
+snapshot-group/certificate-secret: {{ .Release.Namespace }}/{{ include "snapshot-group.certificateSecret" . }}
+{{- end }}
+{{- end }}

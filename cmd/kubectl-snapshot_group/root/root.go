@@ -22,7 +22,9 @@ import (
 const long = `Checks, takes, lists and restores group snapshots of the claims of a namespace.
 
 Exit statuses: 0 it was done; 1 it was not, and the message says why; 2 check found failures; 3 what was asked for began and
-did not come to its end: a run that failed, or a restore in place that stands half way; 4 it was not waited for any longer.`
+did not come to its end: a run that failed, or a restore in place that stands half way; 4 it was not waited for any longer.
+
+Colours, and a line that tells of a wait while it goes on, are for terminals; the environment variable NO_COLOR declines colours.`
 
 // completer is the name by which kubectl asks a plugin to complete a command line; a link to this program will do.
 const completer = "kubectl_complete-snapshot_group"

@@ -211,7 +211,7 @@ func (x indexed) member(s *snapshotv1.VolumeSnapshot) Member {
 
 func contentOfMember(c *snapshotv1.VolumeSnapshotContent) *MemberContent {
 	m := &MemberContent{
-		Object: object(&c.ObjectMeta), Volume: ptr.Deref(c.Spec.Source.VolumeHandle, ""),
+		Object: object(&c.ObjectMeta), Driver: c.Spec.Driver, Volume: ptr.Deref(c.Spec.Source.VolumeHandle, ""),
 		Retained: c.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentRetain,
 		Freeable: c.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentDelete && c.Annotations[group.MemberBeingDeletedAnnotation] != "",
 	}
@@ -239,8 +239,12 @@ func content(c *groupsnapshotv1.VolumeGroupSnapshotContent) *Content {
 		Freeable: c.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentDelete && c.Annotations[group.GroupBeingDeletedAnnotation] != "",
 		Guarded:  slices.Contains(c.Finalizers, group.AnchorFinalizer),
 	}
-	if c.Status != nil {
-		out.Handle = ptr.Deref(c.Status.VolumeGroupSnapshotHandle, "")
+	if c.Status == nil {
+		return out
+	}
+	out.Handle = ptr.Deref(c.Status.VolumeGroupSnapshotHandle, "")
+	for _, s := range c.Status.VolumeSnapshotInfoList {
+		out.Snapshots = append(out.Snapshots, s.SnapshotHandle)
 	}
 	return out
 }

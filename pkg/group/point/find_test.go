@@ -44,7 +44,10 @@ func kept() Objects {
 				Driver: "csi.test", DeletionPolicy: "Delete", VolumeGroupSnapshotRef: corev1.ObjectReference{Name: pg, UID: "vgs"},
 				Source: groupsnapshotv1.VolumeGroupSnapshotContentSource{VolumeHandles: []string{"v-data", "v-wal"}},
 			},
-			Status: &groupsnapshotv1.VolumeGroupSnapshotContentStatus{VolumeGroupSnapshotHandle: ptr.To("group-1")},
+			Status: &groupsnapshotv1.VolumeGroupSnapshotContentStatus{
+				VolumeGroupSnapshotHandle: ptr.To("group-1"),
+				VolumeSnapshotInfoList:    []groupsnapshotv1.VolumeSnapshotInfo{{SnapshotHandle: "s-data"}, {SnapshotHandle: "s-wal"}},
+			},
 		}},
 	}
 	for i, claim := range []string{"data", "wal"} {
@@ -101,7 +104,8 @@ func wantKept() Point {
 		return Member{
 			Object: Object{Name: "snapshot-" + claim, UID: types.UID("vs-" + claim), ResourceVersion: "3"}, Claim: claim,
 			Content: &MemberContent{
-				Object: Object{Name: "snapcontent-" + claim, UID: types.UID("vsc-" + claim), ResourceVersion: "4"}, Volume: "v-" + claim, Handle: "s-" + claim,
+				Object: Object{Name: "snapcontent-" + claim, UID: types.UID("vsc-" + claim), ResourceVersion: "4"},
+				Driver: "csi.test", Volume: "v-" + claim, Handle: "s-" + claim,
 			},
 			Ready: true, Size: 1024, Cut: cut,
 		}
@@ -111,7 +115,7 @@ func wantKept() Point {
 		Snapshot: &Object{Name: pg, UID: "vgs", ResourceVersion: "1"},
 		Content: &Content{
 			Object: Object{Name: "groupsnapcontent-vgs", UID: "vgsc", ResourceVersion: "2"}, Driver: "csi.test", Handle: "group-1",
-			Volumes: []string{"v-data", "v-wal"},
+			Volumes: []string{"v-data", "v-wal"}, Snapshots: []string{"s-data", "s-wal"},
 		},
 		Members: []Member{member("data", noon), member("wal", noon.Add(time.Second))}, Wanted: 2, Ready: true,
 	}

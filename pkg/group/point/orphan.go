@@ -44,9 +44,8 @@ type Orphan struct {
 // Orphans finds them without knowing the Namespace's UID, which is lost with the Namespace, and sorts them by content. An
 // anchor is known by the marks that only the loop writes, a content that should have gone by the form of the name that it
 // refers to, and both by being made for a VolumeGroupSnapshot: what somebody imported is none. Everything in it belongs to no
-// VolumeGroupSnapshot of o. pins names the VolumeSnapshotContents of the whole cluster that belong to a group snapshot on
-// storage.
-func Orphans(o Objects, pins func(driver, handle string) []string) []Orphan {
+// VolumeGroupSnapshot of o. pins names the VolumeSnapshotContents of the whole cluster that a Storage holds.
+func Orphans(o Objects, pins func(Storage) []string) []Orphan {
 	alive := map[types.UID]bool{}
 	for i := range o.GroupSnapshots {
 		alive[o.GroupSnapshots[i].UID] = true
@@ -72,10 +71,8 @@ func Orphans(o Objects, pins func(driver, handle string) []string) []Orphan {
 		case labelled || orphan.Content.Retained || !group.IsSnapshotName(ref.Name):
 			continue // a user's, or kept by its class
 		}
-		if orphan.Content.Handle != "" {
-			if by := pins(orphan.Content.Driver, orphan.Content.Handle); len(by) > 0 {
-				orphan.Pinned = slices.Min(by)
-			}
+		if by := pins(orphan.Content.Storage()); len(by) > 0 {
+			orphan.Pinned = slices.Min(by)
 		}
 		out = append(out, orphan)
 	}

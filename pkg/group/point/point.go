@@ -66,8 +66,8 @@ type Content struct {
 	Driver string
 	// Handle is the group snapshot on storage; empty if storage has not told, or has freed it.
 	Handle string
-	// Volumes are the handles of the volumes that the group snapshot covers.
-	Volumes []string
+	// Volumes are the handles of the volumes that the group snapshot covers, Snapshots those of the snapshots in it.
+	Volumes, Snapshots []string
 	// Retained: it is not deleted with its VolumeGroupSnapshot, and its deletion frees no storage.
 	Retained bool
 	// Freeable: its deletion frees the storage, also without its VolumeGroupSnapshot.
@@ -96,6 +96,7 @@ type Member struct {
 type MemberContent struct {
 	Object
 
+	Driver string
 	// Volume is the handle of the volume that it is a snapshot of.
 	Volume string
 	// Handle is the snapshot on storage; empty if storage has not told, or has freed it.

@@ -123,7 +123,7 @@ func (p *Points) collectInterval(ch chan<- prometheus.Metric, ns *corev1.Namespa
 func (p *Points) collectOrphans(ch chan<- prometheus.Metric, objects map[string]*point.Objects) {
 	counts := map[point.OrphanKind]int{}
 	for _, o := range objects {
-		for _, orphan := range point.Orphans(*o, func(_, _ string) []string { return nil }) {
+		for _, orphan := range point.Orphans(*o, func(point.Storage) []string { return nil }) {
 			counts[orphan.Kind]++
 		}
 	}

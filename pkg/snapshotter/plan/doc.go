@@ -8,6 +8,8 @@
 //	a slot is due, none going on             begin (pins the run's ID and the slot), then as going on
 //	asked, none going on                     begin (pins the run's ID), then as going on
 //	as both, but too many groups in flight   wait for fewer, then begin
+//	going on, asked for a group that no
+//	claim is in, nothing made yet            end, failed; later, only that group fails
 //	going on, a group or claim is moving     the steps of each
 //	going on, one cannot be completed        give up (pins the reasons), then its clean-up
 //	going on, each is done, skipped, failed  end

@@ -34,6 +34,7 @@ func Current(last Run, o Observed) (run Run, begins bool) {
 			began = began.Add(time.Second)
 		}
 		run.ID, run.Trigger, run.Request = group.RunID(began), group.TriggerManual, o.Settings.RunNow
+		run.Groups = o.Settings.RunGroups
 	default:
 		return last, false
 	}
@@ -114,9 +115,12 @@ func (o Observed) Refused() bool { return o.Begins && o.unreadable() != "" }
 // known any more: only groups that it has made something for are looked at.
 func (o Observed) Stopped() bool { return !o.Begins && o.unreadable() != "" }
 
-// unreadable are the annotations that do not parse and that every run goes by, as a sentence; empty if there is none.
+// unreadable are the annotations that do not parse and that the run goes by, as a sentence; empty if there is none. A request
+// matters to the run alone that answers it.
 func (o Observed) unreadable() string {
 	_, problems := split(o.Problems)
+	answers := o.Run.Trigger == group.TriggerManual && o.Run.Request == o.Settings.RunNow
+	problems = slices.DeleteFunc(problems, func(p group.Problem) bool { return p.Key == group.RunNowAnnotation && !answers })
 	return strings.Join(texts(problems), "; ")
 }
 

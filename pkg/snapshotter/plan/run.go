@@ -14,10 +14,13 @@ func runSteps(o Observed) []Step {
 	if why := o.nothing(); why != "" {
 		return []Step{o.end(o.Run.ended(why))}
 	}
+	v := verdicts{failed: o.absent(), skipped: map[string]string{}}
+	if len(v.failed) > 0 && o.untouched() {
+		return []Step{o.end(o.Run.endedWith(v))}
+	}
 	given := len(o.Run.Failed)
 	o.Run.Failed, o.Run.Leftovers = maps.Clone(o.Run.Failed), slices.Clone(o.Run.Leftovers)
 	var sure []Step
-	v := verdicts{failed: map[string]string{}, skipped: map[string]string{}}
 	for _, g := range o.Groups {
 		p := advance(o, g)
 		if p.giveUp {
@@ -76,12 +79,44 @@ func (o Observed) nothing() string {
 	switch why := o.unreadable(); {
 	case why != "" && (o.Begins || none):
 		return why
+	case len(o.Run.Groups) > 0: // absent tells of each
+		return ""
 	case none && o.Settings.Ungrouped == group.SnapshotUngrouped:
 		return "there is no claim in the namespace"
 	case none:
 		return fmt.Sprintf("no claim carries the label %q", o.Settings.LabelKey)
 	}
 	return ""
+}
+
+// Covers tells whether the run is about a group or, where that is empty, about claims in none.
+func (o Observed) Covers(name string) bool {
+	switch {
+	case len(o.Run.Groups) > 0:
+		return slices.Contains(o.Run.Groups, name)
+	case name == "":
+		return o.Settings.Ungrouped == group.SnapshotUngrouped
+	}
+	return true
+}
+
+// absent are the groups that the run was asked for and that no claim is in, each with that as the reason.
+func (o Observed) absent() map[string]string {
+	out := map[string]string{}
+	if o.Stopped() { // its claims were not looked at
+		return out
+	}
+	for _, name := range o.Run.Groups {
+		if !slices.ContainsFunc(o.Groups, func(g Group) bool { return g.Name == name }) {
+			out[name] = fmt.Sprintf("no claim carries the label %s=%s", o.Settings.LabelKey, name)
+		}
+	}
+	return out
+}
+
+// untouched: the run has made nothing yet.
+func (o Observed) untouched() bool {
+	return len(o.Run.Failed) == 0 && !slices.ContainsFunc(o.Groups, func(g Group) bool { return g.Snapshot != nil || g.Content != nil })
 }
 
 // giveUp pins that a unit has no restore point, and what of it may turn up later.

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -86,17 +84,11 @@ func findings(ctx context.Context, s *session.Session, o *options) ([]finding.Fi
 	return finding.All(facts), nil
 }
 
-// Colours of severities, where a person looks.
-var colours = map[finding.Severity]string{finding.Failure: "\x1b[31m", finding.Warning: "\x1b[33m", finding.Passed: "\x1b[32m"}
+var tones = map[finding.Severity]session.Tone{finding.Failure: session.Bad, finding.Warning: session.Doubtful, finding.Passed: session.Good}
 
-const plain = "\x1b[0m"
-
-// coloured is a severity as it is shown.
-func coloured(out io.Writer, severity finding.Severity) string {
-	if session.OnTerminal(out) && os.Getenv("NO_COLOR") == "" {
-		return colours[severity] + string(severity) + plain
-	}
-	return string(severity)
+// headline is a finding without what to do about it.
+func headline(s *session.Session, f finding.Finding) {
+	fmt.Fprintf(s.Out, "%s [%s] %s: %s\n", session.Coloured(s.Out, tones[f.Severity], string(f.Severity)), f.Check, f.Where, f.What)
 }
 
 func show(s *session.Session, o *options, out *session.Output, all []finding.Finding) error {
@@ -113,11 +105,11 @@ func show(s *session.Session, o *options, out *session.Output, all []finding.Fin
 		counts[f.Severity]++
 		if f.Severity == finding.Passed {
 			if o.verbose {
-				fmt.Fprintf(s.Out, "%s [%s] %s: %s\n", coloured(s.Out, f.Severity), f.Check, f.Where, f.What)
+				headline(s, f)
 			}
 			continue
 		}
-		fmt.Fprintf(s.Out, "%s [%s] %s: %s\n", coloured(s.Out, f.Severity), f.Check, f.Where, f.What)
+		headline(s, f)
 		if f.Why != "" {
 			fmt.Fprintf(s.Out, "  why:  %s\n", f.Why)
 		}

@@ -80,6 +80,9 @@ func (g gatherer) webhooks(ctx context.Context, c *finding.Cluster) error {
 		}
 	}
 	for i := range validating.Items {
+		if ours := validating.Items[i].Webhooks; len(ours) > 0 && strings.HasSuffix(ours[0].Name, finding.WebhookSuffix) {
+			g.certificates(ctx, validating.Items[i].Annotations, c)
+		}
 		for _, w := range validating.Items[i].Webhooks {
 			found := webhookOf(w.Name, w.ClientConfig, ptr.Deref(w.FailurePolicy, admissionregistrationv1.Fail))
 			found.Configuration = fmt.Sprintf("ValidatingWebhookConfiguration %q", validating.Items[i].Name)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 
+	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
@@ -25,7 +26,7 @@ func lint(ctx context.Context, s *session.Session, o *options) ([]finding.Findin
 	if err != nil {
 		return nil, err
 	}
-	set := manifests.Set{Namespace: namespace, LabelKey: s.LabelKey}
+	set := manifests.Set{Namespace: namespace, LabelKey: s.LabelKey, GroupSnapshots: groupsnapshotv1.SchemeGroupVersion.Version}
 	for _, file := range o.files {
 		if err := readFile(s, file, &set); err != nil {
 			return nil, err
@@ -76,6 +77,11 @@ func addCluster(ctx context.Context, s *session.Session, set *manifests.Set) err
 	if err != nil {
 		return err
 	}
+	served, err := c.GroupVersionKindFor(&groupsnapshotv1.VolumeGroupSnapshotClass{})
+	if err != nil {
+		return fmt.Errorf("find the version of group snapshots: %w", err)
+	}
+	set.GroupSnapshots = served.Version
 	classes, err := groups.ReadClasses(ctx, c)
 	if err != nil {
 		return err

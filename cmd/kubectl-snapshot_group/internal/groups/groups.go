@@ -95,6 +95,18 @@ func Claims(ctx context.Context, c client.Reader, namespace string) ([]*corev1.P
 	return out, nil
 }
 
+// Names are the groups that claims are in, sorted.
+func Names(claims []*corev1.PersistentVolumeClaim, labelKey string) []string {
+	var out []string
+	for _, c := range claims {
+		if name := c.Labels[labelKey]; name != "" {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // Found is what the groups of a namespace are found from; it is pure from here on.
 type Found struct {
 	Namespace string

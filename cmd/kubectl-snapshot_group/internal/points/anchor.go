@@ -9,7 +9,6 @@ import (
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
@@ -114,33 +113,25 @@ func Orphans(ctx context.Context, c client.Reader, namespace string) (map[string
 	return out, nil
 }
 
-// pins are the VolumeSnapshotContents, of the whole cluster, that belong to a group snapshot on storage.
-func (o objects) pins(driver, handle string) []string {
+// pins are the VolumeSnapshotContents, of the whole cluster, that stand for something on storage.
+func (o objects) pins(s point.Storage) []string {
 	var out []string
-	for _, c := range o.pinning(driver, handle) {
-		out = append(out, c.Name)
-	}
-	return out
-}
-
-func (o objects) pinning(driver, handle string) []*snapshotv1.VolumeSnapshotContent {
-	var out []*snapshotv1.VolumeSnapshotContent
 	for i := range o.Contents {
-		c := &o.Contents[i]
-		if c.Spec.Driver == driver && c.Status != nil && ptr.Deref(c.Status.VolumeGroupSnapshotHandle, "") == handle {
-			out = append(out, c)
+		if c := &o.Contents[i]; s.Holds(c) {
+			out = append(out, c.Name)
 		}
 	}
 	return out
 }
 
-// shared is a content by which another namespace holds the storage of a restore point; nil if none does.
+// shared is a content that somebody imported from the storage of a restore point; nil if there is none.
 func (o objects) shared(p listed) *snapshotv1.VolumeSnapshotContent {
-	if p.made == nil || p.made.Content == nil || p.made.Content.Handle == "" {
+	if p.made == nil {
 		return nil
 	}
-	for _, c := range o.pinning(p.made.Content.Driver, p.made.Content.Handle) {
-		if c.Spec.VolumeSnapshotRef.Namespace != p.Namespace {
+	s := p.made.Storage()
+	for i := range o.Contents {
+		if c := &o.Contents[i]; point.Imported(c) && s.Holds(c) {
 			return c
 		}
 	}

@@ -5,9 +5,11 @@ import (
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/groups"
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/session"
+	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
 // Complete completes the names of restore points, the newest first, with what each is of.
@@ -47,6 +49,26 @@ func CompleteNamespaces(s *session.Session) cobra.CompletionFunc {
 			out = append(out, list.Items[i].Name)
 		}
 		return out, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// CompleteGroups completes the names of the groups of a namespace.
+func CompleteGroups(s *session.Session) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		namespace, c, err := target(cmd.Context(), s, false)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		var ns corev1.Namespace
+		if err := c.Get(cmd.Context(), client.ObjectKey{Name: namespace}, &ns); err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		settings, _ := group.ParseSettings(ns.Annotations, s.LabelKey)
+		claims, err := groups.Claims(cmd.Context(), c, namespace)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		return groups.Names(claims, settings.LabelKey), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 

@@ -40,7 +40,7 @@ together at least, SKEW the time between the first and the last member on storag
 		if !watch {
 			return session.Explain(show(cmd.Context()))
 		}
-		return session.Explain(again(cmd.Context(), c, namespace, show))
+		return session.Explain(again(cmd.Context(), c, show, snapshotsIn(namespace)...))
 	}
 	return cmd
 }
@@ -55,11 +55,15 @@ func target(ctx context.Context, s *session.Session, all bool) (string, client.W
 	return namespace, c, err
 }
 
-// again shows once, and after each change, until ctx ends.
-func again(ctx context.Context, c client.WithWatch, namespace string, show func(context.Context) error) error {
+// snapshotsIn are those of a namespace, or of all where it is empty.
+func snapshotsIn(namespace string) []changes.What {
 	in := []client.ListOption{client.InNamespace(namespace)}
-	watched, err := changes.Watch(ctx, c,
-		changes.What{List: &groupsnapshotv1.VolumeGroupSnapshotList{}, Options: in}, changes.What{List: &snapshotv1.VolumeSnapshotList{}, Options: in})
+	return []changes.What{{List: &groupsnapshotv1.VolumeGroupSnapshotList{}, Options: in}, {List: &snapshotv1.VolumeSnapshotList{}, Options: in}}
+}
+
+// again shows once, and after each change of what it watches, until ctx ends.
+func again(ctx context.Context, c client.WithWatch, show func(context.Context) error, what ...changes.What) error {
+	watched, err := changes.Watch(ctx, c, what...)
 	if err != nil {
 		return err
 	}
@@ -103,6 +107,7 @@ func printList(ctx context.Context, s *session.Session, out *session.Output, of 
 		{Name: "Namespace"}, {Name: "Point"}, {Name: "Group"}, {Name: "Ready"}, {Name: "State"}, {Name: "Size"}, {Name: "Age"}, {Name: "Held"},
 		{Name: "Run", Wide: true}, {Name: "Trigger", Wide: true}, {Name: "Workflow", Wide: true}, {Name: "Skew", Wide: true},
 	}, rows, hidden...)
+	f.Tones = map[string]func(string) session.Tone{"State": func(cell string) session.Tone { return state(cell).tone() }}
 	return out.Print(f)
 }
 

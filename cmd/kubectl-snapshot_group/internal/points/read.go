@@ -14,6 +14,7 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/session"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/group/point"
 )
@@ -52,6 +53,18 @@ const (
 	incomplete state = "Incomplete"
 	deleting   state = "Deleting"
 )
+
+// tone is what a state tells who wants to restore.
+func (s state) tone() session.Tone {
+	switch s {
+	case complete:
+		return session.Good
+	case incomplete:
+		return session.Bad
+	default:
+		return session.Doubtful
+	}
+}
 
 // objects are those of a cluster, or of one namespace.
 type objects struct {

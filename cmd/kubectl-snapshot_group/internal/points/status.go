@@ -3,10 +3,12 @@ package points
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/session"
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/restore/changes"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
 )
 
@@ -40,7 +43,7 @@ type standing struct {
 
 // NewStatus is the command status.
 func NewStatus(s *session.Session) *cobra.Command {
-	var all bool
+	var all, watch bool
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Shows how a namespace is doing: schedule, runs, restore points, broken rules",
@@ -51,15 +54,30 @@ run skipped since there was nothing to snapshot of them, and what that run had t
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().BoolVarP(&all, "all-namespaces", "A", false, "of all namespaces that are opted in")
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "show it again whenever something has changed")
 	out := session.NewOutput(s, cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		namespace, c, err := target(cmd.Context(), s, all)
 		if err != nil {
 			return err
 		}
-		return session.Explain(printStatus(cmd.Context(), s, out, scope{c, namespace}))
+		show := func(ctx context.Context) error { return printStatus(ctx, s, out, scope{c, namespace}) }
+		if !watch {
+			return session.Explain(show(cmd.Context()))
+		}
+		return session.Explain(again(cmd.Context(), c, show, standingsOf(namespace)...))
 	}
 	return cmd
+}
+
+// standingsOf is what the status of a namespace, or of all, goes by, but for classes and volumes.
+func standingsOf(namespace string) []changes.What {
+	var named []client.ListOption
+	if namespace != "" {
+		named = append(named, client.MatchingFields{metav1.ObjectNameField: namespace})
+	}
+	return append(snapshotsIn(namespace), changes.What{List: &corev1.NamespaceList{}, Options: named},
+		changes.What{List: &corev1.PersistentVolumeClaimList{}, Options: []client.ListOption{client.InNamespace(namespace)}})
 }
 
 // scope is what is asked about: a namespace, or all where it is empty.
@@ -87,7 +105,24 @@ func printStatus(ctx context.Context, s *session.Session, out *session.Output, o
 		{Name: "Namespace"}, {Name: "Schedule"}, {Name: "Next Run"}, {Name: "Last Run"}, {Name: "Last Success"}, {Name: "Groups"}, {Name: "Points"},
 		{Name: "Violations"}, {Name: "Ungrouped", Wide: true}, {Name: "Skipped", Wide: true}, {Name: "Time Zone", Wide: true}, {Name: "Message", Wide: true},
 	}, rows)
+	f.Tones = map[string]func(string) session.Tone{"Last Run": toneOfRun, "Violations": toneOfCount}
 	return out.Print(f)
+}
+
+// toneOfRun is that of the cell of a last run, which begins with its outcome.
+func toneOfRun(cell string) session.Tone {
+	outcome, _, _ := strings.Cut(cell, " ")
+	return map[group.Outcome]session.Tone{
+		group.Succeeded: session.Good, group.Running: session.Doubtful, group.Failed: session.Bad,
+	}[group.Outcome(outcome)]
+}
+
+// toneOfCount is that of a count of what should not be.
+func toneOfCount(cell string) session.Tone {
+	if cell == "0" {
+		return session.Good
+	}
+	return session.Bad
 }
 
 func (n standing) row(s *session.Session) []any {
@@ -100,6 +135,9 @@ func (n standing) row(s *session.Session) []any {
 	}
 	if n.Last != nil {
 		last = fmt.Sprintf("%s (%s ago)", n.Last.Outcome, ageOf(s, n.Last.Time))
+		if len(n.Last.Groups) > 0 {
+			last += ", only " + strings.Join(n.Last.Groups, ",")
+		}
 		message, skipped = dash(n.Last.Message), len(n.Last.Skipped)
 	}
 	if n.Success != nil {

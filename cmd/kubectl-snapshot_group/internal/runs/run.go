@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,8 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/groups"
+	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/points"
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/session"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/restore/changes"
@@ -25,28 +28,40 @@ const defaultTimeout = 15 * time.Minute
 
 // New is the command.
 func New(s *session.Session) *cobra.Command {
-	var wait bool
+	var o options
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Asks for a run now: snapshots every group of a namespace",
-		Long: `Asks for a run of a namespace, by its annotation snapshot-group/run-now: every group of it is snapshotted, each at one instant.
+		Long: `Asks for a run of a namespace, by its annotation snapshot-group/run-now: every group of it is snapshotted, each at one instant. With
+--group, only the groups that it names are, and no claim that is in no group.
 
 With --wait it follows the run to its end, and prints the names of the restore points that it made. The exit status is then 3 if the run
 failed, and 4 if it did not end in time, such as where the loop does not run.`,
 		Args: cobra.NoArgs,
 	}
-	cmd.Flags().BoolVar(&wait, "wait", false, "follow the run to its end")
+	cmd.Flags().StringSliceVar(&o.groups, "group", nil, "snapshot this group alone; may be repeated (default: every group, and claims in no group)")
+	cmd.Flags().BoolVar(&o.wait, "wait", false, "follow the run to its end")
 	cmd.Flags().DurationVar(&timeout, "timeout", defaultTimeout, "how long to wait at most; 0 is without end")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx, cancel := s.Deadline(cmd.Context(), session.Timeout{After: timeout})
 		defer cancel()
-		return session.Explain(run(ctx, s, wait))
+		return session.Explain(run(ctx, s, o))
 	}
+	session.CompleteFlags(cmd, map[string]cobra.CompletionFunc{"group": points.CompleteGroups(s)})
 	return cmd
 }
 
-func run(ctx context.Context, s *session.Session, wait bool) error {
+// options are the flags.
+type options struct {
+	// groups to snapshot; none means all, and claims in no group.
+	groups []string
+	wait   bool
+	// labelKey is that of the group label in the namespace.
+	labelKey string
+}
+
+func run(ctx context.Context, s *session.Session, o options) error {
 	namespace, err := s.Namespace()
 	if err != nil {
 		return err
@@ -62,7 +77,17 @@ func run(ctx context.Context, s *session.Session, wait bool) error {
 	if ns.Labels[group.OptInLabel] != group.OptInValue {
 		return fmt.Errorf("namespace %q is not opted in: kubectl label namespace %s %s=%s", namespace, namespace, group.OptInLabel, group.OptInValue)
 	}
-	f := follower{client: c, progress: s.Progress(), namespace: namespace, request: s.Clock.Now().UTC().Format(time.RFC3339Nano)}
+	settings, _ := group.ParseSettings(ns.Annotations, s.LabelKey)
+	o.labelKey = settings.LabelKey
+	if err := o.there(ctx, c, namespace); err != nil {
+		return err
+	}
+	slices.Sort(o.groups)
+	o.groups = slices.Compact(o.groups)
+	f := follower{
+		client: c, progress: s.Progress(), namespace: namespace,
+		request: group.RunNow(s.Clock.Now().UTC().Format(time.RFC3339Nano), o.groups),
+	}
 	defer f.progress.End()
 	watched, err := changes.Watch(ctx, c,
 		changes.What{List: &corev1.NamespaceList{}, Options: []client.ListOption{client.MatchingFields{metav1.ObjectNameField: namespace}}},
@@ -78,8 +103,8 @@ func run(ctx context.Context, s *session.Session, wait bool) error {
 	if err := c.Patch(ctx, &ns, client.RawPatch(types.MergePatchType, patch)); err != nil {
 		return fmt.Errorf("ask for a run: %w", err)
 	}
-	f.progress.Did(fmt.Sprintf("asked for a run of namespace %q", namespace))
-	if !wait {
+	f.progress.Did(fmt.Sprintf("asked for a run%s of namespace %q", ofGroups(o.groups), namespace))
+	if !o.wait {
 		return nil
 	}
 	last, err := f.follow(ctx, watched)
@@ -87,6 +112,37 @@ func run(ctx context.Context, s *session.Session, wait bool) error {
 		return err
 	}
 	return f.report(ctx, s, last)
+}
+
+// there refuses groups that no claim is in: the loop would fail their run, and nobody might look.
+func (o options) there(ctx context.Context, c client.Reader, namespace string) error {
+	if len(o.groups) == 0 {
+		return nil
+	}
+	claims, err := groups.Claims(ctx, c, namespace)
+	if err != nil {
+		return err
+	}
+	names := groups.Names(claims, o.labelKey)
+	for _, name := range o.groups {
+		if !slices.Contains(names, name) {
+			return fmt.Errorf("namespace %q has no group %q: no claim carries the label %s=%s; its groups are [%s]; no run was asked for",
+				namespace, name, o.labelKey, name, strings.Join(names, " "))
+		}
+	}
+	return nil
+}
+
+// ofGroups are the groups of a run as a sentence names them; empty where it is of all.
+func ofGroups(names []string) string {
+	switch len(names) {
+	case 0:
+		return ""
+	case 1:
+		return " of group " + names[0]
+	default:
+		return " of groups " + strings.Join(names, ", ")
+	}
 }
 
 // follower follows the run that answers a request.
@@ -133,7 +189,7 @@ func (f follower) standing(ctx context.Context, run group.LastRun) (string, erro
 	if err != nil {
 		return "", err
 	}
-	parts := []string{"run " + run.ID + " to end"}
+	parts := []string{"run " + run.ID + ofGroups(run.Groups) + " to end"}
 	for _, s := range made {
 		state := "being taken"
 		switch {

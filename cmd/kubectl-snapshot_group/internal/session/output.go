@@ -1,9 +1,12 @@
 package session
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -40,6 +43,8 @@ type Found struct {
 	// Names are of the items, as kubectl would take them.
 	Names []string
 	Table metav1.Table
+	// Tones are, by the name of a column, what its cells tell; columns without are plain.
+	Tones map[string]func(cell string) Tone
 	// Empty is told where there are no items.
 	Empty string
 }
@@ -58,7 +63,7 @@ func (o *Output) Print(f Found) error {
 			fmt.Fprintln(o.session.ErrOut, f.Empty)
 			return nil
 		}
-		return printers.NewTablePrinter(printers.PrintOptions{Wide: format == "wide", NoHeaders: o.noHeaders}).PrintObj(&f.Table, o.session.Out)
+		return o.printTable(f)
 	case "name":
 		for _, name := range f.Names {
 			fmt.Fprintln(o.session.Out, name)
@@ -81,6 +86,46 @@ func (o *Output) Print(f Found) error {
 	}
 	list.Object["items"] = items
 	return printer.PrintObj(list, o.session.Out)
+}
+
+func (o *Output) printTable(f Found) error {
+	wide := *o.flags.OutputFormat == "wide"
+	var table bytes.Buffer
+	if err := printers.NewTablePrinter(printers.PrintOptions{Wide: wide, NoHeaders: o.noHeaders}).PrintObj(&f.Table, &table); err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	lines := strings.SplitAfter(table.String(), "\n")
+	rows := lines
+	if !o.noHeaders {
+		rows = lines[1:]
+	}
+	for i, row := range f.Table.Rows {
+		rows[i] = o.colouredRow(rows[i], row.Cells, f)
+	}
+	_, err := io.WriteString(o.session.Out, strings.Join(lines, ""))
+	return err
+}
+
+// colouredRow colours the cells of a line that is printed already: the printer would escape the codes, and count their width.
+func (o *Output) colouredRow(line string, cells []any, f Found) string {
+	var out strings.Builder
+	for i, column := range f.Table.ColumnDefinitions {
+		if column.Priority > 0 && *o.flags.OutputFormat != "wide" {
+			continue
+		}
+		cell := fmt.Sprint(cells[i])
+		before, after, found := strings.Cut(line, cell)
+		if !found {
+			break // the printer cuts what has several lines
+		}
+		tone := Plain
+		if toneOf := f.Tones[column.Name]; toneOf != nil {
+			tone = toneOf(cell)
+		}
+		out.WriteString(before + Coloured(o.session.Out, tone, cell))
+		line = after
+	}
+	return out.String() + line
 }
 
 // plainOf is a value as JSON would have it.

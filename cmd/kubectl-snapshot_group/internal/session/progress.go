@@ -3,8 +3,10 @@ package session
 import (
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
 )
 
 // Progress tells of what takes long: on a terminal what is waited for turns on one line, elsewhere each thing has a line of
@@ -42,7 +44,24 @@ func (p *Progress) Waiting(what string) {
 		p.bar = progressbar.NewOptions(-1, progressbar.OptionSetWriter(p.out), progressbar.OptionSpinnerType(spinner),
 			progressbar.OptionClearOnFinish(), progressbar.OptionSetElapsedTime(true), progressbar.OptionSetRenderBlankState(true))
 	}
-	p.bar.Describe("waiting for " + what)
+	p.bar.Describe(p.fit("waiting for " + what))
+}
+
+// besides is how many characters of the line are not the description: what turns, the time, and the spaces around them.
+const besides = len("*   [10h10m10s] ")
+
+// fit cuts text to the width of the terminal: a line that wraps cannot be updated in place.
+func (p *Progress) fit(text string) string {
+	screen, isFile := p.out.(*os.File)
+	if !isFile {
+		return text
+	}
+	width, _, err := term.GetSize(int(screen.Fd()))
+	shown := []rune(text)
+	if room := width - besides; err == nil && room > 0 && len(shown) > room {
+		return string(shown[:room-1]) + "…"
+	}
+	return text
 }
 
 // spinner is the look of a wait: progressbar's dots.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 
+	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
@@ -90,11 +91,14 @@ func (s *Session) Client(ctx context.Context) (client.WithWatch, error) {
 	return ClientOf(config, served)
 }
 
-// ClientOf is a client that talks about group snapshots in this version.
+// ClientOf is a client that talks about group snapshots in this version, and about what cert-manager makes.
 func ClientOf(config *rest.Config, groupSnapshots string) (client.WithWatch, error) {
 	scheme, err := command.Scheme(groupSnapshots)
 	if err != nil {
 		return nil, err
+	}
+	if err := certmanagerv1.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("register API types: %w", err)
 	}
 	c, err := client.NewWithWatch(config, client.Options{Scheme: scheme})
 	if err != nil {

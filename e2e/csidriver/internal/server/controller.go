@@ -16,6 +16,7 @@ import (
 type controller struct {
 	csi.UnimplementedControllerServer
 	store     *storage.Store
+	gate      *faults.Gate
 	readiness *faults.Readiness
 	// mounting is held while a volume is mounted, unmounted or deleted, so that none is deleted while it is mounted.
 	mounting *sync.Mutex
@@ -39,7 +40,11 @@ func (c *controller) ControllerGetCapabilities(context.Context, *csi.ControllerG
 	*csi.ControllerGetCapabilitiesResponse, error,
 ) {
 	reply := &csi.ControllerGetCapabilitiesResponse{}
+	set, _ := c.gate.Current()
 	for _, t := range controllerRPCs {
+		if set.NoListing && t == csi.ControllerServiceCapability_RPC_LIST_SNAPSHOTS {
+			continue
+		}
 		rpc := &csi.ControllerServiceCapability_RPC{Type: t}
 		reply.Capabilities = append(reply.Capabilities,
 			&csi.ControllerServiceCapability{Type: &csi.ControllerServiceCapability_Rpc{Rpc: rpc}})

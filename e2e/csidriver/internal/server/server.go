@@ -70,7 +70,7 @@ func (p parts) driver(c Config, log *slog.Logger) service {
 	s := grpc.NewServer(grpc.UnaryInterceptor(intercept(p.gate, log)))
 	var mounting sync.Mutex
 	csi.RegisterIdentityServer(s, &identity{name: c.Name})
-	csi.RegisterControllerServer(s, &controller{store: p.store, readiness: p.readiness, mounting: &mounting})
+	csi.RegisterControllerServer(s, &controller{store: p.store, gate: p.gate, readiness: p.readiness, mounting: &mounting})
 	csi.RegisterGroupControllerServer(s, &groupController{store: p.store, gate: p.gate, readiness: p.readiness})
 	if c.Node != "" {
 		csi.RegisterNodeServer(s, &node{id: c.Node, store: p.store, mounting: &mounting})

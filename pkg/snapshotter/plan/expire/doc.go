@@ -6,7 +6,8 @@
 //	its run goes on, or it is being detached     left alone, and not counted
 //	its anchor was let go of (policy Delete)     carried to the end, whatever the settings say by now
 //	held                                         stays
-//	a claim is being restored from it            waits
+//	a claim is being restored from it, or
+//	somebody has imported something of it        waits
 //	not ready, but all of it is on storage       stays, and is not counted
 //	storage never took it                        goes once a newer one is complete, or timeout after its run
 //	lacks a member                               goes once a newer one is complete, if anything expires

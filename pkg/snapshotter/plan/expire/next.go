@@ -21,8 +21,9 @@ type Observed struct {
 	Problems []group.Problem
 	// Points are all restore points, as package point sorts them.
 	Points []point.Point
-	// Restoring is, by the name of a restore point, a Pending claim that is being restored from it.
-	Restoring map[string]string
+	// InUse is, by the name of a restore point, what still needs it: a Pending claim that is being restored from it, or a content that
+	// somebody has imported from its storage.
+	InUse map[string]string
 	// Orphans are what belongs to no restore point any more.
 	Orphans []point.Orphan
 	// Stuck are contents of members that go and that csi-snapshotter does not let go.
@@ -100,7 +101,7 @@ func (o Observed) series(points []point.Point) decided {
 	keep, next := kept(complete, o.retention(), o.Settings.Location(), o.Now)
 	d.wake = next
 	for i, p := range complete {
-		if !keep[i] && !p.Held && o.Restoring[p.Name] == "" {
+		if !keep[i] && !p.Held && o.InUse[p.Name] == "" {
 			d.due = append(d.due, p)
 		}
 	}
@@ -125,7 +126,7 @@ func (o Observed) superfluous(p, newest point.Point) (bool, time.Time) {
 	superseded := newest.Time.After(p.Time)
 	timeout := p.Time.Add(o.Settings.Timeout)
 	switch {
-	case p.Deleting || p.Held || o.Restoring[p.Name] != "" || p.Ungrouped() && len(p.Members) == 0:
+	case p.Deleting || p.Held || o.InUse[p.Name] != "" || p.Ungrouped() && len(p.Members) == 0:
 		return false, time.Time{}
 	case p.Workflow == group.Detach && len(p.Members) == 0:
 		return false, time.Time{} // an orphan

@@ -108,9 +108,9 @@ func TestNext(t *testing.T) {
 			observed(one, whole(1, ungrouped), whole(0, ungrouped)),
 			[]string{see, `delete VolumeSnapshot "m-pg-1"`, `expired: restore point "pg-1" of claim "data", 1 of 1 members`}},
 		"a held point stays": {observed(one, whole(1, held), whole(0)), []string{}},
-		"a point that is being restored from waits": {func() Observed {
+		"a point that is in use waits": {func() Observed {
 			o := observed(one, whole(1), whole(0))
-			o.Restoring = map[string]string{"pg-1": "db/restored"}
+			o.InUse = map[string]string{"pg-1": `claim "restored"`}
 			return o
 		}(), []string{}},
 		"a point that is being detached is neither counted nor touched": {

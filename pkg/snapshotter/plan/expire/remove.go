@@ -80,7 +80,7 @@ func (o Observed) carryOn(p point.Point) []plan.Step {
 	switch {
 	case p.Workflow == group.Detach:
 		return teardown(p)
-	case o.Restoring[p.Name] == "" && unmarked(p):
+	case o.InUse[p.Name] == "" && unmarked(p):
 		c := p.Content
 		return append(marks(p), plan.FreeContent{Group: p.Name, Name: c.Name, UID: c.UID, ResourceVersion: c.ResourceVersion})
 	}

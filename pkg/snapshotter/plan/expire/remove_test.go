@@ -38,9 +38,9 @@ func TestWhatIsHeldUpIsMarked(t *testing.T) {
 			observed(all, whole(1, func(p *point.Point) { p.Content.Terminating = true })), []string{}},
 		"one without a content is left to snapshot-controller": {
 			observed(all, whole(1, leaving, func(p *point.Point) { p.Content = nil })), []string{}},
-		"one that is being restored from waits": {func() Observed {
+		"one that is in use waits": {func() Observed {
 			o := observed(all, whole(1, leaving))
-			o.Restoring = map[string]string{"pg-1": "db/restored"}
+			o.InUse = map[string]string{"pg-1": `claim "restored"`}
 			return o
 		}(), []string{}},
 		"contents of members are marked, whatever is left of their point": {func() Observed {

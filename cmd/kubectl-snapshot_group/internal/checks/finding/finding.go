@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/groups"
@@ -68,6 +69,9 @@ type Cluster struct {
 	Programs   []Program
 	Leases     []Lease
 	Webhooks   []Webhook
+	// Issued is what the webhooks serve with where cert-manager makes it, Brought where the user does; nil where neither does.
+	Issued  *Issued
+	Brought *Brought
 	// OwnerVersions are the API versions by which members refer to their VolumeGroupSnapshots.
 	OwnerVersions []string
 }
@@ -100,6 +104,25 @@ type Webhook struct {
 	Ready   int
 	// Fails is whether requests are refused where it does not answer.
 	Fails bool
+}
+
+// Issued is the Certificate that the webhook configurations name to cert-manager.
+type Issued struct {
+	Namespace, Name string
+	// Certificate is nil where it is not there.
+	Certificate *certmanagerv1.Certificate
+	// Unknown says why it cannot be read; NoCertManager is whether that is because cert-manager is not installed.
+	Unknown       string
+	NoCertManager bool
+}
+
+// Brought is the Secret that the webhook configurations name, with the user's certificate.
+type Brought struct {
+	Namespace, Name string
+	// Data is nil where it is not there.
+	Data map[string][]byte
+	// Unknown says why it cannot be read.
+	Unknown string
 }
 
 // Namespace is a namespace to check.

@@ -1,12 +1,6 @@
 package finding
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
-	"math/big"
 	"testing"
 	"time"
 
@@ -17,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
+	"github.com/snapshot-group/snapshot-group/certs/certstest"
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/groups"
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
@@ -56,16 +51,7 @@ func well(t *testing.T) Facts {
 
 func certificateUntil(t *testing.T, end time.Time) []byte {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: end.Add(-time.Hour), NotAfter: end}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	return certstest.NewCA(t, end.Add(-certstest.Day), certstest.Day).PEM()
 }
 
 func TestFindings(t *testing.T) {

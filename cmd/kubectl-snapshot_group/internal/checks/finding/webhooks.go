@@ -1,12 +1,9 @@
 package finding
 
 import (
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 )
 
 // wanted are our webhooks.
@@ -51,69 +48,4 @@ func webhooks(f Facts) []Finding {
 		return []Finding{finding}
 	}
 	return []Finding{passed("webhooks", "cluster", "all are installed, and answered by ready Pods")}
-}
-
-// soon is how long before its end a certificate should have been renewed: the webhook renews its CA when a third of its time is left.
-const soon = 14 * 24 * time.Hour
-
-func certificates(f Facts) []Finding {
-	var out []Finding
-	told := map[string]bool{}
-	for _, w := range f.Cluster.Webhooks {
-		finding, bad := certificate(w, f.Now)
-		if bad && !told[finding.What] {
-			told[finding.What] = true
-			out = append(out, finding)
-		}
-	}
-	if len(out) == 0 && len(f.Cluster.Webhooks) > 0 {
-		out = append(out, passed("certificates", "cluster", "the webhooks' CA is valid"))
-	}
-	return out
-}
-
-func certificate(w Webhook, now time.Time) (Finding, bool) {
-	finding := Finding{
-		Severity: Failure, Check: "certificates", Where: w.Configuration, Why: "the API server cannot call the webhooks",
-		Mend: "restart the webhook, which renews it: kubectl rollout restart deployment --namespace NAMESPACE snapshot-group",
-	}
-	if namespace, _, found := strings.Cut(w.Service, "/"); found {
-		finding.Command = "kubectl rollout restart deployment --namespace " + namespace + " snapshot-group"
-		finding.Mend = "restart the webhook, which renews it: " + finding.Command
-	}
-	if len(w.CABundle) == 0 {
-		finding.What = fmt.Sprintf("webhook %q has no caBundle", w.Name)
-		return finding, true
-	}
-	end, err := latestEnd(w.CABundle)
-	switch {
-	case err != nil:
-		finding.What = fmt.Sprintf("the caBundle of webhook %q cannot be read: %v", w.Name, err)
-	case now.After(end):
-		finding.What = "the CA in caBundle expired at " + end.UTC().Format(time.RFC3339)
-	case now.Add(soon).After(end):
-		finding.Severity, finding.What = Warning, "the CA in caBundle expires at "+end.UTC().Format(time.RFC3339)
-		finding.Why = "it should have been renewed by now, and from then on the API server cannot call the webhooks"
-	default:
-		return Finding{}, false
-	}
-	return finding, true
-}
-
-// latestEnd is when the last of the certificates of a bundle expires.
-func latestEnd(bundle []byte) (time.Time, error) {
-	var end time.Time
-	for block, rest := pem.Decode(bundle); block != nil; block, rest = pem.Decode(rest) {
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return end, err
-		}
-		if c.NotAfter.After(end) {
-			end = c.NotAfter
-		}
-	}
-	if end.IsZero() {
-		return end, fmt.Errorf("it holds no certificate")
-	}
-	return end, nil
 }

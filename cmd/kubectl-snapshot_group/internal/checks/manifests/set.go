@@ -30,6 +30,8 @@ import (
 type Set struct {
 	// Namespace is that of objects that name none, LabelKey the group label's key in namespaces that name none.
 	Namespace, LabelKey string
+	// GroupSnapshots is the version of group snapshots in which manifests are to be written.
+	GroupSnapshots string
 	// WithCluster: Claims, Volumes and Classes hold what is in the cluster too, so what they lack is not there.
 	WithCluster bool
 
@@ -38,7 +40,8 @@ type Set struct {
 	Classes   groups.Classes
 	opted     []*corev1.Namespace
 	snapshots []*groupsnapshotv1.VolumeGroupSnapshot
-	found     []finding.Finding
+	// alphas are objects of a version that is not served any more.
+	alphas []*unstructured.Unstructured
 }
 
 // Add adds an object, or the objects of a list. Kinds that have nothing to do with snapshots are passed over.
@@ -54,7 +57,7 @@ func (s *Set) Add(u *unstructured.Unstructured) error {
 	}
 	gvk := u.GroupVersionKind()
 	if gvk.Group == group.GroupSnapshotAPIGroup && gvk.Version == "v1alpha1" {
-		s.found = append(s.found, oldVersion(u))
+		s.alphas = append(s.alphas, u)
 	}
 	switch gvk.Kind {
 	case "PersistentVolumeClaim":
@@ -96,11 +99,12 @@ func into[T any](u *unstructured.Unstructured, use func(*T)) error {
 }
 
 // oldVersion is about the version of the documents from before 2024, whose classes also had their fields in spec.
-func oldVersion(u *unstructured.Unstructured) finding.Finding {
+func (s *Set) oldVersion(u *unstructured.Unstructured) finding.Finding {
 	return finding.Finding{
 		Severity: finding.Failure, Check: "api-version", Where: fmt.Sprintf("%s %q", u.GetKind(), u.GetName()), What: "it is of version v1alpha1",
-		Why:  "external-snapshotter serves that no longer since release 8.0",
-		Mend: "write apiVersion: groupsnapshot.storage.k8s.io/v1; a class has driver and deletionPolicy beside metadata, not in spec",
+		Why: "external-snapshotter serves that no longer since release 8.0",
+		Mend: fmt.Sprintf("write apiVersion: %s/%s; a class has driver and deletionPolicy beside metadata, not in spec",
+			group.GroupSnapshotAPIGroup, s.GroupSnapshots),
 	}
 }
 
@@ -138,7 +142,10 @@ func (s *Set) Namespaces() []string {
 
 // Findings are what the rules say of the manifests.
 func (s *Set) Findings() []finding.Finding {
-	out := slices.Clone(s.found)
+	var out []finding.Finding
+	for _, u := range s.alphas {
+		out = append(out, s.oldVersion(u))
+	}
 	for _, n := range s.opted {
 		if n.Labels[group.OptInLabel] == group.OptInValue {
 			out = append(out, finding.Annotations(n.Name, n.Annotations, s.LabelKey)...)
@@ -149,7 +156,7 @@ func (s *Set) Findings() []finding.Finding {
 		found := groups.Found{Namespace: namespace, Settings: s.settings(namespace), Claims: s.Claims, Volumes: s.Volumes, Classes: s.Classes}
 		for _, g := range found.Groups() {
 			where := fmt.Sprintf("group %q in namespace %q", g.Name, namespace)
-			of := s.decidable(finding.FromDecision(g.Decision, where, "v1"))
+			of := s.decidable(finding.FromDecision(g.Decision, where, s.GroupSnapshots))
 			if len(of) == 0 {
 				of = []finding.Finding{{
 					Severity: finding.Passed, Check: "groups", Where: where,
@@ -206,7 +213,7 @@ func (s *Set) secondDefaults() []finding.Finding {
 		for i, c := range all {
 			facts := policy.Facts{Class: &rule.Class{Kind: kind.name, Default: kind.mark, After: &c, Others: all[:i]}}
 			decision := policy.Evaluate(policy.Rules, classes.Request(kind.name, c.Name, "be created"), facts)
-			out = append(out, finding.FromDecision(decision, fmt.Sprintf("%s %q", kind.name, c.Name), "v1")...)
+			out = append(out, finding.FromDecision(decision, fmt.Sprintf("%s %q", kind.name, c.Name), s.GroupSnapshots)...)
 		}
 	}
 	return out
@@ -233,5 +240,5 @@ func (s *Set) groupSnapshot(v *groupsnapshotv1.VolumeGroupSnapshot) []finding.Fi
 	}
 	slices.SortFunc(facts.GroupSnapshot.Claims, func(a, b rule.Selected) int { return cmp.Compare(a.Name, b.Name) })
 	where := fmt.Sprintf("VolumeGroupSnapshot %q in namespace %q", v.Name, v.Namespace)
-	return finding.FromDecision(policy.Evaluate(policy.Rules, groupsnapshots.Request(v.Namespace, v.Name), facts), where, "v1")
+	return finding.FromDecision(policy.Evaluate(policy.Rules, groupsnapshots.Request(v.Namespace, v.Name), facts), where, s.GroupSnapshots)
 }

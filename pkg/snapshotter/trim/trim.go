@@ -1,0 +1,132 @@
+// Package trim has what the loop's cache keeps of the many objects. Each transform is also given what is no object of its kind (a
+// tombstone), and passes that on. A patch of the loop is the difference to a cached object, so it never touches what is left out.
+package trim
+
+import (
+	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
+)
+
+// meta is what every object keeps.
+func meta(o metav1.ObjectMeta) metav1.ObjectMeta {
+	return metav1.ObjectMeta{
+		Namespace: o.Namespace, Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion,
+		CreationTimestamp: o.CreationTimestamp, DeletionTimestamp: o.DeletionTimestamp,
+		Labels: o.Labels, OwnerReferences: o.OwnerReferences, Finalizers: o.Finalizers,
+	}
+}
+
+// kept are the annotations under keys; nil if there is none.
+func kept(annotations map[string]string, keys ...string) map[string]string {
+	var out map[string]string
+	for _, k := range keys {
+		if v, found := annotations[k]; found {
+			if out == nil {
+				out = map[string]string{}
+			}
+			out[k] = v
+		}
+	}
+	return out
+}
+
+// Claim keeps what groups, drivers and restores are told by.
+func Claim(in any) (any, error) {
+	o, ok := in.(*corev1.PersistentVolumeClaim)
+	if !ok {
+		return in, nil
+	}
+	out := &corev1.PersistentVolumeClaim{ObjectMeta: meta(o.ObjectMeta)}
+	out.OwnerReferences, out.Finalizers = nil, nil
+	out.Annotations = kept(o.Annotations, corev1.BetaStorageClassAnnotation,
+		group.VeleroClaimGroupClassAnnotation, group.VeleroClaimSnapshotClassAnnotation)
+	out.Spec = corev1.PersistentVolumeClaimSpec{
+		AccessModes: o.Spec.AccessModes, Resources: o.Spec.Resources, VolumeMode: o.Spec.VolumeMode,
+		VolumeName: o.Spec.VolumeName, StorageClassName: o.Spec.StorageClassName,
+		DataSource: o.Spec.DataSource, DataSourceRef: o.Spec.DataSourceRef,
+	}
+	out.Status = corev1.PersistentVolumeClaimStatus{Phase: o.Status.Phase, Capacity: o.Status.Capacity}
+	return out, nil
+}
+
+// Volume keeps what kind of volume it is, and its driver.
+func Volume(in any) (any, error) {
+	o, ok := in.(*corev1.PersistentVolume)
+	if !ok {
+		return in, nil
+	}
+	out := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion}}
+	out.Spec.PersistentVolumeSource = o.Spec.PersistentVolumeSource
+	if csi := o.Spec.CSI; csi != nil {
+		out.Spec.PersistentVolumeSource = corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: csi.Driver}}
+	}
+	return out, nil
+}
+
+// Snapshot keeps of the annotations that the loop writes only that they are there.
+func Snapshot(in any) (any, error) {
+	o, ok := in.(*snapshotv1.VolumeSnapshot)
+	if !ok {
+		return in, nil
+	}
+	out := &snapshotv1.VolumeSnapshot{ObjectMeta: meta(o.ObjectMeta), Spec: o.Spec, Status: o.Status}
+	out.Annotations = kept(o.Annotations, group.ClaimSpecAnnotation, group.ClaimLabel)
+	for k := range out.Annotations {
+		out.Annotations[k] = ""
+	}
+	return out, nil
+}
+
+// Content keeps what it stands for on storage, and how.
+func Content(in any) (any, error) {
+	o, ok := in.(*snapshotv1.VolumeSnapshotContent)
+	if !ok {
+		return in, nil
+	}
+	out := &snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{
+		Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion, DeletionTimestamp: o.DeletionTimestamp,
+		Annotations: kept(o.Annotations, group.NudgedAnnotation, group.MemberGroupHandleAnnotation, group.MemberBeingDeletedAnnotation),
+	}}
+	ref := o.Spec.VolumeSnapshotRef
+	out.Spec.VolumeSnapshotRef = corev1.ObjectReference{Namespace: ref.Namespace, Name: ref.Name, UID: ref.UID}
+	out.Spec.Driver, out.Spec.Source, out.Spec.DeletionPolicy = o.Spec.Driver, o.Spec.Source, o.Spec.DeletionPolicy
+	if s := o.Status; s != nil {
+		out.Status = &snapshotv1.VolumeSnapshotContentStatus{
+			SnapshotHandle: s.SnapshotHandle, VolumeGroupSnapshotHandle: s.VolumeGroupSnapshotHandle,
+			CreationTime: s.CreationTime, ReadyToUse: s.ReadyToUse, Error: s.Error,
+		}
+	}
+	return out, nil
+}
+
+// GroupContent keeps the same of a group.
+func GroupContent(in any) (any, error) {
+	o, ok := in.(*groupsnapshotv1.VolumeGroupSnapshotContent)
+	if !ok {
+		return in, nil
+	}
+	out := &groupsnapshotv1.VolumeGroupSnapshotContent{ObjectMeta: meta(o.ObjectMeta)}
+	out.Annotations = kept(o.Annotations, group.GroupBeingDeletedAnnotation, group.NudgedAnnotation)
+	ref := o.Spec.VolumeGroupSnapshotRef
+	out.Spec = groupsnapshotv1.VolumeGroupSnapshotContentSpec{
+		VolumeGroupSnapshotRef: corev1.ObjectReference{Namespace: ref.Namespace, Name: ref.Name, UID: ref.UID},
+		DeletionPolicy:         o.Spec.DeletionPolicy,
+		Driver:                 o.Spec.Driver,
+		Source:                 o.Spec.Source,
+	}
+	if s := o.Status; s != nil {
+		out.Status = &groupsnapshotv1.VolumeGroupSnapshotContentStatus{
+			VolumeGroupSnapshotHandle: s.VolumeGroupSnapshotHandle, ReadyToUse: s.ReadyToUse, Error: s.Error,
+			CreationTime: s.CreationTime,
+		}
+		for _, info := range s.VolumeSnapshotInfoList {
+			handle := groupsnapshotv1.VolumeSnapshotInfo{SnapshotHandle: info.SnapshotHandle}
+			out.Status.VolumeSnapshotInfoList = append(out.Status.VolumeSnapshotInfoList, handle)
+		}
+	}
+	return out, nil
+}
