@@ -1,0 +1,164 @@
+// Package pods_test holds what the command line promises where Pods run and mount what it restores, on a real cluster with a node.
+package pods_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/snapshot-group/snapshot-group/e2e/cluster"
+	"github.com/snapshot-group/snapshot-group/e2e/cluster/components"
+	"github.com/snapshot-group/snapshot-group/e2e/cluster/supervise"
+	"github.com/snapshot-group/snapshot-group/e2e/csidriver"
+	"github.com/snapshot-group/snapshot-group/e2e/suite"
+)
+
+// site is a cluster with a node, and a shell whose kubectl finds it and the plugin.
+type site struct {
+	cluster *cluster.Cluster
+	path    string
+}
+
+func newSite(t *testing.T) site {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("the node tier needs root")
+	}
+	c, err := cluster.Start(t.Context(), cluster.Options{Tier: supervise.Node, Drivers: 1, Progress: t.Output()})
+	suite.Must(t, err)
+	t.Cleanup(func() { suite.Must(t, c.Close()) })
+	programs := filepath.Join(c.Dir(), "programs")
+	root, err := components.RepositoryRoot(t.Context())
+	suite.Must(t, err)
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", programs+"/", "./cmd/kubectl-snapshot_group")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build the plugin: %v\n%s", err, out)
+	}
+	return site{c, programs + ":" + filepath.Dir(c.Program("kubectl")) + ":" + os.Getenv("PATH")}
+}
+
+// run runs a line in the shell, and returns its standard output. Its error has all that was said.
+func (s site) run(ctx context.Context, line string) (string, error) {
+	cmd := exec.CommandContext(ctx, "sh", "-c", line)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+s.cluster.Kubeconfig(), "PATH="+s.path)
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("run %s: %w\n%s%s", line, err, &out, &said)
+	}
+	return out.String(), nil
+}
+
+// ok runs a line that must succeed.
+func (s site) ok(t *testing.T, line string) string {
+	t.Helper()
+	out, err := s.run(t.Context(), line)
+	suite.Must(t, err)
+	return out
+}
+
+// mysql is the StatefulSet of the ACK document, on a class whose claims wait for their Pods. A shell stands for the database.
+const mysql = `kubectl apply --filename - <<'EOF'
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: late}
+provisioner: csi-a.test
+volumeBindingMode: WaitForFirstConsumer
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: mysql}
+spec:
+  selector: {matchLabels: {app: mysql}}
+  serviceName: mysql
+  replicas: 2
+  template:
+    metadata: {labels: {app: mysql}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      securityContext: {runAsUser: 1000, fsGroup: 1000}
+      containers:
+      - name: shell
+        image: snapshot-group.test/shell:1
+        imagePullPolicy: Never
+        command: [sleep, "3600"]
+        volumeMounts: [{name: data, mountPath: /var/lib/mysql}]
+  volumeClaimTemplates:
+  - metadata: {name: data}
+    spec:
+      accessModes: [ReadWriteOnce]
+      storageClassName: late
+      resources: {requests: {storage: 1Mi}}
+EOF`
+
+const snapshot = `kubectl apply --filename - <<'EOF'
+apiVersion: groupsnapshot.storage.k8s.io/v1
+kind: VolumeGroupSnapshot
+metadata: {name: group-snapshot-demo}
+spec:
+  volumeGroupSnapshotClassName: csi-a
+  source: {selector: {matchLabels: {app: mysql}}}
+EOF
+kubectl wait volumegroupsnapshot/group-snapshot-demo --for=jsonpath='{.status.readyToUse}'=true --timeout=2m`
+
+const ready = "kubectl rollout status statefulset/mysql --timeout=3m"
+
+// write puts a word on the volume of each Pod, from inside it.
+func (s site) write(t *testing.T, word string, pods ...string) {
+	t.Helper()
+	for _, pod := range pods {
+		s.ok(t, "kubectl exec "+pod+" -- sh -c 'echo "+word+" > /var/lib/mysql/row && sync'")
+	}
+}
+
+// holds checks what each Pod reads from its volume.
+func (s site) holds(t *testing.T, word string, pods ...string) {
+	t.Helper()
+	for _, pod := range pods {
+		if got := s.ok(t, "kubectl exec "+pod+" -- cat /var/lib/mysql/row"); got != word+"\n" {
+			t.Errorf("Pod %q reads %q, want %q", pod, got, word)
+		}
+	}
+}
+
+func TestPodsReadWhatWasRestoredInPlaceThoughTheirClaimsWaitForThem(t *testing.T) {
+	s := newSite(t)
+	s.ok(t, mysql)
+	s.ok(t, ready)
+	s.write(t, "Amy", "mysql-0", "mysql-1")
+	s.ok(t, snapshot)
+	volumes := s.volumes(t)
+
+	s.write(t, "lost", "mysql-0", "mysql-1")
+	const all = "persistentvolumeclaim/data-mysql-0\npersistentvolumeclaim/data-mysql-1\n"
+	if got := s.ok(t, "kubectl snapshot-group restore group-snapshot-demo --in-place --yes --timeout=5m"); got != all {
+		t.Errorf("it replaced %q, want %q", got, all)
+	}
+	s.ok(t, ready)
+	s.holds(t, "Amy", "mysql-0", "mysql-1")
+
+	s.write(t, "lost", "mysql-0", "mysql-1")
+	s.ok(t, "kubectl snapshot-group restore group-snapshot-demo --in-place --yes --timeout=5m --claim=data-mysql-1")
+	s.ok(t, ready)
+	s.holds(t, "lost", "mysql-0")
+	s.holds(t, "Amy", "mysql-1")
+	suite.Eventually(t, "the replaced volumes to be freed", func(context.Context) error {
+		if n := s.volumes(t); n != volumes {
+			return fmt.Errorf("%d volumes on storage, want %d", n, volumes)
+		}
+		return nil
+	})
+}
+
+// volumes are how many there are on storage.
+func (s site) volumes(t *testing.T) int {
+	t.Helper()
+	inventory, err := csidriver.Dial(s.cluster.Drivers()[0].Control).Inventory(t.Context())
+	suite.Must(t, err)
+	return len(inventory.Volumes)
+}
