@@ -39,11 +39,11 @@ func GroupSnapshotClassOf(c *groupsnapshotv1.VolumeGroupSnapshotClass) Class {
 
 // Choice is a class and the rule by which it was chosen, or, where Name is empty, the classes that tied.
 type Choice struct {
-	Name string
+	Name string `json:"name,omitempty"`
 	// How completes "chosen as ...": `annotation of claim "data"`, "the only class of driver".
-	How string
+	How string `json:"how,omitempty"`
 	// Tied are the candidates, by name, where none could be chosen; empty where the driver has none at all.
-	Tied []string
+	Tied []string `json:"tied,omitempty"`
 }
 
 // Named is a class name that somebody wrote down, and where.

@@ -18,13 +18,13 @@ const inTreePrefix = "kubernetes.io/"
 // Driver is the driver of a claim and how it was found out.
 type Driver struct {
 	// Name is the CSI driver's name; empty where the driver is not CSI or is unknown.
-	Name string
+	Name string `json:"name,omitempty"`
 	// From says where Name or NotCSI was read: `PersistentVolume "pv-1"`, `default StorageClass "fast"`.
-	From string
+	From string `json:"from,omitempty"`
 	// NotCSI names the volume source or provisioner that is not CSI.
-	NotCSI string
+	NotCSI string `json:"notCSI,omitempty"`
 	// Unknown says why neither of the two could be found out.
-	Unknown string
+	Unknown string `json:"unknown,omitempty"`
 }
 
 // StorageClasses looks a StorageClass up by name, and the cluster's default.

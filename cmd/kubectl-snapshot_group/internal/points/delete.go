@@ -24,7 +24,7 @@ const deleteTimeout = 5 * time.Minute
 // NewDelete is the command delete.
 func NewDelete(s *session.Session) *cobra.Command {
 	var yes bool
-	var timeout time.Duration
+	var timeout session.Timeout
 	cmd := &cobra.Command{
 		Use:   "delete POINT...",
 		Short: "Deletes restore points, whole, and frees their storage",
@@ -34,8 +34,11 @@ their contents say. A restore point that is held is not deleted. Interrupted, th
 		ValidArgsFunction: Complete(s),
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
-	cmd.Flags().DurationVar(&timeout, "timeout", deleteTimeout, "how long to wait until storage is freed, at most; 0 is without end")
+	cmd.Flags().DurationVar(&timeout.After, "timeout", deleteTimeout, "how long to wait until storage is freed, at most; 0 is without end")
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
+		if err := timeout.Validate(); err != nil {
+			return err
+		}
 		namespace, c, err := target(cmd.Context(), s, false)
 		if err != nil {
 			return err
@@ -49,7 +52,7 @@ their contents say. A restore point that is held is not deleted. Interrupted, th
 				return err
 			}
 		}
-		ctx, cancel := s.Deadline(cmd.Context(), session.Timeout{After: timeout})
+		ctx, cancel := s.Deadline(cmd.Context(), timeout)
 		defer cancel()
 		progress := s.Progress()
 		defer progress.End()

@@ -47,11 +47,14 @@ together at least, SKEW the time between the first and the last member on storag
 
 // target is the namespace that the user means, empty for all, and a client.
 func target(ctx context.Context, s *session.Session, all bool) (string, client.WithWatch, error) {
-	c, err := s.Client(ctx)
-	if err != nil || all {
-		return "", c, err
+	namespace := ""
+	if !all {
+		var err error
+		if namespace, err = s.Namespace(); err != nil {
+			return "", nil, err
+		}
 	}
-	namespace, err := s.Namespace()
+	c, err := s.Client(ctx)
 	return namespace, c, err
 }
 

@@ -39,7 +39,7 @@ type listed struct {
 	// Skew in seconds is between the first and the last member on storage; null where storage does not tell.
 	Skew *float64 `json:"skewSeconds"`
 
-	// Claims are those that it has a member of.
+	// Claims are those that it has a member of, sorted.
 	Claims []string `json:"claims"`
 
 	made *point.Point
@@ -163,6 +163,7 @@ func ofRun(namespace string, p *point.Point) listed {
 	for _, m := range p.Members {
 		l.Claims = append(l.Claims, m.Claim)
 	}
+	slices.Sort(l.Claims)
 	switch {
 	case p.Deleting:
 		l.State = deleting
@@ -200,6 +201,7 @@ func ofOthers(s *groupsnapshotv1.VolumeGroupSnapshot, o point.Objects) listed {
 			l.Ready++
 		}
 	}
+	slices.Sort(l.Claims)
 	switch {
 	case s.DeletionTimestamp != nil:
 		l.State = deleting

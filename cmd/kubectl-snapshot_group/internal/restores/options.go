@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 
+	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/session"
 	"github.com/snapshot-group/snapshot-group/pkg/restore/plan"
 )
 
@@ -76,8 +77,13 @@ func (o *options) validate() error {
 	if !slices.Contains([]string{dryRunNone, dryRunClient, dryRunServer}, o.dryRun) {
 		return fmt.Errorf("--dry-run: %q is none of none, client, server", o.dryRun)
 	}
-	if o.timeout < 0 {
-		return fmt.Errorf("--timeout: %s is negative", o.timeout)
+	if err := (session.Timeout{After: o.timeout}).Validate(); err != nil {
+		return err
+	}
+	if *o.output.OutputFormat != "" {
+		if err := session.KnownForm(o.output); err != nil {
+			return err
+		}
 	}
 	slices.Sort(o.claims)
 	o.claims = slices.Compact(o.claims)

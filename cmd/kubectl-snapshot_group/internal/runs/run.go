@@ -29,7 +29,7 @@ const defaultTimeout = 15 * time.Minute
 // New is the command.
 func New(s *session.Session) *cobra.Command {
 	var o options
-	var timeout time.Duration
+	var timeout session.Timeout
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Asks for a run now: snapshots every group of a namespace",
@@ -42,9 +42,12 @@ failed, and 4 if it did not end in time, such as where the loop does not run.`,
 	}
 	cmd.Flags().StringSliceVar(&o.groups, "group", nil, "snapshot this group alone; may be repeated (default: every group, and claims in no group)")
 	cmd.Flags().BoolVar(&o.wait, "wait", false, "follow the run to its end")
-	cmd.Flags().DurationVar(&timeout, "timeout", defaultTimeout, "how long to wait at most; 0 is without end")
+	cmd.Flags().DurationVar(&timeout.After, "timeout", defaultTimeout, "how long to wait at most; 0 is without end")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		ctx, cancel := s.Deadline(cmd.Context(), session.Timeout{After: timeout})
+		if err := timeout.Validate(); err != nil {
+			return err
+		}
+		ctx, cancel := s.Deadline(cmd.Context(), timeout)
 		defer cancel()
 		return session.Explain(run(ctx, s, o))
 	}

@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -32,7 +33,23 @@ func NewOutput(s *Session, cmd *cobra.Command) *Output {
 	o.flags.AddFlags(cmd)
 	cmd.Flags().Lookup("output").Usage = "table, wide, json, yaml, name, jsonpath=…, go-template=… (default table)"
 	cmd.Flags().BoolVar(&o.noHeaders, "no-headers", false, "leave out the headers of the table")
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if o.Human() {
+			return nil
+		}
+		return KnownForm(o.flags, "table", "wide")
+	}
 	return o
+}
+
+// KnownForm refuses a form of output that there is none of, before anything is asked or done. besides are those that flags do not know.
+func KnownForm(flags *genericclioptions.PrintFlags, besides ...string) error {
+	_, err := flags.ToPrinter()
+	if none, is := errors.AsType[genericclioptions.NoCompatiblePrinterError](err); is {
+		slices.Sort(none.AllowedFormats)
+		return fmt.Errorf("--output: %q is none of %s", *flags.OutputFormat, strings.Join(append(besides, none.AllowedFormats...), ", "))
+	}
+	return err
 }
 
 // Found is what a command has found, in all forms.

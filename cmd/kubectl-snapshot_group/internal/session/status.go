@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -23,6 +24,14 @@ var ErrTimeout = errors.New("gave up after the timeout")
 
 // Timeout is how long to wait; 0 is without end.
 type Timeout struct{ After time.Duration }
+
+// Validate refuses a wait that would be over before it begins.
+func (t Timeout) Validate() error {
+	if t.After < 0 {
+		return fmt.Errorf("--timeout: %s is negative", t.After)
+	}
+	return nil
+}
 
 // StatusError is an error with an exit status.
 type StatusError struct {
