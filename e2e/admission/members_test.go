@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	groupv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
@@ -34,7 +35,7 @@ func (u *user) createdMembers(t *testing.T, snapshot *groupv1.VolumeGroupSnapsho
 	must(t, err)
 	defer created.Stop()
 	must(t, u.Create(t.Context(), snapshot))
-	members := map[string]member{}
+	members, late := map[string]member{}, time.After(patience)
 	for len(members) < claims {
 		select {
 		case e := <-created.ResultChan():
@@ -42,8 +43,9 @@ func (u *user) createdMembers(t *testing.T, snapshot *groupv1.VolumeGroupSnapsho
 				s := e.Object.(*snapv1.VolumeSnapshot)
 				members[ptr.Deref(s.Spec.Source.PersistentVolumeClaimName, "")] = asCreated(t, s)
 			}
-		case <-t.Context().Done():
-			t.Fatal(t.Context().Err())
+		case <-late:
+			must(t, u.Get(t.Context(), client.ObjectKeyFromObject(snapshot), snapshot))
+			t.Fatalf("VolumeGroupSnapshot %q has %d of %d members after %s; its status is %+v", snapshot.Name, len(members), claims, patience, snapshot.Status)
 		}
 	}
 	return members
