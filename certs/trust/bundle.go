@@ -11,9 +11,10 @@ import (
 
 const certificateBlock = "CERTIFICATE"
 
-// maxOthers is how many authorities stay in a bundle that are not, or no longer, the one to have: the one before, whose
-// certificates are served until they have been renewed, and two of whoever else made certificates before the source was switched.
-const maxOthers = 3
+// maxOthers is how many authorities stay in a bundle that are not, or no longer, the one to have. Those that are still served with are among
+// them, and which those are is not known here, so it is many more than there have been of late, and only bounds the bundle
+// where something makes one authority after the other.
+const maxOthers = 16
 
 // ErrNoCA reports a Secret whose authority cannot be read: it is being created or mended.
 var ErrNoCA = errors.New("no certificate of an authority in its ca.crt")
@@ -21,7 +22,7 @@ var ErrNoCA = errors.New("no certificate of an authority in its ca.crt")
 // Bundle is the caBundle to have: what have holds, in its order, and then those of the authorities ca that it lacks. So nothing
 // stops being trusted that may still be served, and several writers with authorities of their own, as there are while the source of
 // the certificates is switched, agree on one bundle. Of the authorities that are not in ca, those that have expired at now go, and all but
-// the latest maxOthers. ca and have are PEM; equal input gives equal bytes.
+// the maxOthers that were added last. ca and have are PEM; equal input gives equal bytes.
 func Bundle(ca, have []byte, now time.Time) ([]byte, error) {
 	wanted := certificates(ca)
 	if len(wanted) == 0 {
@@ -37,8 +38,7 @@ func Bundle(ca, have []byte, now time.Time) ([]byte, error) {
 			bundle, others = append(bundle, c), append(others, c)
 		}
 	}
-	slices.SortStableFunc(others, func(a, b *x509.Certificate) int { return b.NotBefore.Compare(a.NotBefore) })
-	dropped := others[min(maxOthers, len(others)):]
+	dropped := others[:max(0, len(others)-maxOthers)]
 	bundle = slices.DeleteFunc(bundle, func(c *x509.Certificate) bool { return contains(dropped, c) })
 	for _, c := range wanted {
 		if !contains(bundle, c) {

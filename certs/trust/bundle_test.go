@@ -21,7 +21,11 @@ func authority(t *testing.T, hours int) []byte {
 
 func TestBundle(t *testing.T) {
 	ca, before := authority(t, 1), authority(t, 2)
-	third, fourth, fifth, expired := authority(t, 3), authority(t, 4), authority(t, 5), authority(t, 24)
+	third, fourth, expired := authority(t, 3), authority(t, 4), authority(t, 24)
+	var many []byte // as many as stay
+	for range maxOthers {
+		many = append(many, authority(t, 5)...)
+	}
 	for name, tc := range map[string]struct{ ca, have, want []byte }{
 		"the first bundle is the authority":                     {ca, nil, ca},
 		"a bundle that is right stays as it is":                 {ca, slices.Concat(ca, before), slices.Concat(ca, before)},
@@ -29,8 +33,9 @@ func TestBundle(t *testing.T) {
 		"the authority is added to those that were there":       {ca, before, slices.Concat(before, ca)},
 		"an authority of several certificates is added whole":   {slices.Concat(ca, third), before, slices.Concat(before, ca, third)},
 		"what is there twice is there once":                     {ca, slices.Concat(ca, before, ca, before), slices.Concat(ca, before)},
-		"of the others the latest three stay":                   {ca, slices.Concat(fifth, before, fourth, third), slices.Concat(before, fourth, third, ca)},
-		"which does not count the authority itself":             {ca, slices.Concat(ca, before, third, fourth), slices.Concat(ca, before, third, fourth)},
+		"of more others than stay, the first goes":              {ca, slices.Concat(before, many), slices.Concat(many, ca)},
+		"which does not count the authority itself":             {ca, slices.Concat(ca, many), slices.Concat(ca, many)},
+		"an authority may be older than the others":             {ca, slices.Concat(fourth, before), slices.Concat(fourth, before, ca)},
 		"another that has expired goes":                         {ca, slices.Concat(ca, expired), ca},
 		"the authority itself stays though it has expired":      {expired, slices.Concat(expired, ca), slices.Concat(expired, ca)},
 		"what is no certificate goes":                           {ca, []byte("\n"), ca},
