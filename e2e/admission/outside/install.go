@@ -3,11 +3,9 @@
 package outside
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,7 +17,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -41,6 +38,8 @@ type Release struct {
 	dir     string              // programs, kubeconfig and logs
 	flags   map[string][]string // by container
 	service *service
+	api     client.Client
+	applied []*unstructured.Unstructured // on the cluster
 
 	mu        sync.Mutex
 	processes []*Process
@@ -57,14 +56,21 @@ func Install(ctx context.Context, c *cluster.Cluster, values ...string) (*Releas
 	if err := os.MkdirAll(r.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make the release's folder: %w", err)
 	}
-	objects, err := render(ctx, root, values)
+	objects, err := Render(ctx, values...)
 	if err != nil {
 		return nil, err
+	}
+	config, err := c.RESTConfig()
+	if err != nil {
+		return nil, err
+	}
+	if r.api, err = client.New(config, client.Options{}); err != nil {
+		return nil, fmt.Errorf("make a client: %w", err)
 	}
 	if r.service, err = listen(); err != nil {
 		return nil, err
 	}
-	if err := r.apply(ctx, c, objects); err != nil {
+	if err := r.apply(ctx, objects); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
 	if err := r.writeKubeconfig(ctx, c); err != nil {
@@ -78,92 +84,14 @@ func Install(ctx context.Context, c *cluster.Cluster, values ...string) (*Releas
 	return r, nil
 }
 
-// Upgrade renders the chart with other values, whose flags the programs get that are started from then on. What is on the
-// cluster stays as it is.
+// Upgrade makes the release what the chart renders with other values, as helm does: what is in that is applied, then what no longer is
+// goes. Programs get its flags that are started from then on.
 func (r *Release) Upgrade(ctx context.Context, values ...string) error {
-	root, err := components.RepositoryRoot(ctx)
+	objects, err := Render(ctx, values...)
 	if err != nil {
 		return err
 	}
-	objects, err := render(ctx, root, values)
-	if err != nil {
-		return err
-	}
-	for _, o := range objects {
-		if o.GetKind() != "Deployment" {
-			continue
-		}
-		if err := r.readFlags(o); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// render is what `helm install` would make.
-func render(ctx context.Context, root string, values []string) ([]*unstructured.Unstructured, error) {
-	bin, err := components.Build(ctx, components.Options{}, "helm")
-	if err != nil {
-		return nil, err
-	}
-	chart := filepath.Join(root, "charts", "snapshot-group")
-	args := []string{"template", Name, chart, "--namespace", Namespace, "--skip-tests", "--set", "createNamespace=true"}
-	for _, v := range values {
-		args = append(args, "--set", v)
-	}
-	var out, said bytes.Buffer
-	helm := exec.CommandContext(ctx, bin["helm"], args...)
-	helm.Stdout, helm.Stderr = &out, &said
-	if err := helm.Run(); err != nil {
-		return nil, fmt.Errorf("render the chart: %w: %s", err, said.String())
-	}
-	var objects []*unstructured.Unstructured
-	decoder := yaml.NewYAMLOrJSONDecoder(&out, 4096)
-	for {
-		object := &unstructured.Unstructured{}
-		err := decoder.Decode(&object.Object)
-		switch {
-		case errors.Is(err, io.EOF):
-			return objects, nil
-		case err != nil:
-			return nil, fmt.Errorf("read the rendered chart: %w", err)
-		case len(object.Object) > 0:
-			objects = append(objects, object)
-		}
-	}
-}
-
-// apply makes the objects; of the Deployment it takes the flags alone.
-func (r *Release) apply(ctx context.Context, c *cluster.Cluster, objects []*unstructured.Unstructured) error {
-	config, err := c.RESTConfig()
-	if err != nil {
-		return err
-	}
-	api, err := client.New(config, client.Options{})
-	if err != nil {
-		return fmt.Errorf("make a client: %w", err)
-	}
-	for _, o := range objects {
-		switch o.GetKind() {
-		case "PodDisruptionBudget", "NetworkPolicy":
-			continue
-		case "Service":
-			external(o)
-		case "Deployment":
-			if err := r.readFlags(o); err != nil {
-				return err
-			}
-			continue
-		case "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration":
-			if err := r.redirect(o); err != nil {
-				return err
-			}
-		}
-		if err := api.Create(ctx, o); err != nil {
-			return fmt.Errorf("create %s %q of the chart: %w", o.GetKind(), o.GetName(), err)
-		}
-	}
-	return nil
+	return r.apply(ctx, objects)
 }
 
 // readFlags keeps the arguments of each container.
@@ -179,30 +107,6 @@ func (r *Release) readFlags(object *unstructured.Unstructured) error {
 		}
 	}
 	return nil
-}
-
-// redirect makes webhooks call their Service on the port at which it is served here.
-func (r *Release) redirect(configuration *unstructured.Unstructured) error {
-	webhooks, _, err := unstructured.NestedSlice(configuration.Object, "webhooks")
-	if err != nil {
-		return fmt.Errorf("read %s: %w", configuration.GetKind(), err)
-	}
-	for _, one := range webhooks {
-		hook, ok := one.(map[string]any)
-		if !ok {
-			return fmt.Errorf("read %s: a webhook is no object", configuration.GetKind())
-		}
-		if err := unstructured.SetNestedField(hook, int64(r.service.port()), "clientConfig", "service", "port"); err != nil {
-			return fmt.Errorf("redirect a webhook: %w", err)
-		}
-	}
-	return unstructured.SetNestedSlice(configuration.Object, webhooks, "webhooks")
-}
-
-// external makes a Service lead to this machine: cluster IPs lead nowhere without kube-proxy, and the API server follows
-// an external name with the port of the webhook's configuration.
-func external(service *unstructured.Unstructured) {
-	service.Object["spec"] = map[string]any{"type": "ExternalName", "externalName": "localhost"}
 }
 
 // writeKubeconfig writes one with a token of the chart's ServiceAccount.

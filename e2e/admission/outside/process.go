@@ -26,8 +26,8 @@ type Process struct {
 }
 
 // StartWebhook starts one more replica of the webhook and returns when it says that it is ready, which is when the service
-// begins to use it.
-func (r *Release) StartWebhook(ctx context.Context) (*Process, error) {
+// begins to use it. flags come after those of the chart.
+func (r *Release) StartWebhook(ctx context.Context, flags ...string) (*Process, error) {
 	serving, err := FreeAddresses(1)
 	if err != nil {
 		return nil, err
@@ -36,7 +36,7 @@ func (r *Release) StartWebhook(ctx context.Context) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find a free port: %w", err)
 	}
-	p, err := r.start(ctx, "webhook", "--webhook-host="+host, "--webhook-port="+port)
+	p, err := r.start(ctx, "webhook", append(flags, "--webhook-host="+host, "--webhook-port="+port)...)
 	if err != nil {
 		return nil, err
 	}
@@ -145,6 +145,9 @@ func (p *Process) Resume() error { return p.cmd.Process.Signal(syscall.SIGCONT) 
 
 // Kill ends the process with SIGKILL, with what it is doing, and returns when it is gone.
 func (p *Process) Kill() { p.end(syscall.SIGKILL) }
+
+// Retire lets no new connection get to a replica of the webhook, as a Service does once its Pod is to end. Those that stand go on.
+func (p *Process) Retire() { p.release.service.remove(p.serving) }
 
 // Stop ends the process as kubelet does, and returns when it is gone.
 func (p *Process) Stop() { p.end(syscall.SIGTERM) }
