@@ -1,0 +1,146 @@
+package certs_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/snapshot-group/snapshot-group/certs/certmanager"
+	"github.com/snapshot-group/snapshot-group/certs/certstest"
+	"github.com/snapshot-group/snapshot-group/e2e/admission/outside"
+)
+
+// issuedSecret is where cert-manager puts the webhook's certificate.
+const issuedSecret = outside.Name + "-webhook-tls"
+
+// request is what the release asks of cert-manager.
+var request = certmanager.Request{
+	Namespace: outside.Namespace, Name: outside.Name, Lifetime: 90 * 24 * time.Hour, CALifetime: 10 * 365 * 24 * time.Hour,
+	Hosts: []string{host, outside.Name + "-webhook." + outside.Namespace, outside.Name + "-webhook"},
+}
+
+// issue does what cert-manager's controller would: it puts the certificate into the Secret, which names the Certificate for cainjector, and
+// says how that stands.
+func issue(t *testing.T, pair certstest.Pair, ca certstest.CA) {
+	t.Helper()
+	put(t, issuedSecret, pair, ca)
+	secret := secretOf(issuedSecret)
+	annotation := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, certmanagerv1.CertificateNameKey, request.Certificate().Name)
+	must(t, admin.Patch(t.Context(), secret, client.RawPatch("application/merge-patch+json", []byte(annotation))))
+	conditioned(t, cmmeta.ConditionTrue, "Ready", "Certificate is up to date and has not expired")
+}
+
+// conditioned sets the condition Ready of the webhook's Certificate, as cert-manager's controller does.
+func conditioned(t *testing.T, status cmmeta.ConditionStatus, reason, message string) {
+	t.Helper()
+	certificate := request.Certificate()
+	must(t, admin.Get(t.Context(), client.ObjectKeyFromObject(certificate), certificate))
+	certificate.Status.Conditions = []certmanagerv1.CertificateCondition{
+		{Type: certmanagerv1.CertificateConditionReady, Status: status, Reason: reason, Message: message},
+	}
+	must(t, admin.Status().Update(t.Context(), certificate))
+}
+
+func TestTheChartAsksCertManagerForWhatTheTypesSay(t *testing.T) {
+	issuer := cmmeta.IssuerReference{Kind: "ClusterIssuer", Name: "corporate"}
+	named := request
+	named.Issuer = issuer
+	for name, tc := range map[string]struct {
+		values []string
+		want   certmanager.Request
+	}{
+		"with an authority of its own": {nil, request},
+		"with an issuer that is there": {[]string{"certs.certManager.issuerRef.kind=" + issuer.Kind, "certs.certManager.issuerRef.name=" + issuer.Name}, named},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rendered, err := outside.Render(t.Context(), append(tc.values, "certs.source=cert-manager")...)
+			must(t, err)
+			got, want := map[string]any{}, map[string]any{}
+			for _, o := range rendered {
+				if o.GroupVersionKind().GroupVersion() == certmanagerv1.SchemeGroupVersion {
+					got[o.GetKind()+" "+o.GetName()] = o.Object["spec"]
+				}
+				if o.GetKind() == "ValidatingWebhookConfiguration" || o.GetKind() == "MutatingWebhookConfiguration" {
+					got[o.GetKind()] = o.GetAnnotations()[certmanager.InjectAnnotation]
+					want[o.GetKind()] = tc.want.Injection()
+				}
+			}
+			for _, o := range tc.want.Objects() {
+				content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
+				must(t, err)
+				want[o.GetObjectKind().GroupVersionKind().Kind+" "+o.GetName()] = content["spec"]
+			}
+			if diff := cmp.Diff(normal(t, want), normal(t, got)); diff != "" {
+				t.Errorf("what is asked (-want by the types +got from the chart):\n%s", diff)
+			}
+		})
+	}
+}
+
+// normal reads the specs of Certificates as their types do, so that a duration is one however it is written.
+func normal(t *testing.T, specs map[string]any) map[string]any {
+	t.Helper()
+	out := map[string]any{}
+	for id, spec := range specs {
+		out[id] = spec
+		if content, isSpec := spec.(map[string]any); isSpec {
+			o := unstructured.Unstructured{Object: map[string]any{"spec": content}}
+			var typed certmanagerv1.Certificate
+			if err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(o.Object, &typed, true); err == nil {
+				out[id] = typed.Spec
+			}
+		}
+	}
+	return out
+}
+
+func TestWhatCertManagerIssuesIsReplacedUnderLoad(t *testing.T) {
+	old, next := certstest.NewCA(t, time.Now().Add(-time.Hour), 90*certstest.Day), certstest.NewCA(t, time.Now().Add(-2*time.Hour), 90*certstest.Day)
+	first, renewed, last := old.Issue(t, host), old.Issue(t, host), next.Issue(t, host)
+	upgrade(t, "certs.source=cert-manager")
+	issue(t, first, old)
+	r := start(t, issuedSecret)
+	load, end := traffic(t, r)
+	defer end()
+	r.serves(t, "the certificate", same(t, first))
+	for _, step := range []struct {
+		what string
+		pair certstest.Pair
+		ca   certstest.CA
+	}{
+		{"a certificate of the same authority", renewed, old},
+		{"a certificate of another authority", last, next},
+	} {
+		issue(t, step.pair, step.ca)
+		r.volume.bring(t)
+		r.serves(t, step.what, same(t, step.pair))
+		goesOn(t, load)
+	}
+}
+
+func TestCheckTellsWhatCertManagerSays(t *testing.T) {
+	ca := certstest.NewCA(t, time.Now().Add(-time.Hour), 90*certstest.Day)
+	upgrade(t, "certs.source=cert-manager")
+	issue(t, ca.Issue(t, host), ca)
+	start(t, issuedSecret)
+	eventually(t, "nothing to be wrong", func(context.Context) error {
+		if found := checked(t); len(found) > 0 {
+			return errors.New(found[0])
+		}
+		return nil
+	})
+	const where = `failure Certificate "snapshot-group-webhook" in namespace "snapshot-group": `
+	conditioned(t, cmmeta.ConditionFalse, "Expired", "Certificate expired at noon")
+	finds(t, where+"it is not ready: Expired: Certificate expired at noon")
+	must(t, admin.Delete(t.Context(), request.Certificate()))
+	finds(t, where+"it is not there")
+}
