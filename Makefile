@@ -106,10 +106,12 @@ unit: ## Unit tests, with the race detector.
 	go test -race -shuffle=on $(UNIT)
 
 .PHONY: fuzz
-fuzz: ## Fuzzes the annotations' parser and the webhooks, FUZZ_TIME each (1m); a finding goes to testdata/fuzz and stays a test.
+fuzz: ## Fuzzes the annotations' parser, the webhooks and the plans, FUZZ_TIME each (1m); a finding goes to testdata/fuzz and stays a test.
 	go test -run '^$$' -fuzz '^FuzzParseSettings$$' -fuzztime $(FUZZ_TIME) ./pkg/group
 	go test -run '^$$' -fuzz '^FuzzWebhooks$$' -fuzztime $(FUZZ_TIME) ./pkg/admit
 	go test -run '^$$' -fuzz '^FuzzObjects$$' -fuzztime $(FUZZ_TIME) ./pkg/admit
+	go test -run '^$$' -fuzz '^FuzzNext$$' -fuzztime $(FUZZ_TIME) ./pkg/snapshotter/plan
+	go test -run '^$$' -fuzz '^FuzzHistories$$' -fuzztime $(FUZZ_TIME) ./pkg/snapshotter/plan/expire
 
 .PHONY: e2e
 e2e: components ## Tests on real clusters, several at once; csi-sanity against the test driver is one of them.

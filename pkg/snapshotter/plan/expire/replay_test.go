@@ -54,22 +54,34 @@ const histories = 3000
 
 func TestAnyHistoryExpiresSafelyWhereverTheLoopIsKilled(t *testing.T) {
 	for seed := range uint64(histories) {
-		play := func(cut, busy func() bool) map[string]string {
-			w := history(t, seed)
-			before, members := w.series(), map[string]int{}
-			for name, m := range w.points {
-				members[name] = len(m.Members)
-			}
-			w.live(cut, busy)
-			w.check(before, members)
-			return w.state()
+		expiresSafely(t, seed, 2)
+	}
+}
+
+// FuzzHistories looks for a history, and for where to kill the loop, by which something is lost or left.
+func FuzzHistories(f *testing.F) {
+	f.Add(uint64(histories), uint64(2))
+	f.Fuzz(expiresSafely)
+}
+
+// expiresSafely plays a history to its end, and once more with a loop that is killed again and again.
+func expiresSafely(t *testing.T, seed, kills uint64) {
+	t.Helper()
+	play := func(cut, busy func() bool) map[string]string {
+		w := history(t, seed)
+		before, members := w.series(), map[string]int{}
+		for name, m := range w.points {
+			members[name] = len(m.Members)
 		}
-		want := play(func() bool { return false }, func() bool { return true })
-		r := rand.New(rand.NewPCG(seed, 2))
-		got := play(func() bool { return r.IntN(3) == 0 }, func() bool { return r.IntN(2) == 0 })
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Fatalf("seed %d: killed again and again (-undisturbed +killed):\n%s", seed, diff)
-		}
+		w.live(cut, busy)
+		w.check(before, members)
+		return w.state()
+	}
+	want := play(func() bool { return false }, func() bool { return true })
+	r := rand.New(rand.NewPCG(seed, kills))
+	got := play(func() bool { return r.IntN(3) == 0 }, func() bool { return r.IntN(2) == 0 })
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatalf("seed %d: killed again and again (-undisturbed +killed):\n%s", seed, diff)
 	}
 }
 
