@@ -1,6 +1,8 @@
 package runs_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,6 +13,7 @@ import (
 	groupv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
@@ -165,4 +168,47 @@ func TestAClaimThatLeavesItsGroupWhileItIsSnapshottedIsInTheRestorePoint(t *test
 	if want := `snapshotted "pg", claim "wal"`; run.Outcome != group.Succeeded || run.Message != want {
 		t.Errorf("run %s, want it succeeded: %s", run.LastRun, want)
 	}
+}
+
+// TestAGroupThatBreaksARuleIsToldOfBeforeAnyRun: no webhook is there to refuse the claims.
+func TestAGroupThatBreaksARuleIsToldOfBeforeAnyRun(t *testing.T) {
+	t.Parallel()
+	const namespace = "broken-rule"
+	ready(t, namespace, pair(namespace, sound))
+	told := func(times int) {
+		t.Helper()
+		eventually(t, fmt.Sprintf("a broken rule to be told of %d times", times), func(context.Context) error {
+			if got := strings.Count(loop.Log(), `"msg":"group breaks a rule","namespace":"`+namespace+`"`); got != times {
+				return fmt.Errorf("it is told of %d times", got)
+			}
+			return nil
+		})
+		all := events(t, namespace)
+		for _, e := range all {
+			if !strings.HasPrefix(e, `Warning RuleBroken: no run snapshots group "pg": [mixed-drivers] its claims are on 2 drivers`) {
+				t.Errorf("Event %s, want one of the broken rule", e)
+			}
+		}
+		if len(all) != times {
+			t.Errorf("%d Events, want %d: %s", len(all), times, all)
+		}
+	}
+	other := func(name string) *corev1.PersistentVolumeClaim {
+		c := claim(namespace, "pg", name, faulty)
+		must(t, admin.Create(t.Context(), c))
+		return c
+	}
+	first := other("index")
+	told(1)
+	must(t, admin.Delete(t.Context(), first))
+	eventually(t, "the claim to be gone", func(ctx context.Context) error {
+		if err := admin.Get(ctx, client.ObjectKeyFromObject(first), first); !apierrors.IsNotFound(err) {
+			return errors.Join(err, errors.New("it is there"))
+		}
+		return nil
+	})
+	other("cache")
+	told(2) // other words
+	other("index")
+	told(3)
 }

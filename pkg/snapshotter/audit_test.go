@@ -3,10 +3,13 @@ package snapshotter
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	corev1 "k8s.io/api/core/v1"
@@ -15,6 +18,7 @@ import (
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/metrics"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
 )
 
 // hourly is a schedule that the loop has seen at noon.
@@ -112,5 +116,43 @@ func TestANamespaceThatOptedOutHasNoMetrics(t *testing.T) {
 	c.must(c.api.Update(t.Context(), ns))
 	if got := series(t, c); got != "" {
 		t.Errorf("got\n%s\nwant none", got)
+	}
+}
+
+func TestAGroupThatBreaksARuleIsToldOfOnceWhileItLasts(t *testing.T) {
+	strange := volume("strange")
+	strange.Spec.CSI.Driver = "csi.other"
+	c := newCluster(t, nil, claim("strange", "pg"), strange)
+	told := func(what string, attempts, events int) {
+		t.Helper()
+		c.once()
+		if diff := cmp.Diff(slices.Repeat([]string{"create Event"}, attempts), c.writes); diff != "" {
+			t.Errorf("%s: writes (-want +got):\n%s", what, diff)
+		}
+		if got := c.events(); len(got) != events || !strings.HasPrefix(got[0], `Warning RuleBroken: no run snapshots group "pg": [mixed-drivers] its claims`) {
+			t.Errorf("%s: events %q, want %d of the broken rule", what, got, events)
+		}
+	}
+	told("a group that breaks a rule is told of", 1, 1)
+	told("once", 1, 1)
+	c.restart()
+	told("a new process meets the Event of the one before", 2, 1)
+	c.must(c.api.Delete(t.Context(), claim("strange", "pg")))
+	told("a group that is mended is not told of", 2, 1)
+	c.must(c.api.Create(t.Context(), claim("strange", "pg")))
+	told("the same again has the same name", 3, 1)
+	c.must(c.api.Delete(t.Context(), &snapshotv1.VolumeSnapshotClass{ObjectMeta: metav1.ObjectMeta{Name: "snap"}}))
+	told("another rule is told of", 4, 2)
+}
+
+func TestARunTellsItselfOfWhatItMeets(t *testing.T) {
+	strange := volume("strange")
+	strange.Spec.CSI.Driver = "csi.other"
+	c := newCluster(t, nil, claim("strange", "pg"), strange)
+	steps, err := c.loop.violations(t.Context(), c.namespace(), plan.Observed{
+		Settings: group.Settings{LabelKey: group.DefaultLabelKey}, Run: plan.Run{LastRun: group.LastRun{Outcome: group.Running}},
+	})
+	if len(steps) != 0 || err != nil {
+		t.Errorf("steps %v, error %v while a run goes on, want none", steps, err)
 	}
 }

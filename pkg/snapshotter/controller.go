@@ -9,6 +9,7 @@ package snapshotter
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,6 +39,7 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/refusals"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/settle"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/view"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/violations"
 )
 
 const (
@@ -76,13 +78,14 @@ type Reconciler struct {
 	writes   *settle.Writes
 	refusals *refusals.Creates
 	looked   looks
+	told     *violations.Told
 }
 
 // New returns a Reconciler.
 func New(c Config) *Reconciler {
 	c.Client = client.WithFieldOwner(c.Client, group.FieldOwner)
 	cached := view.Of(c.Client)
-	return &Reconciler{Config: c, cached: cached, writes: settle.New(cached, c.Clock), refusals: refusals.New()}
+	return &Reconciler{Config: c, cached: cached, writes: settle.New(cached, c.Clock), refusals: refusals.New(), told: violations.New()}
 }
 
 // Reconcile does what is next in one Namespace.
@@ -108,7 +111,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	if err != nil {
 		return reconcile.Result{}, fmt.Errorf("observe restore points of namespace %q: %w", ns.Name, err)
 	}
-	steps = append(steps, expiry...)
+	broken, err := r.violations(ctx, ns, seen)
+	if err != nil {
+		return reconcile.Result{}, fmt.Errorf("audit namespace %q: %w", ns.Name, err)
+	}
+	steps = slices.Concat(steps, broken, expiry)
 	done, runErr := r.execute(ctx, ns, steps)
 	if err := r.report(ctx, ns, done, seen.Now); err != nil {
 		return reconcile.Result{}, err // first: runErr will recur, an untold outcome will not
@@ -174,8 +181,8 @@ func requeueUnless(err error, after time.Duration) (reconcile.Result, error) {
 	return reconcile.Result{RequeueAfter: after}, nil
 }
 
-// Setup starts the loop with mgr. No class is watched, and of claims only those that are made from a snapshot, for which
-// expiry waits: a run looks at them when it decides, and does not wait for them.
+// Setup starts the loop with mgr. No class is watched: a run looks at classes and claims when it decides, and does not wait for them.
+// Of claims, it is told where groups change, and of those that are made from a snapshot, for which expiry waits.
 func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager) error {
 	for _, obj := range []client.Object{
 		&corev1.PersistentVolumeClaim{}, &corev1.PersistentVolume{}, &storagev1.StorageClass{},
@@ -199,6 +206,7 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager) error {
 		Watches(&snapshotv1.VolumeSnapshot{}, toNamespace(client.Object.GetNamespace), changed).
 		Watches(&snapshotv1.VolumeSnapshotContent{}, handler.EnqueueRequestsFromMapFunc(r.contentOf), changed).
 		Watches(&corev1.PersistentVolumeClaim{}, toNamespace(restoredFrom), restored).
+		Watches(&corev1.PersistentVolumeClaim{}, toNamespace(client.Object.GetNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WatchesRawSource(source.Func(r.wakeHeld)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: parallelNamespaces,

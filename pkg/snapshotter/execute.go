@@ -121,7 +121,7 @@ func (p *pass) do(ctx context.Context, step plan.Step) error {
 		return p.freeContent(ctx, s)
 	case plan.DeleteContent:
 		return p.deleteContent(ctx, s)
-	case plan.End, plan.Adopt, plan.Wait: // report tells and then writes of the first two, a watch ends a wait
+	case plan.End, plan.Adopt, plan.Violation, plan.Wait: // report tells of the first three, a watch ends a wait
 		return nil
 	}
 	return p.expire(ctx, step)

@@ -47,6 +47,7 @@ func (r *Reconciler) expiry(ctx context.Context, ns *corev1.Namespace, seen plan
 // abandoned frees what a Namespace that is gone, or going, has left. One that is merely not opted in is left alone.
 func (r *Reconciler) abandoned(ctx context.Context, name string) (reconcile.Result, error) {
 	r.Flights.Board(name, 0, nil)
+	r.told.News(name, nil)
 	if wait, err := r.writes.Left(ctx, name); wait > 0 || err != nil {
 		return requeueUnless(err, wait)
 	}

@@ -74,6 +74,29 @@ func claimsByGroup(ctx context.Context, facts client.Reader, namespace, labelKey
 	return claims, nil
 }
 
+// violations are the steps that tell of groups which break a rule, where that was not told yet. While a run goes on there are none: it
+// tells of what it meets.
+func (r *Reconciler) violations(ctx context.Context, ns *corev1.Namespace, seen plan.Observed) ([]plan.Step, error) {
+	if seen.Run.Outcome == group.Running {
+		return nil, nil
+	}
+	groups, err := r.Audit(ctx, ns, seen.Settings)
+	if err != nil {
+		return nil, err
+	}
+	broken := map[string]string{}
+	for name, g := range groups {
+		if g.Why != "" {
+			broken[name] = g.Why
+		}
+	}
+	var steps []plan.Step
+	for _, name := range r.told.News(ns.Name, broken) {
+		steps = append(steps, plan.Violation{Group: name, Why: broken[name]})
+	}
+	return steps, nil
+}
+
 // Audit implements metrics.Auditor, for every scrape. A group whose claims are all being deleted is none any more.
 func (r *Reconciler) Audit(ctx context.Context, ns *corev1.Namespace, s group.Settings) (map[string]metrics.Audited, error) {
 	cached := Reconciler{Config: r.Config, cached: r.cached}
@@ -106,6 +129,7 @@ func (r *Reconciler) Audit(ctx context.Context, ns *corev1.Namespace, s group.Se
 		for _, broken := range decision.Of(policy.Denies) {
 			audited.Broken = append(audited.Broken, broken.Rule)
 		}
+		audited.Why = reasons(decision)
 		out[name] = audited
 	}
 	return out, nil
@@ -136,12 +160,8 @@ func judge(req policy.Request, f policy.Facts, claims []*corev1.PersistentVolume
 
 // refusal is every rule that denies, else the first claim that snapshot-controller would wait for without end.
 func refusal(d policy.Decision, claims []*corev1.PersistentVolumeClaim) string {
-	var reasons []string
-	for _, f := range d.Of(policy.Denies) {
-		reasons = append(reasons, f.String())
-	}
-	if len(reasons) > 0 {
-		return strings.Join(reasons, ". ")
+	if why := reasons(d); why != "" {
+		return why
 	}
 	sorted := slices.SortedFunc(slices.Values(claims), func(a, b *corev1.PersistentVolumeClaim) int { return cmp.Compare(a.Name, b.Name) })
 	for _, c := range sorted {
@@ -151,6 +171,15 @@ func refusal(d policy.Decision, claims []*corev1.PersistentVolumeClaim) string {
 		}
 	}
 	return ""
+}
+
+// reasons are those of every rule that denies; empty if none does.
+func reasons(d policy.Decision) string {
+	var out []string
+	for _, f := range d.Of(policy.Denies) {
+		out = append(out, f.String())
+	}
+	return strings.Join(out, ". ")
 }
 
 // classes are those of the cluster.

@@ -31,8 +31,8 @@ func TestARefusedGroupFailsWithTheRulesOwnWords(t *testing.T) {
 	if !strings.HasPrefix(got.Failed["pg"], reason) || got.Outcome != group.Failed || len(c.snapshots()) != 0 {
 		t.Errorf("run %+v and %d snapshots, want it failed and none; reason %q first", got, len(c.snapshots()), reason)
 	}
-	if len(c.events()) != 2 {
-		t.Errorf("events %v, want one of the run and one of the group", c.events())
+	if len(c.events()) != 3 {
+		t.Errorf("events %v, want one of the run, one of the group, and one of the rules that it breaks", c.events())
 	}
 }
 

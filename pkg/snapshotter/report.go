@@ -37,6 +37,12 @@ func (r *Reconciler) report(ctx context.Context, ns *corev1.Namespace, done []pl
 				return err
 			}
 			logger.Info("schedule changed", "step", step.String())
+		case plan.Violation:
+			if err := r.tell(ctx, events.From(r.Instance).RuleBroken(ns, s, now)); err != nil {
+				return err
+			}
+			r.told.Note(ns.Name, s.Group, s.Why)
+			logger.Info("group breaks a rule", "group", s.Group, "why", s.Why)
 		case expire.Pause:
 			if err := r.pause(ctx, ns, s, now); err != nil {
 				return err

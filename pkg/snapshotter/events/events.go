@@ -33,6 +33,9 @@ const (
 	// BadRecord (Warning): nothing is done in the namespace, for what the loop has written was changed to what it cannot read; the
 	// note says where, and how to mend it.
 	BadRecord = "BadRecord"
+	// RuleBroken (Warning): a group that stands breaks a rule of admission, so that no run snapshots it; the note says why, and how to
+	// mend it. One for each group, at rest.
+	RuleBroken = "RuleBroken"
 	// ExpiryPaused (Warning): so many restore points would expire at once that nothing does; the note says how to confirm.
 	ExpiryPaused = "ExpiryPaused"
 )
@@ -42,6 +45,7 @@ const (
 	runAction           = "Snapshot"
 	scheduleAction      = "Schedule"
 	expireAction        = "Expire"
+	auditAction         = "Audit"
 	// maxNoteBytes is the API server's limit on the note of an Event.
 	maxNoteBytes = 1024
 )
@@ -79,6 +83,16 @@ func (f From) NoSchedule(ns *corev1.Namespace, problem string, now time.Time) ev
 	e.Name = fmt.Sprintf("snapshot-group.schedule.%x", sum[:8])
 	e.Type, e.Reason, e.Action = corev1.EventTypeWarning, BadSchedule, scheduleAction
 	e.Note = note("there are no scheduled runs: " + problem)
+	return e
+}
+
+// RuleBroken is why a group will not be snapshotted.
+func (f From) RuleBroken(ns *corev1.Namespace, v plan.Violation, now time.Time) eventsv1.Event {
+	e := f.event(ns, now)
+	sum := sha256.Sum256([]byte(string(ns.UID) + "\x00" + v.Group + "\x00" + v.Why))
+	e.Name = fmt.Sprintf("snapshot-group.rule.%x", sum[:8])
+	e.Type, e.Reason, e.Action = corev1.EventTypeWarning, RuleBroken, auditAction
+	e.Note = note(fmt.Sprintf("no run snapshots group %q: %s", v.Group, v.Why))
 	return e
 }
 

@@ -19,6 +19,8 @@ type Audited struct {
 	Since time.Time
 	// Broken are the IDs of the rules that refuse it, each once.
 	Broken []string
+	// Why is what these say; empty where none does.
+	Why string
 }
 
 // Auditor judges the groups of a Namespace by their names, from the cache alone.

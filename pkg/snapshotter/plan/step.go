@@ -156,6 +156,9 @@ type End struct {
 	Last    time.Time
 }
 
+// Violation tells that a group breaks a rule of admission, so that no run snapshots it.
+type Violation struct{ Group, Why string }
+
 // Wait does nothing: a watch will tell.
 type Wait struct {
 	Group, For string
@@ -224,6 +227,9 @@ func (s End) String() string {
 	}
 	return fmt.Sprintf("end %s: %s", s.Run, s.Run.Outcome)
 }
+func (s Violation) String() string {
+	return fmt.Sprintf("tell that group %q breaks a rule: %s", s.Group, s.Why)
+}
 func (s Wait) String() string { return "wait: " + s.For }
 
 func (Begin) Of() string                   { return "" }
@@ -248,8 +254,9 @@ func (GiveUp) Of() string                  { return "" }
 // Of is empty: what follows is about the run.
 func (Missing) Of() string { return "" }
 
-func (End) Of() string    { return "" }
-func (s Wait) Of() string { return s.Group }
+func (End) Of() string         { return "" }
+func (s Violation) Of() string { return s.Group }
+func (s Wait) Of() string      { return s.Group }
 
 // MemberOf is the member that a step is about and nothing else; empty if there is none.
 func MemberOf(step Step) string {
