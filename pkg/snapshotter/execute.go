@@ -268,37 +268,3 @@ func (p *pass) checkKept(ctx context.Context, s plan.DeleteSnapshot) error {
 	}
 	return nil
 }
-
-// checkFree: snapshot-controller and the garbage collector delete the members that are owned or named by the group. The live look is
-// one for all groups whose detach ends in this pass: a member that the pass releases after it is not free by it. What others have
-// changed since, the cache shows within moments.
-func (p *pass) checkFree(ctx context.Context, s plan.DeleteSnapshot) error {
-	if p.snapshots == nil {
-		var live snapshotv1.VolumeSnapshotList
-		if err := p.Live.List(ctx, &live, client.InNamespace(p.ns.Name)); err != nil {
-			return fmt.Errorf("list members: %w", err)
-		}
-		p.snapshots = &live
-	}
-	var cached snapshotv1.VolumeSnapshotList
-	if err := p.Client.List(ctx, &cached, client.InNamespace(p.ns.Name), client.UnsafeDisableDeepCopy); err != nil {
-		return fmt.Errorf("list members: %w", err)
-	}
-	if err := checkFreeIn(p.snapshots, s); err != nil {
-		return err
-	}
-	return checkFreeIn(&cached, s)
-}
-
-func checkFreeIn(all *snapshotv1.VolumeSnapshotList, s plan.DeleteSnapshot) error {
-	for i := range all.Items {
-		o := &all.Items[i]
-		owner := group.OwnerGroupSnapshot(o.OwnerReferences)
-		owned := owner != nil && owner.UID == s.UID
-		bound := o.Status != nil && ptr.Deref(o.Status.VolumeGroupSnapshotName, "") == s.Name
-		if owned || bound {
-			return fmt.Errorf("member %q is not free: %w", o.Name, ErrStale)
-		}
-	}
-	return nil
-}

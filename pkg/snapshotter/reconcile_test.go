@@ -171,7 +171,7 @@ func TestAMemberThatIsOwnedAgainStopsTheDeletionThoughTheCacheDoesNotShowIt(t *t
 		m.Status.VolumeGroupSnapshotName = ptr.To(c.snapshots()[0].Name)
 		c.must(c.api.Status().Update(t.Context(), &m))
 	}
-	c.loop.Client = interceptor.NewClient(c.api, interceptor.Funcs{
+	c.loop.cached = interceptor.NewClient(c.api, interceptor.Funcs{
 		List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error { return nil },
 	})
 	s := c.snapshots()[0]
