@@ -18,6 +18,7 @@ func (t *teller) install(ctx context.Context) error {
 		`helm install snapshot-group charts/snapshot-group --namespace snapshot-group --create-namespace \
   --set image.tag=`+version+` --set image.pullPolicy=Never --wait --timeout 2m`,
 		"kubectl --namespace snapshot-group get pods",
+		helmTest,
 	); err != nil {
 		return err
 	}

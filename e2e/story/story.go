@@ -53,6 +53,8 @@ var chapters = []chapter{
 	{"one annotation snapshots the group at once; its members are labelled when they are created", (*teller).keep},
 	{"volumes restored from the members hold the data of the snapshot's instant", (*teller).restore},
 	{"workflow detach leaves ready members and the anchor, which frees their storage", (*teller).detach},
+	{"while every webhook is down, one command lets claims in, and helm upgrade brings the check back", (*teller).breakGlass},
+	{"helm uninstall leaves no webhook, Lease or Secret, and every restore point", (*teller).uninstall},
 }
 
 // Tell tells the story on a fresh cluster of the node tier with two drivers, and shows on out each command and what came
