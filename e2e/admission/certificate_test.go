@@ -1,13 +1,18 @@
 package admission_test
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/e2e/admission/outside"
 )
@@ -60,4 +65,48 @@ func TestOldVersionsOfTLSAreRefused(t *testing.T) {
 			t.Errorf("%s: %v", tls.VersionName(version), err)
 		}
 	}
+}
+
+// TestWhatIsNotTrustedYetIsNotServed keeps the webhook from writing its new authority into the configurations, so that the API server cannot
+// trust what it signs.
+func TestWhatIsNotTrustedYetIsNotServed(t *testing.T) {
+	u := newUser(t, "")
+	role := &rbacv1.ClusterRole{}
+	must(t, u.Get(t.Context(), client.ObjectKey{Name: outside.Name + "-webhook-ca"}, role))
+	granted := role.DeepCopy()
+	for i := range role.Rules {
+		role.Rules[i].Verbs = slices.DeleteFunc(role.Rules[i].Verbs, func(verb string) bool { return verb == "patch" })
+	}
+	must(t, u.Update(t.Context(), role))
+	before, err := webhook.Served(t.Context(), u)
+	must(t, err)
+
+	authority := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: outside.Namespace, Name: outside.Name + "-webhook-ca"}}
+	must(t, u.Get(t.Context(), client.ObjectKeyFromObject(authority), authority))
+	lost := authority.Data[corev1.TLSCertKey]
+	must(t, u.Patch(t.Context(), authority, mergePatch(`{"data":null}`)))
+	eventually(t, "another authority", func() error {
+		must(t, u.Get(t.Context(), client.ObjectKeyFromObject(authority), authority))
+		if now := authority.Data[corev1.TLSCertKey]; len(now) == 0 || bytes.Equal(now, lost) {
+			return errors.New("there is none")
+		}
+		return nil
+	})
+	for until := time.Now().Add(2 * time.Second); time.Now().Before(until); { // time enough to sign with it a hundred times
+		now, err := webhook.Served(t.Context(), u)
+		must(t, err)
+		if !now.Equal(before) {
+			t.Fatal("the certificate has changed, and the configurations have not")
+		}
+	}
+
+	granted.ResourceVersion = ""
+	must(t, u.Update(t.Context(), granted))
+	eventually(t, "another certificate", func() error {
+		now, err := webhook.Served(t.Context(), u)
+		if err == nil && now.Equal(before) {
+			err = errors.New("the old one is served")
+		}
+		return err
+	})
 }
