@@ -18,6 +18,8 @@ type Options struct {
 	Sizes []int
 	// Many is how many groups of two to snapshot at once besides; 0 for none.
 	Many int
+	// Storage is how long storage takes to cut a group.
+	Storage time.Duration
 	// Idle is how long to count the requests of a loop that has nothing to do; 0 for not at all.
 	Idle time.Duration
 	// Points is how many restore points the cluster holds when the loop's memory is looked at; 0 for not at all.
@@ -37,6 +39,9 @@ func Run(ctx context.Context, o Options, out, progress io.Writer) (err error) {
 			return err
 		}
 	}
+	if err := s.slow(ctx, o.Storage); err != nil {
+		return err
+	}
 	r := results{}
 	for round := range o.Rounds {
 		fmt.Fprintf(progress, "round %d\n", round+1)
@@ -51,6 +56,7 @@ func Run(ctx context.Context, o Options, out, progress io.Writer) (err error) {
 			}
 		}
 	}
+	fmt.Fprintf(out, "Storage takes %s to cut a group.\n\n", o.Storage)
 	r.write(out, cases)
 	return s.measureAtRest(ctx, o, out, progress)
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/snapshot-group/snapshot-group/e2e/admission/outside"
 	"github.com/snapshot-group/snapshot-group/e2e/cluster"
+	"github.com/snapshot-group/snapshot-group/e2e/csidriver"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
@@ -133,6 +134,16 @@ func (s *site) bound(ctx context.Context, namespace string) error {
 	for _, c := range list.Items {
 		if c.Status.Phase != corev1.ClaimBound {
 			return fmt.Errorf("claim %q is %s", c.Name, c.Status.Phase)
+		}
+	}
+	return nil
+}
+
+// slow has storage take so long to cut a group.
+func (s *site) slow(ctx context.Context, storage time.Duration) error {
+	for _, d := range s.cluster.Drivers() {
+		if err := csidriver.Dial(d.Control).SetFaults(ctx, csidriver.Faults{Slow: storage}); err != nil {
+			return fmt.Errorf("slow driver %q down: %w", d.Name, err)
 		}
 	}
 	return nil
