@@ -220,7 +220,7 @@ var (
 	metricName = regexp.MustCompile(`\b(?:snapshot_group|leader_election)_[a-z_]+`)
 	selector   = regexp.MustCompile(`\b((?:snapshot_group|leader_election)_[a-z_]+)\s*\{([^}]*)\}`)
 	matcher    = regexp.MustCompile(`([a-z_]+)\s*(?:=~|!~|!=|=)`)
-	grouping   = regexp.MustCompile(`by \(([a-z_, ]+)\) \( ?(?:rate\(|max by \([a-z_, ]+\) \()?((?:snapshot_group|leader_election)_[a-z_]+)`)
+	grouping   = regexp.MustCompile(`by \(([a-z_, ]+)\) \( ?(?:(?:rate|increase)\(|max by \([a-z_, ]+\) \()?((?:snapshot_group|leader_election)_[a-z_]+)`)
 	words      = regexp.MustCompile(`[A-Za-z_]+`)
 )
 
