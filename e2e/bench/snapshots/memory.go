@@ -2,7 +2,9 @@ package snapshots
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	groupv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
@@ -24,28 +26,86 @@ const (
 // writers fill the cluster at the same time.
 const writers = 16
 
-// residentWith is the resident memory of a loop, in bytes, that has started on a cluster with so many restore points. Nobody
-// else may see them: controllers would take the storage behind them for lost.
-func (s *site) residentWith(ctx context.Context, points int) (int64, error) {
+// touches is how often a namespace is changed to see what a reconcile of it costs.
+const touches = 300
+
+// filled is what a loop costs on a cluster with many restore points.
+type filled struct {
+	// resident is its memory, in bytes, when it has just started.
+	resident int64
+	// alone is what a reconcile of a namespace takes whose restore points are all that there are, among the same beside all others.
+	alone, among time.Duration
+}
+
+// fill makes so many restore points. Nobody but the loop may see them: controllers would take the storage behind them for lost.
+func (s *site) fill(ctx context.Context, points int) (out filled, err error) {
 	s.loop.Stop()
 	for _, component := range []string{"kube-controller-manager", "snapshot-controller", "csi-a-snapshotter", "csi-a-provisioner"} {
 		if err := s.cluster.Stop(ctx, component); err != nil {
-			return 0, err
+			return out, err
 		}
 	}
+	const first = "full-0"
+	if err := s.fillNamespace(ctx, first); err != nil {
+		return out, err
+	}
+	address, err := s.startAlone(ctx)
+	if err != nil {
+		return out, err
+	}
+	if out.alone, err = s.reconcileTime(ctx, address, first); err != nil {
+		return out, err
+	}
+	s.loop.Stop()
 	fill, filling := errgroup.WithContext(ctx)
 	fill.SetLimit(writers)
-	for i := range points / pointsPerNamespace {
-		fill.Go(func() error { return s.fillNamespace(filling, fmt.Sprintf("full-%d", i)) })
+	for i := range points/pointsPerNamespace - 1 {
+		fill.Go(func() error { return s.fillNamespace(filling, fmt.Sprintf("full-%d", i+1)) })
 	}
 	if err := fill.Wait(); err != nil {
+		return out, err
+	}
+	if address, err = s.startAlone(ctx); err != nil {
+		return out, err
+	}
+	if out.resident, err = s.loop.Resident(); err != nil {
+		return out, err
+	}
+	out.among, err = s.reconcileTime(ctx, address, first)
+	return out, err
+}
+
+// reconcileTime is the mean time of a reconcile of a namespace that is changed again and again, as the loop's own metrics tell.
+func (s *site) reconcileTime(ctx context.Context, address, namespace string) (time.Duration, error) {
+	const series = `controller_runtime_reconcile_time_seconds_%s{controller="snapshotter"`
+	read := func() (sum, count float64, err error) {
+		if sum, err = s.metric(ctx, address, fmt.Sprintf(series, "sum")); err == nil {
+			count, err = s.metric(ctx, address, fmt.Sprintf(series, "count"))
+		}
+		return sum, count, err
+	}
+	var sum, count float64
+	err := s.await(ctx, func() (err error) { // the reconciles of the start have ended
+		before := count
+		if sum, count, err = read(); err == nil && count != before {
+			err = errors.New("the loop is at work")
+		}
+		return err
+	})
+	if err != nil {
 		return 0, err
 	}
-	var err error
-	if s.loop, err = s.release.StartSnapshotter(ctx, "--leader-elect=false"); err != nil {
-		return 0, err
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+	for i := range touches {
+		if err := s.api.Patch(ctx, ns, client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{"touched":"%d"}}}`, i))); err != nil {
+			return 0, fmt.Errorf("touch namespace %q: %w", namespace, err)
+		}
 	}
-	return s.loop.Resident()
+	sumAfter, countAfter, err := read()
+	if err == nil && countAfter <= count {
+		err = errors.New("measure reconciles: there was none")
+	}
+	return time.Duration((sumAfter - sum) / (countAfter - count) * float64(time.Second)), err
 }
 
 func (s *site) fillNamespace(ctx context.Context, namespace string) error {

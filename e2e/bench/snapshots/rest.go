@@ -16,13 +16,8 @@ import (
 // requests; one that is opened again is.
 func (s *site) requestsWhenIdle(ctx context.Context, within time.Duration) (int, error) {
 	s.loop.Stop()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := s.startAlone(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	address := listener.Addr().String()
-	_ = listener.Close() // held only to be free
-	if s.loop, err = s.release.StartSnapshotter(ctx, "--leader-elect=false", "--metrics-bind-address="+address); err != nil {
 		return 0, err
 	}
 	before, err := s.requests(ctx, address)
@@ -54,8 +49,26 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// startAlone starts the loop without leader election, and returns the address of its metrics.
+func (s *site) startAlone(ctx context.Context) (address string, err error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	address = listener.Addr().String()
+	_ = listener.Close() // held only to be free
+	s.loop, err = s.release.StartSnapshotter(ctx, "--leader-elect=false", "--metrics-bind-address="+address)
+	return address, err
+}
+
 // requests is how many requests to the API server a process has had answered, by its own metrics.
 func (s *site) requests(ctx context.Context, address string) (int, error) {
+	n, err := s.metric(ctx, address, "rest_client_requests_total{")
+	return int(n), err
+}
+
+// metric is the sum of the series of a process that begin so.
+func (s *site) metric(ctx context.Context, address, series string) (float64, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/metrics", http.NoBody)
 	if err != nil {
 		return 0, fmt.Errorf("read metrics: %w", err)
@@ -65,17 +78,17 @@ func (s *site) requests(ctx context.Context, address string) (int, error) {
 		return 0, fmt.Errorf("read metrics: %w", err)
 	}
 	defer res.Body.Close() //nolint:errcheck // read only
-	total := 0
+	total := 0.0
 	lines := bufio.NewScanner(res.Body)
 	for lines.Scan() {
-		if !strings.HasPrefix(lines.Text(), "rest_client_requests_total{") {
+		if !strings.HasPrefix(lines.Text(), series) {
 			continue
 		}
 		n, err := strconv.ParseFloat(lines.Text()[strings.LastIndex(lines.Text(), " ")+1:], 64)
 		if err != nil {
 			return 0, fmt.Errorf("read metrics: %w", err)
 		}
-		total += int(n)
+		total += n
 	}
 	if err := lines.Err(); err != nil {
 		return 0, fmt.Errorf("read metrics: %w", err)

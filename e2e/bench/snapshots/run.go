@@ -72,13 +72,15 @@ func (s *site) measureAtRest(ctx context.Context, o Options, out, progress io.Wr
 	}
 	if o.Points > 0 {
 		fmt.Fprintf(progress, "making %d restore points\n", o.Points)
-		resident, err := s.residentWith(ctx, o.Points)
+		f, err := s.fill(ctx, o.Points)
 		if err != nil {
 			return err
 		}
 		fmt.Fprintf(out, "resident memory of the loop with %d namespaces, %d claims and %d restore points: %d MiB, bar %d MiB: %s\n",
-			o.Points/pointsPerNamespace, o.Points/pointsPerNamespace*claimsPerNamespace, o.Points, resident>>20, barResident>>20,
-			verdict(resident <= barResident))
+			o.Points/pointsPerNamespace, o.Points/pointsPerNamespace*claimsPerNamespace, o.Points, f.resident>>20, barResident>>20,
+			verdict(f.resident <= barResident))
+		fmt.Fprintf(out, "a reconcile of a namespace with %d restore points: %s where there are no others, %s among %d: %.2f times\n",
+			pointsPerNamespace, f.alone.Round(time.Microsecond), f.among.Round(time.Microsecond), o.Points, float64(f.among)/float64(f.alone))
 	}
 	return nil
 }

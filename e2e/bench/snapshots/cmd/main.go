@@ -17,7 +17,7 @@ func main() {
 	o := snapshots.Options{Sizes: []int{2, 10, 50}}
 	flag.IntVar(&o.Rounds, "rounds", 9, "rounds; the table gives the median of all")
 	flag.IntVar(&o.Many, "many", 100, "groups of two to snapshot at once; 0 for none")
-	flag.DurationVar(&o.Storage, "storage", time.Second, "how long storage takes to cut a group; the driver itself takes next to no time, which is like no storage there is")
+	flag.DurationVar(&o.Storage, "storage", time.Second, "how long storage takes to cut a group; the driver alone takes next to no time")
 	flag.DurationVar(&o.Idle, "idle", time.Minute, "how long to count the requests of an idle loop; 0 for not at all")
 	flag.IntVar(&o.Points, "points", 10_000, "restore points to fill the cluster with in the end, to see what memory the loop takes; 0 for none")
 	flag.Parse()
