@@ -97,7 +97,8 @@ func (s *site) reconcileTime(ctx context.Context, address, namespace string) (ti
 	}
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
 	for i := range touches {
-		if err := s.api.Patch(ctx, ns, client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{"touched":"%d"}}}`, i))); err != nil {
+		touch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{"touched":"%d"}}}`, i))
+		if err := s.api.Patch(ctx, ns, touch); err != nil {
 			return 0, fmt.Errorf("touch namespace %q: %w", namespace, err)
 		}
 	}
