@@ -36,8 +36,10 @@ type site struct {
 	loop    *outside.Process
 }
 
-// newSite starts a cluster. The rates to which snapshot-controller and its sidecars hold themselves are lifted: they would be
-// most of what is measured. The API server is asked directly, past the forwarder by which tests can cut it off.
+// fast lifts the rate of requests to which each process holds itself: that would be most of what is measured.
+var fast = []string{"--kube-api-qps=1000", "--kube-api-burst=2000"}
+
+// newSite starts a cluster. The API server is asked directly, past the forwarder by which tests can cut it off.
 func newSite(ctx context.Context, progress io.Writer) (_ *site, err error) {
 	s := &site{}
 	defer func() {
@@ -45,7 +47,6 @@ func newSite(ctx context.Context, progress io.Writer) (_ *site, err error) {
 			err = errors.Join(err, s.close())
 		}
 	}()
-	fast := []string{"--kube-api-qps=1000", "--kube-api-burst=2000"}
 	if s.cluster, err = cluster.Start(ctx, cluster.Options{Drivers: 1, Progress: progress, Flags: map[string][]string{
 		"snapshot-controller": fast, "csi-a-snapshotter": fast, "csi-a-provisioner": fast,
 	}}); err != nil {
@@ -71,7 +72,7 @@ func newSite(ctx context.Context, progress io.Writer) (_ *site, err error) {
 	if _, err := s.release.StartWebhook(ctx); err != nil {
 		return nil, err
 	}
-	s.loop, err = s.release.StartSnapshotter(ctx)
+	s.loop, err = s.release.StartSnapshotter(ctx, fast...)
 	return s, err
 }
 
