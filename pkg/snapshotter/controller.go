@@ -34,6 +34,7 @@ import (
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/flight"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/gather"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/metrics"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/refusals"
@@ -49,6 +50,8 @@ const (
 	// default timeout of a run.
 	firstRetry = 50 * time.Millisecond
 	lastRetry  = 30 * time.Second
+	// gathered is how long events of members wait for others: each member makes a dozen while it is snapshotted, and only the last matters.
+	gathered = 50 * time.Millisecond
 )
 
 // Config is what a Reconciler works with.
@@ -203,8 +206,8 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager) error {
 		For(&corev1.Namespace{}).
 		Watches(&groupsnapshotv1.VolumeGroupSnapshot{}, toNamespace(client.Object.GetNamespace), changed).
 		Watches(&groupsnapshotv1.VolumeGroupSnapshotContent{}, toNamespace(namespaceOfGroupContent), changed).
-		Watches(&snapshotv1.VolumeSnapshot{}, toNamespace(client.Object.GetNamespace), changed).
-		Watches(&snapshotv1.VolumeSnapshotContent{}, handler.EnqueueRequestsFromMapFunc(r.contentOf), changed).
+		Watches(&snapshotv1.VolumeSnapshot{}, gather.Events(toNamespace(client.Object.GetNamespace), gathered), changed).
+		Watches(&snapshotv1.VolumeSnapshotContent{}, gather.Events(handler.EnqueueRequestsFromMapFunc(r.contentOf), gathered), changed).
 		Watches(&corev1.PersistentVolumeClaim{}, toNamespace(restoredFrom), restored).
 		Watches(&corev1.PersistentVolumeClaim{}, toNamespace(client.Object.GetNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WatchesRawSource(source.Func(r.wakeHeld)).
