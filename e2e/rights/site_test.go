@@ -25,6 +25,7 @@ const (
 var (
 	must       = suite.Must
 	eventually = suite.Eventually
+	claim      = suite.Claim
 )
 
 // site is a cluster on which the chart is installed.

@@ -35,6 +35,7 @@ const (
 var (
 	must       = suite.Must
 	eventually = suite.Eventually
+	claim      = suite.Claim
 )
 
 func TestMain(m *testing.M) {
