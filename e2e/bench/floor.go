@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/apimachinery/pkg/types"
 	certutil "k8s.io/client-go/util/cert"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -115,7 +116,7 @@ func (s *site) register(ctx context.Context, port int32, ca []byte) error {
 // callDirectly makes the API server call the replica that runs, without the service in between, and waits until it does: it
 // fails closed, so claims cannot be created before.
 func (s *site) callDirectly(ctx context.Context) error {
-	port, err := s.webhook.Port()
+	host, port, err := s.webhook.Serving()
 	if err != nil {
 		return err
 	}
@@ -129,6 +130,12 @@ func (s *site) callDirectly(ctx context.Context) error {
 	}
 	if err := s.api.Patch(ctx, &validating, client.StrategicMergeFrom(before)); err != nil {
 		return fmt.Errorf("redirect the chart's webhooks: %w", err)
+	}
+	named := validating.Webhooks[0].ClientConfig.Service
+	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: named.Namespace, Name: named.Name}}
+	direct := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"externalName":%q}}`, host))
+	if err := s.api.Patch(ctx, service, direct); err != nil {
+		return fmt.Errorf("redirect the chart's Service: %w", err)
 	}
 	return s.await(ctx, func() error { return s.asks(ctx, ours) })
 }

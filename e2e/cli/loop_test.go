@@ -14,19 +14,18 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/snapshot-group/snapshot-group/e2e/admission/outside"
+	"github.com/snapshot-group/snapshot-group/e2e/loopback"
 )
 
 // loop runs cmd/snapshotter until the end of the test.
 func loop(t *testing.T) {
 	t.Helper()
-	probes, err := outside.FreeAddresses(1)
-	must(t, err)
+	probes := loopback.Address()
 	log, err := os.Create(filepath.Join(shared.Logs(), strings.ReplaceAll(t.Name(), "/", "-")+".loop.log"))
 	must(t, err)
 	defer log.Close() // the process has a copy of its own
 	cmd := exec.Command(filepath.Join(programs(), "snapshotter"), "--kubeconfig="+shared.Kubeconfig(), "--namespace=default",
-		"--leader-elect=false", "--metrics-bind-address=0", "--health-probe-bind-address="+probes[0])
+		"--leader-elect=false", "--metrics-bind-address=0", "--health-probe-bind-address="+probes)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	must(t, cmd.Start())
@@ -38,7 +37,7 @@ func loop(t *testing.T) {
 		}
 	})
 	eventually(t, "the loop to be ready", func(ctx context.Context) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+probes[0]+"/readyz", http.NoBody)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+probes+"/readyz", http.NoBody)
 		if err != nil {
 			return err
 		}

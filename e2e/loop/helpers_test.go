@@ -21,8 +21,8 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/snapshot-group/snapshot-group/e2e/admission/outside"
 	"github.com/snapshot-group/snapshot-group/e2e/csidriver"
+	"github.com/snapshot-group/snapshot-group/e2e/loopback"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
@@ -35,9 +35,7 @@ type loop struct {
 // start runs the loop until the end of the test, or until it is stopped.
 func start(t *testing.T, flags ...string) *loop {
 	t.Helper()
-	free, err := outside.FreeAddresses(2)
-	must(t, err)
-	l, probes := &loop{metrics: free[0]}, free[1]
+	l, probes := &loop{metrics: loopback.Address()}, loopback.Address()
 	log, err := os.OpenFile(filepath.Join(shared.Logs(), strings.ReplaceAll(t.Name(), "/", "-")+".loop.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	must(t, err)
 	defer log.Close() // the process has a copy of its own

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -14,6 +13,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/snapshot-group/snapshot-group/e2e/loopback"
 )
 
 // Process is one of the release's programs at work: a replica of the webhook, or a snapshotter.
@@ -28,19 +29,16 @@ type Process struct {
 // StartWebhook starts one more replica of the webhook and returns when it says that it is ready, which is when the service
 // begins to use it. flags come after those of the chart.
 func (r *Release) StartWebhook(ctx context.Context, flags ...string) (*Process, error) {
-	serving, err := FreeAddresses(1)
+	serving := loopback.Address()
+	host, port, err := net.SplitHostPort(serving)
 	if err != nil {
-		return nil, err
-	}
-	host, port, err := net.SplitHostPort(serving[0])
-	if err != nil {
-		return nil, fmt.Errorf("find a free port: %w", err)
+		return nil, fmt.Errorf("find an address: %w", err)
 	}
 	p, err := r.start(ctx, "webhook", append(flags, "--webhook-host="+host, "--webhook-port="+port)...)
 	if err != nil {
 		return nil, err
 	}
-	p.serving = serving[0]
+	p.serving = serving
 	r.service.add(p.serving)
 	return p, nil
 }
@@ -52,10 +50,7 @@ func (r *Release) StartSnapshotter(ctx context.Context, flags ...string) (*Proce
 
 // start runs the program of a container with its flags and, after them, with flags.
 func (r *Release) start(ctx context.Context, program string, flags ...string) (*Process, error) {
-	addresses, err := FreeAddresses(2)
-	if err != nil {
-		return nil, err
-	}
+	metrics, probes := loopback.Address(), loopback.Address()
 	r.mu.Lock()
 	p := &Process{
 		release: r, ended: make(chan struct{}),
@@ -69,7 +64,7 @@ func (r *Release) start(ctx context.Context, program string, flags ...string) (*
 	}
 	defer log.Close() //nolint:errcheck // the process has a copy of its own
 	p.cmd = exec.Command(filepath.Join(r.dir, program), slices.Concat(r.flags[program], []string{
-		"--kubeconfig=" + r.Kubeconfig(), "--metrics-bind-address=" + addresses[0], "--health-probe-bind-address=" + addresses[1],
+		"--kubeconfig=" + r.Kubeconfig(), "--metrics-bind-address=" + metrics, "--health-probe-bind-address=" + probes,
 	}, flags)...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL} // dies with the test
@@ -81,7 +76,7 @@ func (r *Release) start(ctx context.Context, program string, flags ...string) (*
 		_ = p.cmd.Wait() // how it ended is in its log
 		close(p.ended)
 	}()
-	if err := p.awaitReady(ctx, "http://"+addresses[1]+"/readyz"); err != nil {
+	if err := p.awaitReady(ctx, "http://"+probes+"/readyz"); err != nil {
 		p.Kill()
 		said, _ := os.ReadFile(p.log) // then the error must do
 		return nil, fmt.Errorf("start %s: %w; its log:\n%s", program, err, said)
@@ -160,45 +155,17 @@ func (p *Process) end(sig syscall.Signal) {
 	}
 }
 
-// Ports that Linux gives to no connection by itself (net.ipv4.ip_local_port_range begins at 32768): one of those could be taken
-// by a client of something else before the process listens on it.
-const firstPort, lastPort = 20_000, 32_767
-
-// FreeAddresses are n of loopback, and free while nobody else listens on them.
-func FreeAddresses(n int) ([]string, error) {
-	listeners := make([]net.Listener, 0, n)
-	defer func() {
-		for _, l := range listeners {
-			_ = l.Close() // only held so that they differ
-		}
-	}()
-	addresses := make([]string, 0, n)
-	for len(addresses) < n {
-		port := firstPort + rand.IntN(lastPort-firstPort+1)
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if errors.Is(err, syscall.EADDRINUSE) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
-		}
-		listeners = append(listeners, l)
-		addresses = append(addresses, l.Addr().String())
-	}
-	return addresses, nil
-}
-
-// Port is where a webhook answers reviews, on loopback.
-func (p *Process) Port() (int32, error) {
-	_, port, err := net.SplitHostPort(p.serving)
+// Serving is the host, on loopback, and the port where a webhook answers reviews.
+func (p *Process) Serving() (host string, port int32, err error) {
+	host, service, err := net.SplitHostPort(p.serving)
 	if err != nil {
-		return 0, fmt.Errorf("find the webhook's port: %w", err)
+		return "", 0, fmt.Errorf("find the webhook's port: %w", err)
 	}
-	n, err := strconv.ParseInt(port, 10, 32)
+	n, err := strconv.ParseInt(service, 10, 32)
 	if err != nil {
-		return 0, fmt.Errorf("find the webhook's port: %w", err)
+		return "", 0, fmt.Errorf("find the webhook's port: %w", err)
 	}
-	return int32(n), nil
+	return host, int32(n), nil
 }
 
 // Resident is the process's resident memory in bytes.

@@ -5,11 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/snapshot-group/snapshot-group/e2e/loopback"
 )
 
 // requestsWhenIdle counts the requests of a loop without leader election that has nothing to do. Standing watches are not
@@ -51,12 +52,7 @@ func wait(ctx context.Context, d time.Duration) error {
 
 // startAlone starts the loop without leader election, and returns the address of its metrics.
 func (s *site) startAlone(ctx context.Context) (address string, err error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
-	}
-	address = listener.Addr().String()
-	_ = listener.Close() // held only to be free
+	address = loopback.Address()
 	s.loop, err = s.release.StartSnapshotter(ctx, "--leader-elect=false", "--metrics-bind-address="+address)
 	return address, err
 }

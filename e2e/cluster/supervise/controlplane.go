@@ -13,21 +13,20 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/snapshot-group/snapshot-group/e2e/loopback"
 )
 
 // internalKubeconfig is for the components: it leads straight to the API server, past the forwarder that tests can cut.
 const internalKubeconfig = "internal.kubeconfig"
 
 func (s *supervisor) startControlPlane(ctx context.Context, outside net.Listener) error {
-	keys, err := s.writePKI()
+	etcd, address := s.addresses()
+	host, _, _ := net.SplitHostPort(address) // one of ours
+	keys, err := s.writePKI(net.ParseIP(host))
 	if err != nil {
 		return err
 	}
-	etcd, apiserver, err := s.ports()
-	if err != nil {
-		return err
-	}
-	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(apiserver))
 	s.admin = keys.restConfig(address)
 	s.forward = newForwarder(outside, address)
 	go s.forward.serve()
@@ -37,10 +36,10 @@ func (s *supervisor) startControlPlane(ctx context.Context, outside net.Listener
 	if err := keys.writeKubeconfig(s.cfg.Path(KubeconfigFile), net.JoinHostPort("127.0.0.1", strconv.Itoa(s.cfg.Port))); err != nil {
 		return err
 	}
-	if err := s.launch(ctx, s.etcd(etcd), httpOK(fmt.Sprintf("http://127.0.0.1:%d/health", etcd))); err != nil {
+	if err := s.launch(ctx, s.etcd(etcd), httpOK("http://"+etcd+"/health")); err != nil {
 		return err
 	}
-	if err := s.launch(ctx, s.apiserver(keys, etcd, apiserver), s.apiserverReady); err != nil {
+	if err := s.launch(ctx, s.apiserver(keys, etcd, address), s.apiserverReady); err != nil {
 		return err
 	}
 	if err := s.launch(ctx, s.controllerManager(keys), s.serviceAccountReady); err != nil {
@@ -54,36 +53,27 @@ func (s *supervisor) startControlPlane(ctx context.Context, outside net.Listener
 	return s.launch(ctx, controller, controller.logged("Starting snapshot controller"))
 }
 
-// ports are etcd's and the API server's. In a network namespace of our own all are free.
-func (s *supervisor) ports() (etcd, apiserver int, err error) {
+// addresses are etcd's and the API server's. In a network namespace of our own all are free.
+func (s *supervisor) addresses() (etcd, apiserver string) {
 	if s.cfg.Tier == Node {
-		return 2379, 6443, nil
+		return "127.0.0.1:2379", "127.0.0.1:6443"
 	}
-	one, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, 0, fmt.Errorf("find a free port: %w", err)
-	}
-	defer one.Close() //nolint:errcheck // held only so that the two differ
-	two, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, 0, fmt.Errorf("find a free port: %w", err)
-	}
-	defer two.Close() //nolint:errcheck // as above
-	return one.Addr().(*net.TCPAddr).Port, two.Addr().(*net.TCPAddr).Port, nil
+	return loopback.Address(), loopback.Address()
 }
 
-func (s *supervisor) etcd(port int) *process {
-	url := fmt.Sprintf("http://127.0.0.1:%d", port)
+func (s *supervisor) etcd(address string) *process {
+	url := "http://" + address
 	return &process{name: "etcd", args: []string{
 		"--data-dir=" + s.cfg.Path("etcd"), "--unsafe-no-fsync", "--listen-peer-urls=http://127.0.0.1:0",
 		"--listen-client-urls=" + url, "--advertise-client-urls=" + url,
 	}}
 }
 
-func (s *supervisor) apiserver(keys pki, etcd, port int) *process {
+func (s *supervisor) apiserver(keys pki, etcd, address string) *process {
+	host, port, _ := net.SplitHostPort(address) // one of ours
 	p := &process{name: "kube-apiserver", args: []string{
-		"--etcd-servers=" + fmt.Sprintf("http://127.0.0.1:%d", etcd),
-		"--secure-port=" + strconv.Itoa(port),
+		"--etcd-servers=http://" + etcd,
+		"--secure-port=" + port,
 		"--tls-cert-file=" + keys.certFile, "--tls-private-key-file=" + keys.keyFile, "--cert-dir=" + s.cfg.Path("pki"),
 		"--token-auth-file=" + keys.tokens, "--authorization-mode=RBAC", "--allow-privileged=true",
 		"--service-account-issuer=https://kubernetes.default.svc",
@@ -95,7 +85,7 @@ func (s *supervisor) apiserver(keys pki, etcd, port int) *process {
 		p.args = append(p.args, "--bind-address=0.0.0.0", "--advertise-address="+NodeAddress,
 			"--kubelet-preferred-address-types=InternalIP")
 	} else {
-		p.args = append(p.args, "--bind-address=127.0.0.1", "--endpoint-reconciler-type=none")
+		p.args = append(p.args, "--bind-address="+host, "--endpoint-reconciler-type=none")
 	}
 	return p
 }

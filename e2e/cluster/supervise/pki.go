@@ -32,7 +32,7 @@ const (
 	apiServerService = "10.96.0.1"
 )
 
-func (s *supervisor) writePKI() (pki, error) {
+func (s *supervisor) writePKI(apiserver net.IP) (pki, error) {
 	dir := s.cfg.Path("pki")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return pki{}, fmt.Errorf("create %q: %w", dir, err)
@@ -43,7 +43,7 @@ func (s *supervisor) writePKI() (pki, error) {
 		tokens:            s.cfg.Path("pki", "tokens.csv"),
 		auditPolicy:       s.cfg.Path("pki", "audit-policy.yaml"),
 	}
-	ips := []net.IP{net.ParseIP("127.0.0.1"), net.ParseIP(apiServerService), net.ParseIP(NodeAddress)}
+	ips := []net.IP{net.ParseIP("127.0.0.1"), apiserver, net.ParseIP(apiServerService), net.ParseIP(NodeAddress)}
 	names := []string{"localhost", "kubernetes.default.svc", "kubernetes.default", "kubernetes"}
 	cert, key, err := certutil.GenerateSelfSignedCertKey("kube-apiserver", ips, names)
 	if err != nil {
