@@ -81,6 +81,7 @@ func newManager(ctx context.Context, config *rest.Config, o options, host string
 		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddr},
 		HealthProbeBindAddress:        o.ProbeAddr,
 		LeaderElection:                o.leaderElect,
+		LeaderElectionID:              leaseName, // only by it do the metrics of the election tell whose it is
 		RenewDeadline:                 ptr.To(lead.RenewDeadline),
 		LeaderElectionReleaseOnCancel: true, // main exits as soon as run returns
 	}

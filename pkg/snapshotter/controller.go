@@ -187,8 +187,9 @@ func requeueUnless(err error, after time.Duration) (reconcile.Result, error) {
 // Setup starts the loop with mgr. No class is watched: a run looks at classes and claims when it decides, and does not wait for them.
 // Of claims, it is told where groups change, and of those that are made from a snapshot, for which expiry waits.
 func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager) error {
+	// Besides what Indexes are of. All that is cached is so without the lead, too, which a controller's watches are not: metrics read it.
 	for _, obj := range []client.Object{
-		&corev1.PersistentVolumeClaim{}, &corev1.PersistentVolume{}, &storagev1.StorageClass{},
+		&corev1.Namespace{}, &corev1.PersistentVolumeClaim{}, &corev1.PersistentVolume{}, &storagev1.StorageClass{},
 		&snapshotv1.VolumeSnapshotClass{}, &groupsnapshotv1.VolumeGroupSnapshotClass{},
 	} {
 		if _, err := mgr.GetCache().GetInformer(ctx, obj); err != nil {
