@@ -131,17 +131,23 @@ bench-snapshotter: components ## What the loop costs: a bare VolumeGroupSnapshot
 	go run ./e2e/bench/snapshots/cmd $(BENCH_FLAGS)
 
 .PHONY: deps
-deps: ## Installs what tests need and the machine lacks: a C compiler for the race detector, promtool, packages of the node tier.
+deps: ## Installs what tests need and the machine lacks: a C compiler for the race detector, Prometheus and Alertmanager, packages of the node tier.
 	@command -v gcc > /dev/null || { apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev; } || \
 		{ echo 'no gcc, which go test -race needs, and it could not be installed: run as root, or install gcc and libc6-dev' >&2; exit 1; }
-	@command -v promtool > /dev/null || { apt-get update && apt-get install --yes --no-install-recommends prometheus; } || \
-		{ echo 'no promtool, which tests the alerts, and it could not be installed: run as root, or install Prometheus 2.42 or later' >&2; exit 1; }
+	@{ command -v promtool && { command -v prometheus-alertmanager || [ "$$(id -u)" != 0 ]; }; } > /dev/null || { \
+		[ -e $(POLICY) ] || { trap 'rm -f $(POLICY)' EXIT; printf '#!/bin/sh\nexit 101\n' > $(POLICY); chmod +x $(POLICY); }; \
+		apt-get update && apt-get install --yes --no-install-recommends prometheus prometheus-alertmanager; } || \
+		{ echo 'no promtool or no Alertmanager, which test the alerts, and they could not be installed: run as root, or install Prometheus 2.42 or later' >&2; exit 1; }
 	go run ./e2e/cluster/cmd deps
 
 ##@ Help
 .PHONY: help
 help: ## This list.
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# What Debian asks before it starts the service of a package that it installs. Tests run Prometheus and Alertmanager themselves; services
+# of theirs would hold the ports, and could not be started in a container.
+POLICY = /usr/sbin/policy-rc.d
 
 # The chart as kubectl applies it.
 RENDER = { echo '\# Rendered from $(CHART) by make manifests. Do not edit.'; \
