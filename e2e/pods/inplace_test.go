@@ -1,66 +1,13 @@
-// Package pods_test holds what the command line promises where Pods run and mount what it restores, on a real cluster with a node.
 package pods_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 
-	"github.com/snapshot-group/snapshot-group/e2e/cluster"
-	"github.com/snapshot-group/snapshot-group/e2e/cluster/components"
-	"github.com/snapshot-group/snapshot-group/e2e/cluster/supervise"
 	"github.com/snapshot-group/snapshot-group/e2e/csidriver"
 	"github.com/snapshot-group/snapshot-group/e2e/suite"
 )
-
-// site is a cluster with a node, and a shell whose kubectl finds it and the plugin.
-type site struct {
-	cluster *cluster.Cluster
-	path    string
-}
-
-func newSite(t *testing.T) site {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("the node tier needs root")
-	}
-	c, err := cluster.Start(t.Context(), cluster.Options{Tier: supervise.Node, Drivers: 1, Progress: t.Output()})
-	suite.Must(t, err)
-	t.Cleanup(func() { suite.Must(t, c.Close()) })
-	programs := filepath.Join(c.Dir(), "programs")
-	root, err := components.RepositoryRoot(t.Context())
-	suite.Must(t, err)
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", programs+"/", "./cmd/kubectl-snapshot_group")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the plugin: %v\n%s", err, out)
-	}
-	return site{c, programs + ":" + filepath.Dir(c.Program("kubectl")) + ":" + os.Getenv("PATH")}
-}
-
-// run runs a line in the shell, and returns its standard output. Its error has all that was said.
-func (s site) run(ctx context.Context, line string) (string, error) {
-	cmd := exec.CommandContext(ctx, "sh", "-c", line)
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+s.cluster.Kubeconfig(), "PATH="+s.path)
-	var out, said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &said
-	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("run %s: %w\n%s%s", line, err, &out, &said)
-	}
-	return out.String(), nil
-}
-
-// ok runs a line that must succeed.
-func (s site) ok(t *testing.T, line string) string {
-	t.Helper()
-	out, err := s.run(t.Context(), line)
-	suite.Must(t, err)
-	return out
-}
 
 // mysql is the StatefulSet of the ACK document, on a class whose claims wait for their Pods. A shell stands for the database.
 const mysql = `kubectl apply --filename - <<'EOF'
@@ -126,8 +73,8 @@ func (s site) holds(t *testing.T, word string, pods ...string) {
 	}
 }
 
-func TestPodsReadWhatWasRestoredInPlaceThoughTheirClaimsWaitForThem(t *testing.T) {
-	s := newSite(t)
+func restoredInPlace(t *testing.T, s site) {
+	t.Helper()
 	s.ok(t, mysql)
 	s.ok(t, ready)
 	s.write(t, "Amy", "mysql-0", "mysql-1")
