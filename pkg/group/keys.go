@@ -4,7 +4,7 @@
 // Everything here is pure: no clients, no contexts, no clock. Every other package imports it; it imports none of them.
 package group
 
-// Labels and annotations that users write on a Namespace. The README describes each.
+// Labels and annotations that users write on a Namespace. docs/annotations.md describes each.
 const (
 	// OptInLabel on a Namespace, with value OptInValue, places it under the product's care.
 	OptInLabel = "snapshot-group"

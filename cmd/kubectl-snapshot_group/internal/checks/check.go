@@ -22,7 +22,7 @@ warnings, and 2 if there are failures; 1 too if it could not be checked.
 With --filename, manifests are checked by the same rules before they are applied, and no cluster is asked: classes are those of the manifests.
 With --with-cluster, those of the cluster count too, and the claims that are there.`
 
-const example = `  kubectl snapshot-group check --namespace my-database
+const example = `  kubectl snapshot-group check --namespace db
   kubectl snapshot-group check --all-namespaces --strict --output=json
   kubectl snapshot-group check --filename=app.yaml --with-cluster
   helm template app | kubectl snapshot-group check --filename=-`

@@ -32,17 +32,17 @@ are kept until the restored claims are bound. Where it fails or is interrupted, 
 goes on from there.`
 
 const example = `  # Copies beside the originals
-  kubectl snapshot-group restore mysql-20261122t150000z-1f2e3 --name-suffix=-copy
+  kubectl snapshot-group restore db-cluster-1-20261122t150000z-1f2e3 --namespace db --name-suffix=-copy
 
   # Into another namespace, on another class
-  kubectl snapshot-group restore mysql-20261122t150000z-1f2e3 --to-namespace=staging --map-class=fast=cheap --wait
+  kubectl snapshot-group restore db-cluster-1-20261122t150000z-1f2e3 --namespace db --to-namespace=staging --map-class=fast=cheap --wait
 
   # The application itself, back to that instant; or one claim of it
-  kubectl snapshot-group restore mysql-20261122t150000z-1f2e3 --in-place
-  kubectl snapshot-group restore mysql-20261122t150000z-1f2e3 --in-place --claim=data-mysql-0
+  kubectl snapshot-group restore db-cluster-1-20261122t150000z-1f2e3 --namespace db --in-place
+  kubectl snapshot-group restore db-cluster-1-20261122t150000z-1f2e3 --namespace db --in-place --claim=db-data-pvc
 
   # The claims as they would be made, to be changed and applied by hand
-  kubectl snapshot-group restore mysql-20261122t150000z-1f2e3 --name-suffix=-copy --dry-run=client -o yaml
+  kubectl snapshot-group restore db-cluster-1-20261122t150000z-1f2e3 --namespace db --name-suffix=-copy --dry-run=client -o yaml
 
   # A VolumeGroupSnapshot that others made of claims that are gone
   kubectl snapshot-group restore group-snapshot-demo --in-place --storage-class=alicloud-disk-essd --storage=20Gi`
