@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,6 +66,9 @@ func (s *site) try(ctx context.Context, c Command) error {
 // rolledOut waits until the product's Pods are ready.
 const rolledOut = "kubectl --namespace snapshot-group rollout status deployment/snapshot-group --timeout=4m"
 
+// written are the annotations of a Namespace that are not its user's; who asks for a run again asks for another one.
+var written = []string{group.LastRunAnnotation, group.LastScheduledAnnotation, group.ScheduleSeenAnnotation, group.RunNowAnnotation}
+
 // turn makes the cluster what a page begins with: the product installed and well, unless it was taken away; namespace db opted in, its
 // claims in their group and no others, no settings, no run going on, and the restore point of the example.
 func (s *site) turn(t *testing.T) {
@@ -82,8 +86,10 @@ func (s *site) turn(t *testing.T) {
 		return err
 	})
 	before := ns.DeepCopy()
-	for _, setting := range []string{group.ScheduleAnnotation, group.TimeZoneAnnotation, group.KeepAnnotation, group.KeepForAnnotation, group.JitterAnnotation} {
-		delete(ns.Annotations, setting)
+	for key := range ns.Annotations {
+		if strings.HasPrefix(key, group.OptInLabel+"/") && !slices.Contains(written, key) {
+			delete(ns.Annotations, key)
+		}
 	}
 	if s.installed(t) != nil {
 		ns.Labels[group.OptInLabel] = group.OptInValue
@@ -111,11 +117,15 @@ func (s *site) claims(t *testing.T) {
 	}
 }
 
-// point makes the restore points that commands name, where they are not there.
+// point makes the restore points that commands name, where they are not there, and lets go of the one that is.
 func (s *site) point(t *testing.T) {
 	t.Helper()
-	err := s.api.Get(t.Context(), client.ObjectKey{Namespace: "db", Name: example}, &groupv1.VolumeGroupSnapshot{})
+	point := &groupv1.VolumeGroupSnapshot{}
+	err := s.api.Get(t.Context(), client.ObjectKey{Namespace: "db", Name: example}, point)
 	if err == nil {
+		before := point.DeepCopy()
+		delete(point.Labels, group.HoldLabel)
+		suite.Must(t, s.api.Patch(t.Context(), point, client.MergeFrom(before)))
 		return
 	}
 	suite.Must(t, client.IgnoreNotFound(err))
