@@ -21,11 +21,13 @@ import (
 // example is the restore point of the documentation's example.
 const example = "db-cluster-1-20261122t150000z-1f2e3"
 
-// standIns are what stands for the words in capitals of commands.
-var standIns = strings.NewReplacer(
-	"NAMESPACE", "db", "OTHER-CLASS", "csi-b", "CLASS", "csi-a", "CLAIM", "db-data-pvc", "OTHER-GROUP", "db-cluster-2",
-	"RESTORE-POINT", example, "POINT", example, "=GONE", "=gone", "=NEW", "=staging",
-)
+// standIns put in what stands for the words in capitals of commands; content is a VolumeGroupSnapshotContent.
+func standIns(content string) *strings.Replacer {
+	return strings.NewReplacer(
+		"NAMESPACE", "db", "OTHER-CLASS", "csi-b", "CLASS", "csi-a", "CLAIM", "db-data-pvc", "OTHER-GROUP", "db-cluster-2",
+		"RESTORE-POINT", example, "POINT", example, "CONTENT", content, "=GONE", "=gone", "=NEW", "=staging",
+	)
+}
 
 // answer is how a command ends: its exit status, and some of what it says on standard error.
 type answer struct {
@@ -56,6 +58,10 @@ var covered = cover{
 		"make demo":                           "e2e/story TestTheMainJob",
 		"make test":                           "make test",
 		"make build":                          "make build",
+		"make krew":                           "make krew",
+		"make bench-admission":                "make bench-admission",
+		"make bench-snapshotter":              "make bench-snapshotter",
+		"make image ARCH=arm64":               "make image",
 		"make image":                          "make image",
 		"make image VERSION=0.1.0":            "make image",
 		"make up":                             "e2e/cluster TestAClosedClusterLeavesNothing",
@@ -63,6 +69,7 @@ var covered = cover{
 		"make up CLUSTER_FLAGS='--tier node'": "e2e/cluster TestPodsReadAndWriteClaimsAndServicesAnswer",
 		"make up CLUSTER_FLAGS='--drivers 0 --csi csi.example.com=/run/example/csi.sock'": "e2e/cluster TestADriverFromOutsideGetsItsSidecars",
 		"export KUBECONFIG=… PATH=…":                                        "e2e/cluster TestAClosedClusterLeavesNothing",
+		"go run ./e2e/cluster/cmd up --help":                                "e2e/cluster TestTheCommandEndsBadInputInOneLine",
 		"go run ./e2e/cluster/cmd status":                                   "e2e/cluster TestAnyComponentCanBeStoppedKilledPausedAndStartedAgain",
 		"go run ./e2e/cluster/cmd component kill snapshot-controller":       "e2e/cluster TestAnyComponentCanBeStoppedKilledPausedAndStartedAgain",
 		"go run ./e2e/cluster/cmd load dist/snapshot-group-0.1.0-amd64.tar": "e2e/story TestTheMainJob",

@@ -47,7 +47,7 @@ func TestEveryCommandOfTheDocumentation(t *testing.T) {
 // it finds something, unless what is before it fails, which says so.
 func (s *site) try(ctx context.Context, c Command) error {
 	want := covered.answers[c.Text]
-	got, err := s.typed(ctx, s.dir, standIns.Replace(c.Text))
+	got, err := s.typed(ctx, s.dir, standIns(s.content).Replace(c.Text))
 	if err != nil {
 		return fmt.Errorf("%s: %w", c, err)
 	}
@@ -117,22 +117,25 @@ func (s *site) claims(t *testing.T) {
 	}
 }
 
-// point makes the restore points that commands name, where they are not there, and lets go of the one that is.
+// point makes the restore points that commands name, where they are not there, and lets go of that of the example.
 func (s *site) point(t *testing.T) {
 	t.Helper()
 	point := &groupv1.VolumeGroupSnapshot{}
-	err := s.api.Get(t.Context(), client.ObjectKey{Namespace: "db", Name: example}, point)
-	if err == nil {
-		before := point.DeepCopy()
-		delete(point.Labels, group.HoldLabel)
-		suite.Must(t, s.api.Patch(t.Context(), point, client.MergeFrom(before)))
-		return
+	key := client.ObjectKey{Namespace: "db", Name: example}
+	err := s.api.Get(t.Context(), key, point)
+	if apierrors.IsNotFound(err) {
+		file, err := filepath.Abs("testdata/point.yaml")
+		suite.Must(t, err)
+		s.ok(t, s.dir, "kubectl apply --filename "+file)
+		s.ok(t, s.dir, "kubectl wait --for=jsonpath='{.status.readyToUse}'=true --timeout=2m --filename "+file)
+		suite.Must(t, s.api.Get(t.Context(), key, point))
+	} else {
+		suite.Must(t, err)
 	}
-	suite.Must(t, client.IgnoreNotFound(err))
-	file, err := filepath.Abs("testdata/point.yaml")
-	suite.Must(t, err)
-	s.ok(t, s.dir, "kubectl apply --filename "+file)
-	s.ok(t, s.dir, "kubectl wait --for=jsonpath='{.status.readyToUse}'=true --timeout=2m --filename "+file)
+	s.content = *point.Status.BoundVolumeGroupSnapshotContentName
+	before := point.DeepCopy()
+	delete(point.Labels, group.HoldLabel)
+	suite.Must(t, s.api.Patch(t.Context(), point, client.MergeFrom(before)))
 }
 
 // installed is the product's Deployment; nil where there is none.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -79,19 +80,33 @@ func last(pages []string, those ...string) []string {
 	return append(out, those...)
 }
 
-// Commands are those of a page: of its code blocks, indented or fenced. A block holds commands alone, comments between them, or none;
-// or, where a line begins with "$ ", what was typed and what came back. The error tells of a block that is neither.
+// Commands are those of a page, in their order: of its code blocks, indented or fenced, and those within a sentence, each on one line. A
+// block holds commands alone, comments between them, or none; or, where a line begins with "$ ", what was typed and what came back. The
+// error tells of a block that is neither.
 func Commands(page, text string) ([]Command, error) {
+	lines := strings.Split(text, "\n")
 	var out []Command
-	for _, b := range blocks(text) {
+	for _, b := range blocks(lines) {
 		typed, err := b.commands(page)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, typed...)
+		for i := range b.lines {
+			lines[b.line-1+i] = ""
+		}
 	}
+	for i, line := range lines {
+		for _, found := range inline.FindAllStringSubmatch(line, -1) {
+			out = append(out, Command{Page: page, Line: i + 1, Text: found[1]})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Command) int { return a.Line - b.Line })
 	return out, nil
 }
+
+// inline are the commands of a sentence: of kubectl those of four words at least, since shorter ones are but mentioned.
+var inline = regexp.MustCompile("`(kubectl(?: [^ `]+){3,}|make [^`]+|go run [^`]+)`")
 
 // block is a code block without its indentation; line is that of its first line.
 type block struct {
@@ -99,11 +114,11 @@ type block struct {
 	lines []string
 }
 
-func blocks(text string) []block {
+func blocks(lines []string) []block {
 	var out []block
 	fenced, inside := false, false
 	blank := true // the line before
-	for i, line := range strings.Split(text, "\n") {
+	for i, line := range lines {
 		bare := strings.TrimSpace(line)
 		indented := strings.HasPrefix(line, "    ")
 		fence := strings.HasPrefix(bare, "```")

@@ -23,6 +23,7 @@ func TestCommandsOfAPage(t *testing.T) {
 		"what came back is no command":              {"\n    $ kubectl get pods\n    kubectl says no\n", []string{"p:2: kubectl get pods"}, ""},
 		"a manifest has none":                       {"\n    kind: Pod\n    spec: {}\n", nil, ""},
 		"how a command is called is none":           {"```\nkubectl snapshot-group run [flags]\n```\n", nil, ""},
+		"a sentence has some, and mentions others":  {"a `kubectl get pods --all`, `kubectl get pods`, `make x`\n\n    make y\n\n`make z`", []string{"p:1: kubectl get pods --all", "p:1: make x", "p:3: make y", "p:5: make z"}, ""},
 		"an unknown program is told":                {"\n    velero get --all\n", nil, `p:2: "velero get --all" begins with no program that is known`},
 		"also among others":                         {"\n    make up\n    velero get\n", nil, `p:3: "velero get" begins with no program that is known`},
 		"and one that was prompted for":             {"\n    $ velero get\n", nil, `p:2: "velero get" begins with no program that is known`},

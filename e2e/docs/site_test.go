@@ -28,6 +28,7 @@ type site struct {
 	api     client.Client
 	dir     string // has what the commands name: the chart, certificates, manifests
 	env     []string
+	content string // of the restore point of the example
 }
 
 // newSite has on its node the image that the documentation pushes to a registry.
