@@ -126,7 +126,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options, host string) error 
 	if err := loop.Setup(ctx, mgr); err != nil {
 		return err
 	}
-	if err := lease.NewCleaner(mgr.GetClient(), mgr.GetAPIReader(), clock.RealClock{}).SetupWithManager(mgr); err != nil {
+	if err := lease.NewCleaner(mgr.GetClient(), mgr.GetAPIReader(), clock.RealClock{}).SetupWithManager(ctx, mgr); err != nil {
 		return err
 	}
 	return errors.Join(

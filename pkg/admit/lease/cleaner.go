@@ -45,8 +45,11 @@ func NewCleaner(c client.Client, live client.Reader, clock clock.PassiveClock) *
 	return &Cleaner{client: c, live: live, clock: clock, empty: map[types.NamespacedName]emptiness{}}
 }
 
-// SetupWithManager runs the Cleaner while mgr leads.
-func (c *Cleaner) SetupWithManager(mgr ctrl.Manager) error {
+// SetupWithManager runs the Cleaner while mgr leads. Leases are watched before that, so that it is not ready before it sees them.
+func (c *Cleaner) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {
+	if _, err := mgr.GetCache().GetInformer(ctx, &coordinationv1.Lease{}); err != nil {
+		return fmt.Errorf("watch Leases: %w", err)
+	}
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("group-leases").
 		Watches(&coordinationv1.Lease{}, &handler.EnqueueRequestForObject{}).
