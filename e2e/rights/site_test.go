@@ -1,8 +1,9 @@
 // Package rights_test shows that the product needs every right that the chart gives it, and no other: it does on a real control plane
-// what there is to do, and the API server's audit log says which rights that took.
+// what there is to do, with each right taken away in turn. The API server's audit log says when that is felt.
 package rights_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -33,17 +34,19 @@ type site struct {
 	cluster *cluster.Cluster
 	release *outside.Release
 	admin   client.WithWatch
-	loop    *outside.Process
-	audit   string // the audit log
+	audit   *auditLog
+
+	webhook, snapshotter *account // of the two that work
+	loop                 *outside.Process
 }
 
-// everything records each request of the product, once it is answered, and nobody else's.
+// everything records each request of the product, once it is answered, and nobody else's: under accounts in the namespace of the release.
 const everything = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
 rules:
 - level: Metadata
-  users: ["system:serviceaccount:snapshot-group:snapshot-group"]
+  userGroups: ["system:serviceaccounts:snapshot-group"]
 - level: None
 `
 
@@ -56,11 +59,11 @@ func newSite(t *testing.T) *site {
 	dir := t.TempDir()
 	policy := filepath.Join(dir, "audit.yaml")
 	must(t, os.WriteFile(policy, []byte(everything), 0o600))
-	s := &site{audit: filepath.Join(dir, "audit.log")}
+	s := &site{audit: &auditLog{path: filepath.Join(dir, "audit.log")}}
 	var err error
 	s.cluster, err = cluster.Start(t.Context(), cluster.Options{
 		Drivers: 2, Progress: t.Output(),
-		Flags: map[string][]string{"kube-apiserver": {"--audit-policy-file=" + policy, "--audit-log-path=" + s.audit}},
+		Flags: map[string][]string{"kube-apiserver": {"--audit-policy-file=" + policy, "--audit-log-path=" + s.audit.path}},
 	})
 	must(t, err)
 	t.Cleanup(func() {
@@ -74,4 +77,10 @@ func newSite(t *testing.T) *site {
 	must(t, err)
 	t.Cleanup(func() { must(t, s.release.Close()) })
 	return s
+}
+
+// startSnapshotter starts the one that works.
+func (s *site) startSnapshotter(ctx context.Context) (err error) {
+	s.loop, err = s.start(ctx, "snapshotter", s.snapshotter)
+	return err
 }
