@@ -131,6 +131,11 @@ func TestWhatIsWrongWithTheUsersCertificateIsTold(t *testing.T) {
 			put(t, mine, tc.pair, ca)
 			r.volume.bring(t)
 			r.says(t, tc.said)
+			if tc.said != "" { // it is not served with
+				r.tellsOf(t, good.TLS(t).Leaf)
+			} else {
+				r.serves(t, "it all the same", same(t, tc.pair))
+			}
 			found := checked(t)
 			if len(found) != 1 || !strings.HasPrefix(found[0], tc.want) {
 				t.Errorf("check finds %q, want one that begins with %s", found, tc.want)
@@ -146,4 +151,22 @@ func TestWhatIsWrongWithTheUsersCertificateIsTold(t *testing.T) {
 		finds(t, "failure "+secret+"it is not there")
 		r.serves(t, "the certificate that was read before", same(t, good))
 	})
+}
+
+// The alert that it soon expires is made of these metrics, and goes on firing while they are there.
+func TestACertificateThatExpiresWhileItIsServedIsStillInTheMetrics(t *testing.T) {
+	const left = 15 * time.Second
+	ca := certstest.NewCA(t, time.Now().Add(-time.Hour), 90*certstest.Day)
+	last := ca.IssueUntil(t, time.Now().Add(left), host)
+	put(t, mine, last, ca)
+	upgrade(t, "certs.source=secret", "certs.secret.name="+mine)
+	r := start(t, mine)
+	r.serves(t, "the certificate", same(t, last))
+	eventually(t, "it to expire", func(ctx context.Context) error {
+		if _, err := r.Served(ctx, admin); err == nil {
+			return errors.New("it is believed")
+		}
+		return nil
+	})
+	r.tellsOf(t, last.TLS(t).Leaf)
 }

@@ -14,6 +14,10 @@ import (
 	"syscall"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
 	"github.com/snapshot-group/snapshot-group/e2e/loopback"
 )
 
@@ -23,6 +27,7 @@ type Process struct {
 	cmd     *exec.Cmd
 	ended   chan struct{} // closed when the process has ended
 	serving string        // where a webhook answers reviews; empty for others
+	metrics string        // where it answers scrapes
 	log     string
 }
 
@@ -53,7 +58,7 @@ func (r *Release) start(ctx context.Context, program string, flags ...string) (*
 	metrics, probes := loopback.Address(), loopback.Address()
 	r.mu.Lock()
 	p := &Process{
-		release: r, ended: make(chan struct{}),
+		release: r, ended: make(chan struct{}), metrics: metrics,
 		log: filepath.Join(r.dir, program+"-"+strconv.Itoa(len(r.processes))+".log"),
 	}
 	r.processes = append(r.processes, p)
@@ -166,6 +171,28 @@ func (p *Process) Serving() (host string, port int32, err error) {
 		return "", 0, fmt.Errorf("find the webhook's port: %w", err)
 	}
 	return host, int32(n), nil
+}
+
+// Metrics are the answer to a scrape.
+func (p *Process) Metrics(ctx context.Context) (map[string]*dto.MetricFamily, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.metrics+"/metrics", http.NoBody)
+	if err != nil {
+		return nil, fmt.Errorf("scrape: %w", err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("scrape: %w", err)
+	}
+	defer res.Body.Close() //nolint:errcheck // it was only read
+	if res.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("scrape: %s", res.Status)
+	}
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(res.Body)
+	if err != nil {
+		return nil, fmt.Errorf("read metrics: %w", err)
+	}
+	return families, nil
 }
 
 // Resident is the process's resident memory in bytes.
