@@ -57,6 +57,29 @@ func TestOfTwoLoopsOneWorks(t *testing.T) {
 	}
 }
 
+// TestADeletedLeaseComesBackToWhomItWas deletes the Lease several times, since it takes luck for a rival to look for it
+// before its holder does.
+func TestADeletedLeaseComesBackToWhomItWas(t *testing.T) {
+	vacate(t)
+	start(t)
+	start(t)
+	var holder string
+	for range 5 {
+		lease := &coordinationv1.Lease{}
+		eventually(t, "a Lease that somebody holds", func(ctx context.Context) error {
+			return errors.Join(led(ctx), admin.Get(ctx, leadership, lease))
+		})
+		if holder == "" {
+			holder = *lease.Spec.HolderIdentity
+		}
+		if *lease.Spec.HolderIdentity != holder {
+			t.Fatalf("it came back to %s, and %s held it", *lease.Spec.HolderIdentity, holder)
+		}
+		must(t, admin.Delete(t.Context(), lease))
+	}
+	eventually(t, "the Lease to come back once more", led)
+}
+
 // TestALeaderThatWasAsleepWritesNothingMore stops the clock of the leader in the middle of runs, long enough for another loop to
 // take the lead and to end them. Before it notices, it may try to go on from what it saw last: each try must be refused.
 func TestALeaderThatWasAsleepWritesNothingMore(t *testing.T) {

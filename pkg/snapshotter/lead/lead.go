@@ -25,6 +25,9 @@ const RenewDeadline = 10 * time.Second
 // ErrNotLeading reports a write that was not sent.
 var ErrNotLeading = errors.New("not sent: this process may have lost the lead while it was held up")
 
+// ErrNoRecord reports that there is nothing to take the lead by. Where its holder does not bring it back, a person must.
+var ErrNoRecord = errors.New("it was deleted; where nobody leads who brings it back, helm upgrade does, or applying manifests/install.yaml")
+
 // Lock is a lock of an election.
 type Lock struct {
 	resourcelock.Interface
@@ -39,8 +42,12 @@ func NewLock(lock resourcelock.Interface, clock clock.PassiveClock) *Lock {
 	return &Lock{Interface: lock, clock: clock}
 }
 
-// Create makes the record.
+// Create brings back the record of a lead that is held, if somebody has deleted it. Nobody else makes one: the chart brings it, and who
+// made another would lead beside its holder.
 func (l *Lock) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	if !l.Holds() {
+		return ErrNoRecord
+	}
 	return l.renew(record, func() error { return l.Interface.Create(ctx, record) })
 }
 

@@ -46,8 +46,15 @@ func TestALeadHoldsForTheRenewDeadline(t *testing.T) {
 		want bool
 	}{
 		"one that was never taken does not": {func(context.Context, *lead.Lock, *record) error { return nil }, nil, false},
-		"one just made does": {func(ctx context.Context, l *lead.Lock, _ *record) error {
+		"one whose record is gone cannot be taken": {func(ctx context.Context, l *lead.Lock, _ *record) error {
 			return l.Create(ctx, resourcelock.LeaderElectionRecord{HolderIdentity: me})
+		}, lead.ErrNoRecord, false},
+		"one whose record is gone is kept by who holds it": {func(ctx context.Context, l *lead.Lock, r *record) error {
+			err := l.Update(ctx, resourcelock.LeaderElectionRecord{HolderIdentity: me})
+			r.clock.Step(lead.RenewDeadline - time.Second)
+			err = errors.Join(err, l.Create(ctx, resourcelock.LeaderElectionRecord{HolderIdentity: me}))
+			r.clock.Step(lead.RenewDeadline - time.Second)
+			return err
 		}, nil, true},
 		"one just renewed does": {func(ctx context.Context, l *lead.Lock, _ *record) error {
 			return l.Update(ctx, resourcelock.LeaderElectionRecord{HolderIdentity: me})
