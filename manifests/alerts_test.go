@@ -189,7 +189,7 @@ func described(t *testing.T) map[string][]string {
 	admit.NewMetrics(webhook, "test", policy.Rules)
 	certs.RegisterMetrics(webhook, func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, certs.ErrNoCertificate })
 	metrics.NewLoop(loop, "test")
-	metrics.NewPoints(loop, nil, clock.RealClock{})
+	metrics.NewPoints(loop, nil, nil, clock.RealClock{})
 	metrics.NewNamespaces(loop, nil, group.DefaultLabelKey, nil)
 
 	descs := make(chan *prometheus.Desc)

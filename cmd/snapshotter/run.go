@@ -25,6 +25,7 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/flight"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/lead"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/metrics"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/view"
 )
 
 const (
@@ -37,6 +38,7 @@ var errNotSynced = errors.New("caches are not filled yet")
 
 // run works until ctx ends or the lead is lost.
 func run(ctx context.Context, o options) error {
+	defer command.BoundGarbage()()
 	log, err := command.SetUpLogging(o.LogLevel)
 	if err != nil {
 		return err
@@ -110,7 +112,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options, host string) error 
 	if err := snapshotter.AddIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
-	metrics.NewPoints(ctrlmetrics.Registry, mgr.GetCache(), clock.RealClock{})
+	metrics.NewPoints(ctrlmetrics.Registry, mgr.GetCache(), view.AllOf(mgr.GetCache()), clock.RealClock{})
 	loop := snapshotter.New(snapshotter.Config{
 		Client:   mgr.GetClient(),
 		Live:     mgr.GetAPIReader(),
@@ -130,6 +132,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options, host string) error 
 		return err
 	}
 	return errors.Join(
+		mgr.Add(command.ReturnMemory{Cache: mgr.GetCache()}),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 		mgr.AddReadyzCheck("caches", func(req *http.Request) error {
 			ctx, cancel := context.WithTimeout(req.Context(), probeTimeout)

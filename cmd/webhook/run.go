@@ -7,15 +7,12 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"runtime"
-	"runtime/debug"
 	"time"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
@@ -28,20 +25,9 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy"
 )
 
-// How much garbage there may be: garbagePercent of what is in use, the ballast included. Nearly all memory is the cache, which
-// stays, so Go's own 100 would double what the webhook takes in a cluster of 100,000 claims. In a small cluster any percentage of
-// the cache is so little that every few reviews would pay for a collection; there the ballast, which is never touched and so takes
-// addresses but no memory, allows for garbageFloor.
-const (
-	garbagePercent = 20
-	garbageFloor   = 25 << 20
-)
-
 // run serves until ctx ends, then lets the requests in flight finish.
 func run(ctx context.Context, o options) error {
-	debug.SetGCPercent(garbagePercent)
-	ballast := make([]byte, garbageFloor/garbagePercent*100)
-	defer runtime.KeepAlive(ballast)
+	defer command.BoundGarbage()()
 	log, err := command.SetUpLogging(o.LogLevel)
 	if err != nil {
 		return err
@@ -61,7 +47,7 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return fmt.Errorf("set up the serving certificate: %w", err)
 	}
-	if err := mgr.Add(manager.RunnableFunc(returnMemory(mgr.GetCache()))); err != nil {
+	if err := mgr.Add(command.ReturnMemory{Cache: mgr.GetCache()}); err != nil {
 		return fmt.Errorf("set up the return of memory: %w", err)
 	}
 	store, err := admit.NewStore(ctx, mgr.GetCache(), o.LabelKey)
@@ -81,17 +67,6 @@ func run(ctx context.Context, o options) error {
 		return fmt.Errorf("serve: %w", err)
 	}
 	return nil
-}
-
-// returnMemory gives back what the first lists took and nothing needs any more. Go would do so by and by; with 100,000 volumes it is
-// a quarter of what is resident.
-func returnMemory(c cache.Cache) func(context.Context) error {
-	return func(ctx context.Context) error {
-		if c.WaitForCacheSync(ctx) {
-			debug.FreeOSMemory()
-		}
-		return nil
-	}
 }
 
 func newManager(ctx context.Context, config *rest.Config, o options, alive *liveness) (ctrl.Manager, error) {

@@ -3,16 +3,24 @@ package snapshotter
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
+	"slices"
+	"strconv"
 
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/group/point"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/trim"
 )
 
@@ -26,6 +34,7 @@ func CacheOptions() cache.Options {
 			&corev1.Namespace{}:                           {Label: labels.SelectorFromSet(labels.Set{group.OptInLabel: group.OptInValue})},
 			&corev1.PersistentVolumeClaim{}:               {Transform: trim.Claim},
 			&corev1.PersistentVolume{}:                    {Transform: trim.Volume},
+			&groupsnapshotv1.VolumeGroupSnapshot{}:        {Transform: trim.GroupSnapshot},
 			&snapshotv1.VolumeSnapshot{}:                  {Transform: trim.Snapshot},
 			&snapshotv1.VolumeSnapshotContent{}:           {Transform: trim.Content},
 			&groupsnapshotv1.VolumeGroupSnapshotContent{}: {Transform: trim.GroupContent},
@@ -45,7 +54,7 @@ const (
 	byOwner = "owner"
 	// byGroupHandle: a content of either kind by driver and group snapshot on storage. It outlives owner references.
 	byGroupHandle = "group-handle"
-	// byHandle: a content of either kind by driver and snapshot on storage, one or several.
+	// byHandle: a content of either kind by the bucket of driver and snapshot on storage, one or several. Whoever asks by it gets others too.
 	byHandle = "handle"
 	// byNamespace: a content by the namespace of what it is a content of.
 	byNamespace = "namespace"
@@ -71,8 +80,8 @@ var Indexes = []Index{
 	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, byNamespace, one(namespaceOfGroupContent)},
 	{&snapshotv1.VolumeSnapshotContent{}, byNamespace, one(namespaceOfContent)},
 	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, byGroupHandle, groupHandleOfGroup},
-	{&snapshotv1.VolumeSnapshotContent{}, byHandle, handlesOf},
-	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, byHandle, handlesOfGroup},
+	{&snapshotv1.VolumeSnapshotContent{}, byHandle, bucketsOf(handlesOf)},
+	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, byHandle, bucketsOf(handlesOfGroup)},
 	{&corev1.PersistentVolumeClaim{}, byRestoring, restoringOf},
 }
 
@@ -84,6 +93,48 @@ func AddIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 		}
 	}
 	return nil
+}
+
+// contentOf are the namespaces that a VolumeSnapshotContent is of: that of its VolumeSnapshot, and those that have restore points,
+// or anchors, of the same storage. It may be what these wait for.
+func (r *Reconciler) contentOf(ctx context.Context, o client.Object) []reconcile.Request {
+	namespaces := sets.New(namespaceOfContent(o))
+	var looks []look
+	for _, key := range groupHandleOf(o) {
+		looks = append(looks, look{&groupsnapshotv1.VolumeGroupSnapshotContentList{}, byGroupHandle, key, key, groupHandleOfGroup, namespaceOfGroupContent})
+	}
+	if c, _ := o.(*snapshotv1.VolumeSnapshotContent); point.Imported(c) {
+		for _, key := range handlesOf(o) {
+			looks = append(looks,
+				look{&groupsnapshotv1.VolumeGroupSnapshotContentList{}, byHandle, bucketOf(key), key, handlesOfGroup, namespaceOfGroupContent},
+				look{&snapshotv1.VolumeSnapshotContentList{}, byHandle, bucketOf(key), key, handlesOf, namespaceOfContent})
+		}
+	}
+	for _, l := range looks {
+		if r.cached.List(ctx, l.list, client.MatchingFields{l.field: l.value}) != nil {
+			continue // a cache fails before it has begun alone
+		}
+		_ = apimeta.EachListItem(l.list, func(found runtime.Object) error {
+			if content, _ := found.(client.Object); slices.Contains(l.keys(content), l.key) {
+				namespaces.Insert(l.namespace(content))
+			}
+			return nil
+		})
+	}
+	var out []reconcile.Request
+	for _, name := range sets.List(namespaces) {
+		out = append(out, reconcile.Request{NamespacedName: client.ObjectKey{Name: name}})
+	}
+	return out
+}
+
+// look is for contents by what they stand for on storage, and for the namespaces that they are of: among those of one value of an index,
+// those that have key.
+type look struct {
+	list              client.ObjectList
+	field, value, key string
+	keys              client.IndexerFunc
+	namespace         func(client.Object) string
 }
 
 func runOf(o client.Object) []string {
@@ -196,6 +247,28 @@ func handlesOfGroup(o client.Object) []string {
 		keys = append(keys, handleKey(c.Spec.Driver, s.SnapshotHandle))
 	}
 	return keys
+}
+
+// buckets is how many there are. An index takes memory for each value that there is, far more than the objects under it do, and every
+// snapshot on storage has a handle of its own.
+const buckets = 4096
+
+// bucketOf is where byHandle has what handleKey returned.
+func bucketOf(key string) string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(key)) // never fails
+	return strconv.FormatUint(uint64(h.Sum32()%buckets), 10)
+}
+
+func bucketsOf(keys client.IndexerFunc) client.IndexerFunc {
+	return func(o client.Object) []string {
+		all := keys(o)
+		for i, key := range all {
+			all[i] = bucketOf(key)
+		}
+		slices.Sort(all)
+		return slices.Compact(all)
+	}
 }
 
 func handleKey(driver, handle string) string { return driver + "\x00" + handle }

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -224,4 +225,26 @@ func (c *cluster) must(err error) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
+}
+
+// all is view.All.
+func (c *cluster) all(ctx context.Context, kind client.Object) ([]any, error) {
+	gvk, err := c.api.GroupVersionKindFor(kind)
+	if err != nil {
+		return nil, err
+	}
+	made, err := c.api.Scheme().New(gvk.GroupVersion().WithKind(gvk.Kind + "List"))
+	list, ok := made.(client.ObjectList)
+	if !ok {
+		return nil, fmt.Errorf("%s has no list: %w", gvk, err)
+	}
+	if err := c.api.List(ctx, list); err != nil {
+		return nil, err
+	}
+	var all []any
+	err = apimeta.EachListItem(list, func(o runtime.Object) error {
+		all = append(all, o)
+		return nil
+	})
+	return all, err
 }

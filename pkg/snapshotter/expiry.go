@@ -9,10 +9,7 @@ import (
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/sets"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -130,7 +127,7 @@ func (r *Reconciler) heldBy(ctx context.Context, s point.Storage) ([]snapshotv1.
 		keys = append(keys, client.MatchingFields{byGroupHandle: handleKey(s.Driver, s.Group)})
 	}
 	for _, handle := range s.Snapshots {
-		keys = append(keys, client.MatchingFields{byHandle: handleKey(s.Driver, handle)})
+		keys = append(keys, client.MatchingFields{byHandle: bucketOf(handleKey(s.Driver, handle))})
 	}
 	var out []snapshotv1.VolumeSnapshotContent
 	for _, key := range keys {
@@ -185,42 +182,6 @@ func restoredFrom(o client.Object) string {
 	claim, _ := o.(*corev1.PersistentVolumeClaim)
 	namespace, _ := sourceOf(claim)
 	return namespace
-}
-
-// contentOf are the namespaces that a VolumeSnapshotContent is of: that of its VolumeSnapshot, and those that have restore points,
-// or anchors, of the same storage. It may be what these wait for.
-func (r *Reconciler) contentOf(ctx context.Context, o client.Object) []reconcile.Request {
-	namespaces := sets.New(namespaceOfContent(o))
-	looks := []look{{&groupsnapshotv1.VolumeGroupSnapshotContentList{}, byGroupHandle, groupHandleOf(o), namespaceOfGroupContent}}
-	if c, _ := o.(*snapshotv1.VolumeSnapshotContent); point.Imported(c) {
-		looks = append(looks, look{&groupsnapshotv1.VolumeGroupSnapshotContentList{}, byHandle, handlesOf(o), namespaceOfGroupContent},
-			look{&snapshotv1.VolumeSnapshotContentList{}, byHandle, handlesOf(o), namespaceOfContent})
-	}
-	for _, l := range looks {
-		for _, handle := range l.handles {
-			if r.cached.List(ctx, l.list, client.MatchingFields{l.field: handle}) != nil {
-				continue // a cache fails before it has begun alone
-			}
-			_ = apimeta.EachListItem(l.list, func(found runtime.Object) error {
-				content, _ := found.(client.Object)
-				namespaces.Insert(l.namespace(content))
-				return nil
-			})
-		}
-	}
-	var out []reconcile.Request
-	for _, name := range sets.List(namespaces) {
-		out = append(out, reconcile.Request{NamespacedName: client.ObjectKey{Name: name}})
-	}
-	return out
-}
-
-// look is for contents by what they stand for on storage, and for the namespaces that they are of.
-type look struct {
-	list      client.ObjectList
-	field     string
-	handles   []string
-	namespace func(client.Object) string
 }
 
 // expire does a step of package expire.

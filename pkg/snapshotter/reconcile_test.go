@@ -249,7 +249,7 @@ func TestANamespaceThatAsksNothingCostsNoWrite(t *testing.T) {
 
 func TestMetricsCountTheRunAndTheRestorePoint(t *testing.T) {
 	c := newCluster(t, asks(group.Keep))
-	metrics.NewPoints(c.reg, c.api, c.clock)
+	metrics.NewPoints(c.reg, c.api, c.all, c.clock)
 	c.clock.SetTime(noon.Add(500 * time.Millisecond))
 	c.untilRest()
 	want := `

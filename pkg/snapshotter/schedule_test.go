@@ -202,7 +202,7 @@ func TestAHandWrittenScheduleStateIsForAPersonToMend(t *testing.T) {
 
 func TestTheIntervalOfEachScheduleIsAMetric(t *testing.T) {
 	c := newCluster(t, map[string]string{group.ScheduleAnnotation: "@hourly"})
-	metrics.NewPoints(c.reg, c.api, c.clock)
+	metrics.NewPoints(c.reg, c.api, c.all, c.clock)
 	const name = "snapshot_group_schedule_interval_seconds"
 	want := `
 # HELP snapshot_group_schedule_interval_seconds The longest time between two scheduled runs. There is none of a namespace without a schedule, or with a suspended one.

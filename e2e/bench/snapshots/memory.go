@@ -31,7 +31,7 @@ const touches = 300
 
 // filled is what a loop costs on a cluster with many restore points.
 type filled struct {
-	// resident is its memory, in bytes, when it has just started.
+	// resident is its memory, in bytes, when it has reconciled every namespace and told its metrics.
 	resident int64
 	// alone is what a reconcile of a namespace takes whose restore points are all that there are, among the same beside all others.
 	alone, among time.Duration
@@ -68,10 +68,10 @@ func (s *site) fill(ctx context.Context, points int) (out filled, err error) {
 	if address, err = s.startAlone(ctx); err != nil {
 		return out, err
 	}
-	if out.resident, err = s.loop.Resident(); err != nil {
+	if out.among, err = s.reconcileTime(ctx, address, first); err != nil {
 		return out, err
 	}
-	out.among, err = s.reconcileTime(ctx, address, first)
+	out.resident, err = s.loop.Resident()
 	return out, err
 }
 

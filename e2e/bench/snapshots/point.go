@@ -22,9 +22,14 @@ func point(namespace, run string) []client.Object {
 		group.GroupLabel: groupName(0), group.RunLabel: run, group.TriggerLabel: group.TriggerSchedule, group.DefaultLabelKey: groupName(0),
 	}}
 	var volumes []string
+	var snapshots []groupv1.VolumeSnapshotInfo
 	var objects []client.Object
 	for i := range claimsPerNamespace {
 		volumes = append(volumes, volumeName(namespace, i))
+		snapshots = append(snapshots, groupv1.VolumeSnapshotInfo{
+			VolumeHandle: volumes[i], SnapshotHandle: memberName(at, i),
+			CreationTime: ptr.To(int64(1)), ReadyToUse: ptr.To(true), RestoreSize: ptr.To(int64(1 << 20)),
+		})
 		objects = append(objects, member(at, i)...)
 	}
 	return append(
@@ -48,7 +53,9 @@ func point(namespace, run string) []client.Object {
 				VolumeGroupSnapshotClassName: ptr.To(class),
 				Source:                       groupv1.VolumeGroupSnapshotContentSource{VolumeHandles: volumes},
 			},
-			Status: &groupv1.VolumeGroupSnapshotContentStatus{VolumeGroupSnapshotHandle: ptr.To(string(at.UID)), ReadyToUse: ptr.To(true)},
+			Status: &groupv1.VolumeGroupSnapshotContentStatus{
+				VolumeGroupSnapshotHandle: ptr.To(string(at.UID)), ReadyToUse: ptr.To(true), VolumeSnapshotInfoList: snapshots,
+			},
 		})
 }
 
@@ -56,10 +63,15 @@ func volumeName(namespace string, claim int) string {
 	return fmt.Sprintf("volume-%s-%d", namespace, claim)
 }
 
+// memberName is that of the VolumeSnapshot of a claim in the restore point at, and of what it is on storage.
+func memberName(at metav1.ObjectMeta, claim int) string {
+	return fmt.Sprintf("snapshot-%s-%d", at.UID, claim)
+}
+
 // member is the VolumeSnapshot of a claim in the restore point at, and its content.
 func member(at metav1.ObjectMeta, claim int) []client.Object {
 	claimName := fmt.Sprintf("claim-%d", claim)
-	name := fmt.Sprintf("snapshot-%s-%d", at.UID, claim)
+	name := memberName(at, claim)
 	labels := map[string]string{group.ClaimLabel: claimName}
 	maps.Copy(labels, at.Labels)
 	return []client.Object{

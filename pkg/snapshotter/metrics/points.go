@@ -16,6 +16,7 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/group/point"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/view"
 )
 
 // States of a restore point, the values of label state.
@@ -31,6 +32,7 @@ const scrapeTimeout = 5 * time.Second
 // restart and for what somebody deleted by hand.
 type Points struct {
 	cache       client.Reader
+	all         view.All
 	clock       clock.PassiveClock
 	lastSuccess *prometheus.Desc
 	points      *prometheus.Desc
@@ -45,10 +47,11 @@ type Points struct {
 // scheduleKey is a schedule by its words. Many Namespaces have the same, and Interval is worth remembering.
 type scheduleKey struct{ spec, zone string }
 
-// NewPoints registers the metrics of restore points, and of when they are due, on reg.
-func NewPoints(reg prometheus.Registerer, cache client.Reader, c clock.PassiveClock) *Points {
+// NewPoints registers the metrics of restore points, and of when they are due, on reg. Namespaces
+// are read from cache.
+func NewPoints(reg prometheus.Registerer, cache client.Reader, all view.All, c clock.PassiveClock) *Points {
 	p := &Points{
-		cache: cache, clock: c, intervals: map[scheduleKey]time.Duration{},
+		cache: cache, all: all, clock: c, intervals: map[scheduleKey]time.Duration{},
 		lastSuccess: prometheus.NewDesc("snapshot_group_last_success_timestamp_seconds",
 			"When the run of the newest complete restore point of a group began, in seconds since 1970.",
 			[]string{"namespace", "group"}, nil),
@@ -97,16 +100,23 @@ func (p *Points) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.NewInvalidMetric(p.points, err)
 		return
 	}
-	p.collectOrphans(ch, objects)
+	orphans := map[point.OrphanKind]int{}
+	for _, o := range objects { // of all namespaces, opted in or not: an anchor may have outlived its own
+		countOrphans(orphans, o.list())
+	}
+	for _, kind := range point.OrphanKinds {
+		ch <- prometheus.MustNewConstMetric(p.orphans, prometheus.GaugeValue, float64(orphans[kind]), string(kind))
+	}
 	for i := range namespaces.Items {
 		ns := &namespaces.Items[i]
 		if ns.Annotations[group.ExpiryPausedAnnotation] != "" {
 			ch <- prometheus.MustNewConstMetric(p.paused, prometheus.GaugeValue, 1, ns.Name)
 		}
 		p.collectInterval(ch, ns)
-		if o := objects[ns.Name]; o != nil {
+		if found := objects[ns.Name]; found != nil {
+			o := found.list()
 			o.Namespace = ns.UID
-			p.collectPoints(ch, ns.Name, point.Find(*o))
+			p.collectPoints(ch, ns.Name, point.Find(o))
 		}
 	}
 }
@@ -119,16 +129,9 @@ func (p *Points) collectInterval(ch chan<- prometheus.Metric, ns *corev1.Namespa
 	}
 }
 
-// collectOrphans counts those of all namespaces, opted in or not: an anchor may have outlived its own.
-func (p *Points) collectOrphans(ch chan<- prometheus.Metric, objects map[string]*point.Objects) {
-	counts := map[point.OrphanKind]int{}
-	for _, o := range objects {
-		for _, orphan := range point.Orphans(*o, func(point.Storage) []string { return nil }) {
-			counts[orphan.Kind]++
-		}
-	}
-	for _, kind := range point.OrphanKinds {
-		ch <- prometheus.MustNewConstMetric(p.orphans, prometheus.GaugeValue, float64(counts[kind]), string(kind))
+func countOrphans(counts map[point.OrphanKind]int, o point.Objects) {
+	for _, orphan := range point.Orphans(o, func(point.Storage) []string { return nil }) {
+		counts[orphan.Kind]++
 	}
 }
 
@@ -172,41 +175,64 @@ func (p *Points) intervalOf(s group.Schedule) time.Duration {
 	return interval
 }
 
-// objects are those of every namespace by its name, as the cache holds them: nothing of them may be changed.
-func (p *Points) objects(ctx context.Context) (map[string]*point.Objects, error) {
-	var (
-		snapshots     groupsnapshotv1.VolumeGroupSnapshotList
-		groupContents groupsnapshotv1.VolumeGroupSnapshotContentList
-		members       snapshotv1.VolumeSnapshotList
-		contents      snapshotv1.VolumeSnapshotContentList
-	)
-	for _, list := range []client.ObjectList{&snapshots, &groupContents, &members, &contents} {
-		if err := p.cache.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
-			return nil, fmt.Errorf("list %T: %w", list, err)
-		}
+// found are the objects of one namespace, the cache's own.
+type found struct {
+	groupSnapshots []*groupsnapshotv1.VolumeGroupSnapshot
+	groupContents  []*groupsnapshotv1.VolumeGroupSnapshotContent
+	snapshots      []*snapshotv1.VolumeSnapshot
+	contents       []*snapshotv1.VolumeSnapshotContent
+}
+
+// list copies them, shallowly. Of one namespace after the other that is soon garbage; of all at once it would be a good part of the
+// memory that the loop takes.
+func (f *found) list() point.Objects {
+	return point.Objects{
+		GroupSnapshots: values(f.groupSnapshots), GroupContents: values(f.groupContents),
+		Snapshots: values(f.snapshots), Contents: values(f.contents),
 	}
-	out := map[string]*point.Objects{}
-	of := func(namespace string) *point.Objects {
+}
+
+func values[T any](pointers []*T) []T {
+	out := make([]T, len(pointers))
+	for i, p := range pointers {
+		out[i] = *p
+	}
+	return out
+}
+
+// objects are those of every namespace by its name, as the cache holds them: nothing of them may be changed.
+func (p *Points) objects(ctx context.Context) (map[string]*found, error) {
+	out := map[string]*found{}
+	of := func(namespace string) *found {
 		if out[namespace] == nil {
-			out[namespace] = &point.Objects{}
+			out[namespace] = &found{}
 		}
 		return out[namespace]
 	}
-	for _, s := range snapshots.Items {
-		o := of(s.Namespace)
-		o.GroupSnapshots = append(o.GroupSnapshots, s)
-	}
-	for _, c := range groupContents.Items {
-		o := of(c.Spec.VolumeGroupSnapshotRef.Namespace)
-		o.GroupContents = append(o.GroupContents, c)
-	}
-	for _, s := range members.Items {
-		o := of(s.Namespace)
-		o.Snapshots = append(o.Snapshots, s)
-	}
-	for _, c := range contents.Items {
-		o := of(c.Spec.VolumeSnapshotRef.Namespace)
-		o.Contents = append(o.Contents, c)
+	for _, kind := range []client.Object{
+		&groupsnapshotv1.VolumeGroupSnapshot{}, &groupsnapshotv1.VolumeGroupSnapshotContent{},
+		&snapshotv1.VolumeSnapshot{}, &snapshotv1.VolumeSnapshotContent{},
+	} {
+		all, err := p.all(ctx, kind)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range all {
+			switch o := o.(type) {
+			case *groupsnapshotv1.VolumeGroupSnapshot:
+				f := of(o.Namespace)
+				f.groupSnapshots = append(f.groupSnapshots, o)
+			case *groupsnapshotv1.VolumeGroupSnapshotContent:
+				f := of(o.Spec.VolumeGroupSnapshotRef.Namespace)
+				f.groupContents = append(f.groupContents, o)
+			case *snapshotv1.VolumeSnapshot:
+				f := of(o.Namespace)
+				f.snapshots = append(f.snapshots, o)
+			case *snapshotv1.VolumeSnapshotContent:
+				f := of(o.Spec.VolumeSnapshotRef.Namespace)
+				f.contents = append(f.contents, o)
+			}
+		}
 	}
 	return out, nil
 }

@@ -14,9 +14,9 @@ import (
 // meta is what every object keeps.
 func meta(o metav1.ObjectMeta) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
-		Namespace: o.Namespace, Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion,
+		Namespace: share(o.Namespace), Name: share(o.Name), UID: share(o.UID), ResourceVersion: o.ResourceVersion,
 		CreationTimestamp: o.CreationTimestamp, DeletionTimestamp: o.DeletionTimestamp,
-		Labels: o.Labels, OwnerReferences: o.OwnerReferences, Finalizers: o.Finalizers,
+		Labels: shareAll(o.Labels), OwnerReferences: shareOwners(o.OwnerReferences), Finalizers: shareEach(o.Finalizers),
 	}
 }
 
@@ -28,7 +28,7 @@ func kept(annotations map[string]string, keys ...string) map[string]string {
 			if out == nil {
 				out = map[string]string{}
 			}
-			out[k] = v
+			out[share(k)] = v
 		}
 	}
 	return out
@@ -67,16 +67,49 @@ func Volume(in any) (any, error) {
 	return out, nil
 }
 
+// GroupSnapshot keeps whose it is, and whether it is ready.
+func GroupSnapshot(in any) (any, error) {
+	o, ok := in.(*groupsnapshotv1.VolumeGroupSnapshot)
+	if !ok {
+		return in, nil
+	}
+	out := &groupsnapshotv1.VolumeGroupSnapshot{ObjectMeta: meta(o.ObjectMeta)}
+	out.Annotations = kept(o.Annotations, group.ClaimsAnnotation)
+	if s := o.Status; s != nil {
+		out.Status = &groupsnapshotv1.VolumeGroupSnapshotStatus{ReadyToUse: s.ReadyToUse, Error: s.Error}
+	}
+	return out, nil
+}
+
+// marks are annotations of members by whether the claim's spec and the claim's name are there. The loop never changes what they say,
+// only that they are there matters; nobody changes these either, so all members share them.
+var marks = map[[2]bool]map[string]string{
+	{true, false}: {group.ClaimSpecAnnotation: ""},
+	{false, true}: {group.ClaimLabel: ""},
+	{true, true}:  {group.ClaimSpecAnnotation: "", group.ClaimLabel: ""},
+}
+
 // Snapshot keeps of the annotations that the loop writes only that they are there.
 func Snapshot(in any) (any, error) {
 	o, ok := in.(*snapshotv1.VolumeSnapshot)
 	if !ok {
 		return in, nil
 	}
-	out := &snapshotv1.VolumeSnapshot{ObjectMeta: meta(o.ObjectMeta), Spec: o.Spec, Status: o.Status}
-	out.Annotations = kept(o.Annotations, group.ClaimSpecAnnotation, group.ClaimLabel)
-	for k := range out.Annotations {
-		out.Annotations[k] = ""
+	out := &snapshotv1.VolumeSnapshot{ObjectMeta: meta(o.ObjectMeta)}
+	_, spec := o.Annotations[group.ClaimSpecAnnotation]
+	_, name := o.Annotations[group.ClaimLabel]
+	out.Annotations = marks[[2]bool{spec, name}]
+	out.Spec = snapshotv1.VolumeSnapshotSpec{
+		Source: snapshotv1.VolumeSnapshotSource{
+			PersistentVolumeClaimName: sharePtr(o.Spec.Source.PersistentVolumeClaimName), VolumeSnapshotContentName: o.Spec.Source.VolumeSnapshotContentName,
+		},
+		VolumeSnapshotClassName: sharePtr(o.Spec.VolumeSnapshotClassName),
+	}
+	if s := o.Status; s != nil {
+		out.Status = &snapshotv1.VolumeSnapshotStatus{
+			BoundVolumeSnapshotContentName: sharePtr(s.BoundVolumeSnapshotContentName), VolumeGroupSnapshotName: sharePtr(s.VolumeGroupSnapshotName),
+			ReadyToUse: s.ReadyToUse, Error: s.Error,
+		}
 	}
 	return out, nil
 }
@@ -88,15 +121,16 @@ func Content(in any) (any, error) {
 		return in, nil
 	}
 	out := &snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{
-		Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion, DeletionTimestamp: o.DeletionTimestamp,
+		Name: share(o.Name), UID: o.UID, ResourceVersion: o.ResourceVersion, DeletionTimestamp: o.DeletionTimestamp,
 		Annotations: kept(o.Annotations, group.NudgedAnnotation, group.MemberGroupHandleAnnotation, group.MemberBeingDeletedAnnotation),
 	}}
 	ref := o.Spec.VolumeSnapshotRef
-	out.Spec.VolumeSnapshotRef = corev1.ObjectReference{Namespace: ref.Namespace, Name: ref.Name, UID: ref.UID}
-	out.Spec.Driver, out.Spec.Source, out.Spec.DeletionPolicy = o.Spec.Driver, o.Spec.Source, o.Spec.DeletionPolicy
+	out.Spec.VolumeSnapshotRef = corev1.ObjectReference{Namespace: share(ref.Namespace), Name: share(ref.Name), UID: share(ref.UID)}
+	out.Spec.Driver, out.Spec.Source, out.Spec.DeletionPolicy = share(o.Spec.Driver), o.Spec.Source, share(o.Spec.DeletionPolicy)
+	out.Spec.Source.VolumeHandle = sharePtr(o.Spec.Source.VolumeHandle)
 	if s := o.Status; s != nil {
 		out.Status = &snapshotv1.VolumeSnapshotContentStatus{
-			SnapshotHandle: s.SnapshotHandle, VolumeGroupSnapshotHandle: s.VolumeGroupSnapshotHandle,
+			SnapshotHandle: sharePtr(s.SnapshotHandle), VolumeGroupSnapshotHandle: sharePtr(s.VolumeGroupSnapshotHandle),
 			CreationTime: s.CreationTime, ReadyToUse: s.ReadyToUse, Error: s.Error,
 		}
 	}
@@ -113,18 +147,19 @@ func GroupContent(in any) (any, error) {
 	out.Annotations = kept(o.Annotations, group.GroupBeingDeletedAnnotation, group.NudgedAnnotation)
 	ref := o.Spec.VolumeGroupSnapshotRef
 	out.Spec = groupsnapshotv1.VolumeGroupSnapshotContentSpec{
-		VolumeGroupSnapshotRef: corev1.ObjectReference{Namespace: ref.Namespace, Name: ref.Name, UID: ref.UID},
-		DeletionPolicy:         o.Spec.DeletionPolicy,
-		Driver:                 o.Spec.Driver,
+		VolumeGroupSnapshotRef: corev1.ObjectReference{Namespace: share(ref.Namespace), Name: share(ref.Name), UID: share(ref.UID)},
+		DeletionPolicy:         share(o.Spec.DeletionPolicy),
+		Driver:                 share(o.Spec.Driver),
 		Source:                 o.Spec.Source,
 	}
+	out.Spec.Source.VolumeHandles = shareEach(o.Spec.Source.VolumeHandles)
 	if s := o.Status; s != nil {
 		out.Status = &groupsnapshotv1.VolumeGroupSnapshotContentStatus{
-			VolumeGroupSnapshotHandle: s.VolumeGroupSnapshotHandle, ReadyToUse: s.ReadyToUse, Error: s.Error,
+			VolumeGroupSnapshotHandle: sharePtr(s.VolumeGroupSnapshotHandle), ReadyToUse: s.ReadyToUse, Error: s.Error,
 			CreationTime: s.CreationTime,
 		}
 		for _, info := range s.VolumeSnapshotInfoList {
-			handle := groupsnapshotv1.VolumeSnapshotInfo{SnapshotHandle: info.SnapshotHandle}
+			handle := groupsnapshotv1.VolumeSnapshotInfo{SnapshotHandle: share(info.SnapshotHandle)}
 			out.Status.VolumeSnapshotInfoList = append(out.Status.VolumeSnapshotInfoList, handle)
 		}
 	}

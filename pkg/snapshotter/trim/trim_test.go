@@ -2,11 +2,14 @@ package trim
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
@@ -23,6 +26,34 @@ func TestTransformsKeepWhatIsUsed(t *testing.T) {
 			Snapshot,
 			&snapshotv1.VolumeSnapshot{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{group.ClaimSpecAnnotation: "{}", "mine": "1"}}},
 			&snapshotv1.VolumeSnapshot{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{group.ClaimSpecAnnotation: ""}}},
+		},
+		"of a member, what it is of and whether it is ready": {
+			Snapshot,
+			&snapshotv1.VolumeSnapshot{
+				Spec: snapshotv1.VolumeSnapshotSpec{Source: snapshotv1.VolumeSnapshotSource{PersistentVolumeClaimName: ptr.To("data")}},
+				Status: &snapshotv1.VolumeSnapshotStatus{
+					BoundVolumeSnapshotContentName: ptr.To("c"), VolumeGroupSnapshotName: ptr.To("g"), ReadyToUse: ptr.To(true),
+					RestoreSize: resource.NewQuantity(1, resource.BinarySI),
+				},
+			},
+			&snapshotv1.VolumeSnapshot{
+				Spec: snapshotv1.VolumeSnapshotSpec{Source: snapshotv1.VolumeSnapshotSource{PersistentVolumeClaimName: ptr.To("data")}},
+				Status: &snapshotv1.VolumeSnapshotStatus{
+					BoundVolumeSnapshotContentName: ptr.To("c"), VolumeGroupSnapshotName: ptr.To("g"), ReadyToUse: ptr.To(true),
+				},
+			},
+		},
+		"of a group snapshot, the claims that it was meant to cover": {
+			GroupSnapshot,
+			&groupsnapshotv1.VolumeGroupSnapshot{
+				ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{group.ClaimsAnnotation: "data,wal", "mine": "1"}},
+				Spec:       groupsnapshotv1.VolumeGroupSnapshotSpec{VolumeGroupSnapshotClassName: ptr.To(class)},
+				Status:     &groupsnapshotv1.VolumeGroupSnapshotStatus{ReadyToUse: ptr.To(true), BoundVolumeGroupSnapshotContentName: ptr.To("c")},
+			},
+			&groupsnapshotv1.VolumeGroupSnapshot{
+				ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{group.ClaimsAnnotation: "data,wal"}},
+				Status:     &groupsnapshotv1.VolumeGroupSnapshotStatus{ReadyToUse: ptr.To(true)},
+			},
 		},
 		"of a content, the snapshot that it was imported by": {
 			Content,
@@ -53,12 +84,36 @@ func TestTransformsKeepWhatIsUsed(t *testing.T) {
 			}
 		})
 	}
-	for _, trim := range []func(any) (any, error){Claim, Volume, Snapshot, Content, GroupContent} {
+	for _, trim := range []func(any) (any, error){Claim, Volume, GroupSnapshot, Snapshot, Content, GroupContent} {
 		if got, err := trim("a tombstone"); err != nil || got != "a tombstone" {
 			t.Errorf("transform of what is not its kind: %v, %v", got, err)
 		}
 	}
 	if got := fmt.Sprint(kept(map[string]string{"a": "1", "b": "2"}, "b", "c")); got != "map[b:2]" {
 		t.Errorf("kept %s, want map[b:2]", got)
+	}
+}
+
+func TestMembersShareWhatTheyAllSay(t *testing.T) {
+	one := func() *snapshotv1.VolumeSnapshot {
+		name := strings.Clone("db-cluster-1-20261122t150000z-1f2e3")
+		kept, err := Snapshot(&snapshotv1.VolumeSnapshot{
+			ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{group.RunLabel: name}},
+			Status:     &snapshotv1.VolumeSnapshotStatus{VolumeGroupSnapshotName: &name},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return kept.(*snapshotv1.VolumeSnapshot)
+	}
+	a, b := one(), one()
+	for what, pair := range map[string][2]string{
+		"a label's value":   {a.Labels[group.RunLabel], b.Labels[group.RunLabel]},
+		"the group's name":  {*a.Status.VolumeGroupSnapshotName, *b.Status.VolumeGroupSnapshotName},
+		"one and the other": {a.Labels[group.RunLabel], *b.Status.VolumeGroupSnapshotName},
+	} {
+		if unsafe.StringData(pair[0]) != unsafe.StringData(pair[1]) {
+			t.Errorf("two members have a copy each of %s", what)
+		}
 	}
 }

@@ -3,7 +3,10 @@ package view
 
 import (
 	"context"
+	"fmt"
 
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -19,4 +22,23 @@ func (v view) Get(ctx context.Context, key client.ObjectKey, o client.Object, op
 
 func (v view) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
 	return v.Reader.List(ctx, list, append(opts, client.UnsafeDisableDeepCopy)...)
+}
+
+// All returns every object of a kind, as pointers to the cache's own, which must not be changed. A list would hold a copy of each, and
+// with 50,000 of a kind that is a lot of memory at once.
+type All func(ctx context.Context, kind client.Object) ([]any, error)
+
+// AllOf is All of a cache that has begun.
+func AllOf(informers cache.Informers) All {
+	return func(ctx context.Context, kind client.Object) ([]any, error) {
+		informer, err := informers.GetInformer(ctx, kind)
+		if err != nil {
+			return nil, fmt.Errorf("watch %T: %w", kind, err)
+		}
+		stored, ok := informer.(toolscache.SharedInformer)
+		if !ok {
+			return nil, fmt.Errorf("look at every %T: its informer of type %T has no store", kind, informer)
+		}
+		return stored.GetStore().List(), nil
+	}
 }

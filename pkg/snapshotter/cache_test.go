@@ -1,0 +1,58 @@
+package snapshotter
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// besides is a handle that shares its bucket with another.
+func besides(handle string) string {
+	for i := 0; ; i++ {
+		if other := fmt.Sprint("other-", i); bucketOf(handleKey(driver, other)) == bucketOf(handleKey(driver, handle)) {
+			return other
+		}
+	}
+}
+
+func TestAContentWakesOnlyWhatIsOfTheSameStorage(t *testing.T) {
+	stored := func(namespace, name, handle string) client.Object {
+		return &snapshotv1.VolumeSnapshotContent{
+			ObjectMeta: metav1.ObjectMeta{Name: name},
+			Spec:       snapshotv1.VolumeSnapshotContentSpec{Driver: driver, VolumeSnapshotRef: corev1.ObjectReference{Namespace: namespace}},
+			Status:     &snapshotv1.VolumeSnapshotContentStatus{SnapshotHandle: &handle},
+		}
+	}
+	inGroup := func(namespace, name, handle string) client.Object {
+		return &groupsnapshotv1.VolumeGroupSnapshotContent{
+			ObjectMeta: metav1.ObjectMeta{Name: name},
+			Spec: groupsnapshotv1.VolumeGroupSnapshotContentSpec{
+				Driver: driver, VolumeGroupSnapshotRef: corev1.ObjectReference{Namespace: namespace},
+			},
+			Status: &groupsnapshotv1.VolumeGroupSnapshotContentStatus{
+				VolumeSnapshotInfoList: []groupsnapshotv1.VolumeSnapshotInfo{{SnapshotHandle: "first"}, {SnapshotHandle: handle}},
+			},
+		}
+	}
+	c := newCluster(t, nil,
+		stored("alone", "a", "s"), inGroup("group", "b", "s"),
+		stored("beside", "c", besides("s")), inGroup("beside-group", "d", besides("s")))
+	imported := &snapshotv1.VolumeSnapshotContent{Spec: snapshotv1.VolumeSnapshotContentSpec{
+		Driver: driver, VolumeSnapshotRef: corev1.ObjectReference{Namespace: "elsewhere"},
+		Source: snapshotv1.VolumeSnapshotContentSource{SnapshotHandle: ptr.To("s")},
+	}}
+	var woken []string
+	for _, r := range c.loop.contentOf(t.Context(), imported) {
+		woken = append(woken, r.Name)
+	}
+	if diff := cmp.Diff([]string{"alone", "elsewhere", "group"}, woken); diff != "" {
+		t.Errorf("namespaces (-want +got):\n%s", diff)
+	}
+}
