@@ -14,8 +14,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
@@ -32,8 +30,11 @@ var (
 	ErrStale = errors.New("changed since it was looked at")
 )
 
-// parallelMembers is how many members of a group are written to at once.
-const parallelMembers = 8
+// How many groups of a Namespace are written to at once, and how many members of each.
+const (
+	parallelGroups  = 8
+	parallelMembers = 8
+)
 
 // pass is one execution of a plan. It knows what it has itself written, so that its later steps build on that.
 type pass struct {
@@ -44,37 +45,73 @@ type pass struct {
 	members sync.Map
 	// begun: the run was begun in this pass, so nothing of it can have been made before.
 	begun bool
+	// mu is held while anchors or snapshots are read: the groups that need them share them.
+	mu sync.Mutex
 	// anchors are those of the run, read live; nil until they are looked for.
 	anchors *groupsnapshotv1.VolumeGroupSnapshotContentList
 	// snapshots are those of the Namespace, read live; nil until a detach ends.
 	snapshots *snapshotv1.VolumeSnapshotList
 }
 
-// execute does the steps in order and returns those done. When one fails, the group's later ones are left out, those of
-// other groups are not; a step of the run as a whole ends the pass.
+// execute does the steps and returns those done: of each group in order, of several groups at once. When one fails, the group's later ones
+// are left out, those of other groups are not. A step of the run as a whole waits for all before it, and ends the pass where it fails.
 func (r *Reconciler) execute(ctx context.Context, ns *corev1.Namespace, steps []plan.Step) ([]plan.Step, error) {
 	p := &pass{Reconciler: r, ns: ns}
 	var done []plan.Step
 	var errs []error
 	stuck := map[string]bool{}
 	for len(steps) > 0 {
-		batch := plan.Together(steps)
-		steps = steps[len(batch):]
-		of := batch[0].Of()
-		if stuck[of] {
-			continue
+		stretch := plan.Stretch(steps)
+		steps = steps[len(stretch):]
+		units := unitsOf(stretch, stuck)
+		_, err := chains.Do(units, (*unit).of, parallelGroups, func(u *unit) error { return p.inOrder(ctx, u) })
+		for _, u := range units {
+			done = append(done, u.done...)
+			stuck[u.of()] = stuck[u.of()] || len(u.done) < len(u.steps)
 		}
-		did, err := chains.Do(batch, plan.MemberOf, parallelMembers, func(s plan.Step) error { return p.do(ctx, s) })
-		done = append(done, did...)
-		if err != nil {
-			errs = append(errs, err)
-			stuck[of] = true
-			if of == "" {
-				break
-			}
+		errs = append(errs, err)
+		if stuck[""] {
+			break
 		}
 	}
 	return done, errors.Join(errs...)
+}
+
+// unit is what there is to do about one group, about one claim that is in none, or about the run as a whole.
+type unit struct{ steps, done []plan.Step }
+
+func (u *unit) of() string { return u.steps[0].Of() }
+
+// unitsOf are the units of the steps, without those that are stuck.
+func unitsOf(steps []plan.Step, stuck map[string]bool) []*unit {
+	var units []*unit
+	byName := map[string]*unit{}
+	for _, s := range steps {
+		u := byName[s.Of()]
+		switch {
+		case stuck[s.Of()]:
+		case u == nil:
+			u = &unit{steps: []plan.Step{s}}
+			units, byName[s.Of()] = append(units, u), u
+		default:
+			u.steps = append(u.steps, s)
+		}
+	}
+	return units
+}
+
+// inOrder does the steps of a unit until one fails, those about members of a group side by side.
+func (p *pass) inOrder(ctx context.Context, u *unit) error {
+	for steps := u.steps; len(steps) > 0; {
+		batch := plan.Together(steps)
+		steps = steps[len(batch):]
+		done, err := chains.Do(batch, plan.MemberOf, parallelMembers, func(s plan.Step) error { return p.do(ctx, s) })
+		u.done = append(u.done, done...)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *pass) do(ctx context.Context, step plan.Step) error {
@@ -135,54 +172,6 @@ func (p *pass) begin(ctx context.Context, s plan.Begin) error {
 	return p.writeRun(ctx, p.ns, s.Run, time.Time{})
 }
 
-// writeRun writes the last-run annotation and, unless it is zero, the newest slot that needs no other run.
-func (r *Reconciler) writeRun(ctx context.Context, ns *corev1.Namespace, run plan.Run, slot time.Time) error {
-	value, err := run.Annotation()
-	if err != nil {
-		return err
-	}
-	changes := map[string]string{group.LastRunAnnotation: value}
-	if !slot.IsZero() {
-		changes[group.LastScheduledAnnotation] = slot.UTC().Format(time.RFC3339)
-	}
-	if err := r.annotate(ctx, ns, changes); err != nil {
-		return fmt.Errorf("write %s to namespace %q: %w", run, ns.Name, err)
-	}
-	return nil
-}
-
-// written are the annotations of a Namespace that the loop writes. They have one field owner, and what an apply leaves out is
-// taken away, so all of them are in each.
-var written = []string{
-	group.LastRunAnnotation, group.LastScheduledAnnotation, group.ScheduleSeenAnnotation, group.ExpiryPausedAnnotation,
-}
-
-// annotate changes some of the written annotations; an empty value takes one away. It fails where the Namespace is not the
-// one that was looked at, in particular where another process has written to it since.
-func (r *Reconciler) annotate(ctx context.Context, ns *corev1.Namespace, changes map[string]string) error {
-	values := map[string]string{}
-	for _, key := range written {
-		value, changed := changes[key]
-		if !changed {
-			value = ns.Annotations[key]
-		}
-		if value != "" {
-			values[key] = value
-		}
-	}
-	ac := corev1ac.Namespace(ns.Name).WithUID(ns.UID).WithResourceVersion(ns.ResourceVersion).WithAnnotations(values)
-	if err := r.Client.Apply(ctx, ac, client.ForceOwnership); err != nil {
-		return stale(err)
-	}
-	ns.ResourceVersion = ptr.Deref(ac.ResourceVersion, "")
-	for _, key := range written {
-		delete(ns.Annotations, key)
-	}
-	ns.Annotations = added(ns.Annotations, values)
-	r.writes.Wrote(ns.Name, ns)
-	return nil
-}
-
 // create makes the VolumeGroupSnapshot, unless the group has an anchor of this run already: then it was made, and
 // detached, and only the cache does not show it.
 func (p *pass) create(ctx context.Context, s plan.Create) error {
@@ -217,19 +206,29 @@ func (p *pass) checkUnmade(ctx context.Context, s plan.Create) error {
 	if p.begun {
 		return nil
 	}
-	if p.anchors == nil {
-		var live groupsnapshotv1.VolumeGroupSnapshotContentList
-		if err := p.Live.List(ctx, &live, client.MatchingLabels{group.RunLabel: s.Run}); err != nil {
-			return fmt.Errorf("look for an anchor of VolumeGroupSnapshot %q: %w", s.Name, err)
-		}
-		p.anchors = &live
+	anchors, err := p.anchorsOf(ctx, s.Run)
+	if err != nil {
+		return fmt.Errorf("look for an anchor of VolumeGroupSnapshot %q: %w", s.Name, err)
 	}
-	for _, a := range p.anchors.Items {
+	for _, a := range anchors.Items {
 		if ref := a.Spec.VolumeGroupSnapshotRef; ref.Namespace == p.ns.Name && ref.Name == s.Name {
 			return fmt.Errorf("create VolumeGroupSnapshot %q: its anchor %q exists: %w", s.Name, a.Name, ErrStale)
 		}
 	}
 	return nil
+}
+
+func (p *pass) anchorsOf(ctx context.Context, run string) (*groupsnapshotv1.VolumeGroupSnapshotContentList, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.anchors == nil {
+		var live groupsnapshotv1.VolumeGroupSnapshotContentList
+		if err := p.Live.List(ctx, &live, client.MatchingLabels{group.RunLabel: run}); err != nil {
+			return nil, err
+		}
+		p.anchors = &live
+	}
+	return p.anchors, nil
 }
 
 // checkOurs tells our own lost reply from an object of somebody else, live: the cache may be behind either.

@@ -240,21 +240,31 @@ func absent(wanted, has map[string]string) map[string]string {
 // one for all groups whose detach ends in this pass: a member that the pass releases after it is not free by it. What others have
 // changed since, the cache shows within moments.
 func (p *pass) checkFree(ctx context.Context, s plan.DeleteSnapshot) error {
-	if p.snapshots == nil {
-		var live snapshotv1.VolumeSnapshotList
-		if err := p.Live.List(ctx, &live, client.InNamespace(p.ns.Name)); err != nil {
-			return fmt.Errorf("list members: %w", err)
-		}
-		p.snapshots = &live
+	live, err := p.liveSnapshots(ctx)
+	if err != nil {
+		return fmt.Errorf("list members: %w", err)
 	}
 	var cached snapshotv1.VolumeSnapshotList
 	if err := p.cached.List(ctx, &cached, client.InNamespace(p.ns.Name)); err != nil {
 		return fmt.Errorf("list members: %w", err)
 	}
-	if err := checkFreeIn(p.snapshots, s); err != nil {
+	if err := checkFreeIn(live, s); err != nil {
 		return err
 	}
 	return checkFreeIn(&cached, s)
+}
+
+func (p *pass) liveSnapshots(ctx context.Context) (*snapshotv1.VolumeSnapshotList, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.snapshots == nil {
+		var live snapshotv1.VolumeSnapshotList
+		if err := p.Live.List(ctx, &live, client.InNamespace(p.ns.Name)); err != nil {
+			return nil, err
+		}
+		p.snapshots = &live
+	}
+	return p.snapshots, nil
 }
 
 func checkFreeIn(all *snapshotv1.VolumeSnapshotList, s plan.DeleteSnapshot) error {

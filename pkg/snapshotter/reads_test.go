@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
@@ -111,18 +113,91 @@ func TestMembersAreLookedAtOnceForAllDetachesThatEnd(t *testing.T) {
 	}
 }
 
-func TestAMemberThatIsOwnedAgainSinceTheLookStopsTheDeletion(t *testing.T) {
+// thenDo does something after each list.
+type thenDo struct {
+	client.Reader
+
+	do func()
+}
+
+func (t thenDo) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	defer t.do()
+	return t.Reader.List(ctx, list, opts...)
+}
+
+// together lets nobody read before all are reading.
+type together struct {
+	client.Reader
+
+	all *sync.WaitGroup
+}
+
+func (t together) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+	t.all.Done()
+	t.all.Wait()
+	return t.Reader.Get(ctx, key, o, opts...)
+}
+
+func TestGroupsAreWorkedOnAtOnce(t *testing.T) {
 	c := newCluster(t, nil)
 	steps := ending(c)
+	var all sync.WaitGroup
+	all.Add(len(steps)) // each reads its anchor first
+	c.loop.Live = together{c.loop.Live, &all}
+	ended := make(chan error)
+	go func() {
+		_, err := c.loop.execute(context.WithoutCancel(t.Context()), c.namespace(), steps)
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		c.must(err)
+	case <-time.After(time.Minute):
+		t.Error("one group waits for the other")
+	}
+}
+
+func TestAStepOfTheRunWaitsForTheGroupsBeforeIt(t *testing.T) {
+	c := newCluster(t, nil)
+	later := createStep()
+	later.Group, later.Name = "mail", "mail-r1"
+	steps := append(ending(c), plan.GiveUp{Run: plan.Run{LastRun: group.LastRun{ID: "r1", Outcome: group.Running, Time: noon}}}, later)
+	done, err := c.loop.execute(t.Context(), c.namespace(), steps)
+	c.must(err)
+	want := []string{"delete VolumeGroupSnapshot", "delete VolumeGroupSnapshot", "apply Namespace", "create VolumeGroupSnapshot"}
+	if diff := cmp.Diff(want, c.writes); diff != "" {
+		t.Errorf("writes (-want +got):\n%s", diff)
+	}
+	if len(done) != len(steps) {
+		t.Errorf("done are %v, want all of %v", done, steps)
+	}
+}
+
+func TestAStepOfTheRunThatFailsEndsThePass(t *testing.T) {
+	c := newCluster(t, nil)
+	refused := errors.New("refused")
 	c.refuse = func(what string) error {
-		if what == "delete VolumeGroupSnapshot" { // that of a: the look for both was before it
-			m := &snapshotv1.VolumeSnapshot{}
-			c.must(c.api.Get(t.Context(), types.NamespacedName{Namespace: "db", Name: "member-of-b"}, m))
-			m.Status = &snapshotv1.VolumeSnapshotStatus{VolumeGroupSnapshotName: ptr.To("b")}
-			c.must(c.api.Status().Update(t.Context(), m))
+		if what == "apply Namespace" {
+			return refused
 		}
 		return nil
 	}
+	giveUp := plan.GiveUp{Run: plan.Run{LastRun: group.LastRun{ID: "r1", Outcome: group.Running, Time: noon}}}
+	done, err := c.loop.execute(t.Context(), c.namespace(), []plan.Step{giveUp, createStep()})
+	if !errors.Is(err, refused) || len(done) != 0 || len(c.snapshots()) != 0 {
+		t.Errorf("done are %v with %d snapshots, error %v, want nothing and %v", done, len(c.snapshots()), err, refused)
+	}
+}
+
+func TestAMemberThatIsOwnedAgainSinceTheLookStopsTheDeletion(t *testing.T) {
+	c := newCluster(t, nil)
+	steps := ending(c)
+	c.loop.Live = thenDo{c.loop.Live, func() {
+		m := &snapshotv1.VolumeSnapshot{}
+		c.must(c.api.Get(t.Context(), types.NamespacedName{Namespace: "db", Name: "member-of-b"}, m))
+		m.Status = &snapshotv1.VolumeSnapshotStatus{VolumeGroupSnapshotName: ptr.To("b")}
+		c.must(c.api.Status().Update(t.Context(), m))
+	}}
 	_, err := c.loop.execute(t.Context(), c.namespace(), steps)
 	want := `delete VolumeGroupSnapshot "b": member "member-of-b" is not free: changed since it was looked at`
 	if !errors.Is(err, ErrStale) || err.Error() != want {

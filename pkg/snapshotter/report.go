@@ -10,6 +10,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -140,4 +143,52 @@ func refused(err error) bool {
 	}
 	code := status.Status().Code
 	return code == http.StatusForbidden || code == http.StatusUnprocessableEntity || code == http.StatusBadRequest
+}
+
+// writeRun writes the last-run annotation and, unless it is zero, the newest slot that needs no other run.
+func (r *Reconciler) writeRun(ctx context.Context, ns *corev1.Namespace, run plan.Run, slot time.Time) error {
+	value, err := run.Annotation()
+	if err != nil {
+		return err
+	}
+	changes := map[string]string{group.LastRunAnnotation: value}
+	if !slot.IsZero() {
+		changes[group.LastScheduledAnnotation] = slot.UTC().Format(time.RFC3339)
+	}
+	if err := r.annotate(ctx, ns, changes); err != nil {
+		return fmt.Errorf("write %s to namespace %q: %w", run, ns.Name, err)
+	}
+	return nil
+}
+
+// written are the annotations of a Namespace that the loop writes. They have one field owner, and what an apply leaves out is
+// taken away, so all of them are in each.
+var written = []string{
+	group.LastRunAnnotation, group.LastScheduledAnnotation, group.ScheduleSeenAnnotation, group.ExpiryPausedAnnotation,
+}
+
+// annotate changes some of the written annotations; an empty value takes one away. It fails where the Namespace is not the
+// one that was looked at, in particular where another process has written to it since.
+func (r *Reconciler) annotate(ctx context.Context, ns *corev1.Namespace, changes map[string]string) error {
+	values := map[string]string{}
+	for _, key := range written {
+		value, changed := changes[key]
+		if !changed {
+			value = ns.Annotations[key]
+		}
+		if value != "" {
+			values[key] = value
+		}
+	}
+	ac := corev1ac.Namespace(ns.Name).WithUID(ns.UID).WithResourceVersion(ns.ResourceVersion).WithAnnotations(values)
+	if err := r.Client.Apply(ctx, ac, client.ForceOwnership); err != nil {
+		return stale(err)
+	}
+	ns.ResourceVersion = ptr.Deref(ac.ResourceVersion, "")
+	for _, key := range written {
+		delete(ns.Annotations, key)
+	}
+	ns.Annotations = added(ns.Annotations, values)
+	r.writes.Wrote(ns.Name, ns)
+	return nil
 }

@@ -13,7 +13,7 @@ import (
 type Step interface {
 	fmt.Stringer
 	// Of is the group, or the ClaimUnit, that the step is about, empty for the run as a whole; what another run has left of a group
-	// is told apart from it. When a step fails, the later ones of the same are not done, all others are.
+	// is told apart from it. The steps of one are done in order; when one of them fails, its later ones are not done, all others are.
 	Of() string
 }
 
@@ -269,6 +269,16 @@ func MemberOf(step Step) string {
 		return s.Member
 	}
 	return ""
+}
+
+// Stretch are the first of the steps, one at least, that need no order but that of what each is about: those before the next that is
+// about the run as a whole.
+func Stretch(steps []Step) []Step {
+	n := 1
+	for steps[0].Of() != "" && n < len(steps) && steps[n].Of() != "" {
+		n++
+	}
+	return steps[:n]
 }
 
 // Together are the first of the steps, one at least, that need no order but that of each member: those that are about one member each, of

@@ -26,3 +26,22 @@ func TestTogether(t *testing.T) {
 		})
 	}
 }
+
+func TestStretch(t *testing.T) {
+	a, b := Create{Group: "db"}, Create{Group: "mail"}
+	for name, tc := range map[string]struct {
+		steps []Step
+		want  int
+	}{
+		"those of several groups need no order": {[]Step{a, b, Wait{Group: "db"}}, 3},
+		"what is of the run comes after":        {[]Step{a, b, GiveUp{}, Wait{Group: "db"}}, 2},
+		"what is of the run comes before":       {[]Step{Begin{}, a, b}, 1},
+		"two of the run are in order":           {[]Step{Begin{}, End{}}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.steps[:tc.want], Stretch(tc.steps)); diff != "" {
+				t.Errorf("stretch (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
