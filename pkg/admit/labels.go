@@ -95,10 +95,13 @@ func (g *Gatherer) memberFacts(ctx context.Context, snapshot *snapshotv1.VolumeS
 	return f, nil
 }
 
+// fromWatchCache is a read that an API server answers from memory. That is as new as what a watch of the same server tells.
+var fromWatchCache = &client.GetOptions{Raw: &metav1.GetOptions{ResourceVersion: "0"}}
+
 // claim reads a claim whole: of its size and the like, which a member records, the cache has nothing.
 func (g *Gatherer) claim(ctx context.Context, key client.ObjectKey) (*corev1.PersistentVolumeClaim, error) {
 	claim := &corev1.PersistentVolumeClaim{}
-	if err := g.live.Get(ctx, key, claim); err != nil {
+	if err := g.live.Get(ctx, key, claim, fromWatchCache); err != nil {
 		return nil, fmt.Errorf("read claim %q: %w", key.Name, err)
 	}
 	return claim, nil

@@ -1,6 +1,7 @@
 package admit
 
 import (
+	"context"
 	"encoding/json"
 	"testing"
 
@@ -90,6 +91,29 @@ func TestLabels(t *testing.T) {
 				t.Errorf("log = %q, want one line with %q", f.log, tc.log)
 			}
 		})
+	}
+}
+
+// versions notes the resourceVersion that each read asks for.
+type versions struct {
+	client.Reader
+
+	asked []string
+}
+
+func (v *versions) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+	options := (&client.GetOptions{}).ApplyOptions(opts)
+	v.asked = append(v.asked, ptr.Deref(options.Raw, metav1.GetOptions{ResourceVersion: "newest"}).ResourceVersion)
+	return v.Reader.Get(ctx, key, o, opts...)
+}
+
+func TestLabelsReadsTheClaimAloneAndWithoutEtcd(t *testing.T) {
+	f := newFixture(t, cluster(claimObject("data-0", "fast", inGroup), groupSnapshotObject(ownerUID, nil)))
+	reads := &versions{Reader: f.api}
+	f.facts.live = reads
+	f.post(t, labelsWebhook, review(t, "member-create.json", nil))
+	if diff := cmp.Diff([]string{"0"}, reads.asked); diff != "" {
+		t.Errorf("versions that were read (-want +got):\n%s", diff)
 	}
 }
 
