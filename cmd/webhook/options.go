@@ -41,6 +41,8 @@ type options struct {
 	host        string
 	port        int
 	exemptUsers []string
+	// shutdownDelay is how long the webhook answers on after it was asked to stop.
+	shutdownDelay time.Duration
 	// denyClassInUse makes class-in-use a denial.
 	denyClassInUse bool
 }
@@ -60,6 +62,8 @@ func flags(o *options) *pflag.FlagSet {
 	f.DurationVar(&o.lifetimes.Leaf, "certificate-duration", defaultLeafLifetime, "lifetime of the serving certificate, of self-signed")
 	f.StringVar(&o.host, "webhook-host", "", "address to serve admission on (default all)")
 	f.IntVar(&o.port, "webhook-port", 9443, "port to serve admission on")
+	f.DurationVar(&o.shutdownDelay, "shutdown-delay-duration", 0,
+		"how long to answer on after being asked to stop, while the API server learns of it")
 	f.StringSliceVar(&o.exemptUsers, "exempt-users", nil, "users who are warned where others are denied, separated by commas")
 	f.BoolVar(&o.denyClassInUse, "deny-class-in-use", false, "deny, rather than warn of, changes to classes that leave groups without one")
 	return f
@@ -99,6 +103,9 @@ func (o options) validate() error {
 	}
 	if o.port < 1 || o.port > 65535 {
 		return fmt.Errorf("--webhook-port: %d is no port", o.port)
+	}
+	if o.shutdownDelay < 0 {
+		return fmt.Errorf("--shutdown-delay-duration: %s is less than nothing", o.shutdownDelay)
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ func TestParse(t *testing.T) {
 	all := defaults
 	all.lifetimes = certs.Lifetimes{CA: 10 * time.Hour, Leaf: time.Hour}
 	all.host, all.port, all.MetricsAddr, all.ProbeAddr = "127.0.0.1", 1, "0", ":0"
-	all.denyClassInUse = true
+	all.denyClassInUse, all.shutdownDelay = true, 5*time.Second
 	all.LabelKey, all.exemptUsers, all.LogLevel, all.Kubeconfig = "team", []string{"a", "b", "c"}, "debug", "k"
 	for name, tc := range map[string]struct {
 		args []string
@@ -37,6 +37,7 @@ func TestParse(t *testing.T) {
 		"the names are enough": {nil, defaults},
 		"every flag is read": {[]string{"--ca-duration=10h", "--certificate-duration=1h", "--webhook-host=127.0.0.1", "--webhook-port=1",
 			"--metrics-bind-address=0", "--health-probe-bind-address=:0", "--group-label-key=team", "--exempt-users=a,b", "--exempt-users=c", "--deny-class-in-use",
+			"--shutdown-delay-duration=5s",
 			"--log-level=debug", "--kubeconfig=k"}, all},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -61,6 +62,7 @@ func TestParseRefuses(t *testing.T) {
 		"a port that is no number":       {[]string{"--webhook-port=x"}, `invalid argument "x" for "--webhook-port" flag: strconv.ParseInt: parsing "x": invalid syntax`},
 		"the port that means any":        {[]string{"--webhook-port=0"}, "--webhook-port: 0 is no port"},
 		"a port out of range":            {[]string{"--webhook-port=65536"}, "--webhook-port: 65536 is no port"},
+		"a delay that is negative":       {[]string{"--shutdown-delay-duration=-1s"}, "--shutdown-delay-duration: -1s is less than nothing"},
 		"an address without a port":      {[]string{"--metrics-bind-address=localhost"}, "--metrics-bind-address: address localhost: missing port in address"},
 		"an address with an empty port":  {[]string{"--health-probe-bind-address=:"}, "--health-probe-bind-address: port is missing"},
 		"a level that does not exist":    {[]string{"--log-level=loud"}, `--log-level: unrecognized level: "loud"`},

@@ -25,7 +25,7 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy"
 )
 
-// run serves until ctx ends, then lets the requests in flight finish.
+// run serves until ctx ends, and for the delay of the shutdown after that, then lets the requests in flight finish.
 func run(ctx context.Context, o options) error {
 	defer command.BoundGarbage()()
 	log, err := command.SetUpLogging(o.LogLevel)
@@ -54,16 +54,20 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return fmt.Errorf("set up the cache: %w", err)
 	}
-	server := newServer(mgr, store, o, serving.GetCertificate)
+	server := newServer(o, serving.GetCertificate)
 	if err := mgr.Add(server); err != nil {
 		return fmt.Errorf("set up the server: %w", err)
+	}
+	drain := &drain{clock: clock.RealClock{}}
+	for path, handler := range reviews(mgr, store, o) {
+		server.Register(path, drain.parting(finishing(handler)))
 	}
 	ready := readiness{store: store, certificate: serving, started: server.StartedChecker(), log: log}
 	if err := errors.Join(mgr.AddHealthzCheck("watches", alive.check), mgr.AddReadyzCheck("ready", ready.check)); err != nil {
 		return fmt.Errorf("set up probes: %w", err)
 	}
 	log.Info("starting", "version", version)
-	if err := mgr.Start(ctx); err != nil {
+	if err := mgr.Start(drain.delay(ctx, o.shutdownDelay)); err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
 	return nil
@@ -88,20 +92,21 @@ func newManager(ctx context.Context, config *rest.Config, o options, alive *live
 	})
 }
 
-// newServer serves the webhooks with the certificate of the moment.
-func newServer(mgr ctrl.Manager, store *admit.Store, o options, certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)) webhook.Server {
+// newServer serves with the certificate of the moment.
+func newServer(o options, certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)) webhook.Server {
+	return webhook.NewServer(webhook.Options{Host: o.host, Port: o.port, TLSOpts: []func(*tls.Config){func(c *tls.Config) {
+		c.MinVersion = tls.VersionTLS12
+		c.GetCertificate = certificate
+	}}})
+}
+
+// reviews are the webhooks, by path.
+func reviews(mgr ctrl.Manager, store *admit.Store, o options) map[string]http.Handler {
 	live := mgr.GetAPIReader()
 	facts := admit.NewGatherer(store, live, lease.NewKeeper(live, mgr.GetClient(), clock.RealClock{}))
 	responder := admit.NewResponder(mgr.GetLogger().WithName("admission"),
 		admit.NewMetrics(metrics.Registry, version, policy.Rules), clock.RealClock{})
-	server := webhook.NewServer(webhook.Options{Host: o.host, Port: o.port, TLSOpts: []func(*tls.Config){func(c *tls.Config) {
-		c.MinVersion = tls.VersionTLS12
-		c.GetCertificate = certificate
-	}}})
-	for path, handler := range admit.Webhooks(facts, admit.Options{ExemptUsers: o.exemptUsers, DenyClassInUse: o.denyClassInUse}, responder) {
-		server.Register(path, finishing(handler))
-	}
-	return server
+	return admit.Webhooks(facts, admit.Options{ExemptUsers: o.exemptUsers, DenyClassInUse: o.denyClassInUse}, responder)
 }
 
 // How long the API server waits for an answer: timeoutSeconds of the webhook configurations, which it sends in the query. It allows

@@ -39,7 +39,9 @@ func (r *Release) StartWebhook(ctx context.Context, flags ...string) (*Process, 
 	if err != nil {
 		return nil, fmt.Errorf("find an address: %w", err)
 	}
-	p, err := r.start(ctx, "webhook", append(flags, "--webhook-host="+host, "--webhook-port="+port)...)
+	// No delay: the service is told before a replica is stopped.
+	own := []string{"--webhook-host=" + host, "--webhook-port=" + port, "--shutdown-delay-duration=0s"}
+	p, err := r.start(ctx, "webhook", append(own, flags...)...)
 	if err != nil {
 		return nil, err
 	}
