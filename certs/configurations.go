@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -53,6 +55,23 @@ func (c *Configurations) Trusts(ctx context.Context, serving *tls.Certificate) e
 		}
 	}
 	return nil
+}
+
+// Owners refers to the MutatingWebhookConfiguration, for what the webhook makes that is not of the release: once uninstalling has deleted
+// the one, garbage collection deletes the other. It is this of the two because the other is what is deleted to let claims in while the
+// webhook is down. There is none once it has been deleted, as the cache knows.
+func (c *Configurations) Owners(ctx context.Context) ([]metav1.OwnerReference, error) {
+	owner := &admissionregistrationv1.MutatingWebhookConfiguration{}
+	err := c.reader.Get(ctx, client.ObjectKey{Name: c.name}, owner)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s %q: %w", kindOf(owner), c.name, err)
+	}
+	return []metav1.OwnerReference{{
+		APIVersion: admissionregistrationv1.SchemeGroupVersion.String(), Kind: kindOf(owner), Name: owner.Name, UID: owner.UID,
+	}}, nil
 }
 
 func configurations() []client.Object {

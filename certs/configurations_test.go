@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -45,6 +46,30 @@ func TestTrusts(t *testing.T) {
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("error (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestOwners(t *testing.T) {
+	owner := mutating(nil)
+	owner.UID = "1"
+	for name, tc := range map[string]struct {
+		objects []client.Object
+		want    []metav1.OwnerReference
+	}{
+		"the MutatingWebhookConfiguration": {[]client.Object{validating(nil), owner},
+			[]metav1.OwnerReference{{APIVersion: "admissionregistration.k8s.io/v1", Kind: "MutatingWebhookConfiguration", Name: "snapshot-group", UID: "1"}}},
+		"none while it is not there": {[]client.Object{validating(nil)}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			reader := fake.NewClientBuilder().WithObjects(tc.objects...).Build()
+			got, err := NewConfigurations(reader, "snapshot-group", clocktesting.NewFakePassiveClock(noon)).Owners(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("owners (-want +got):\n%s", diff)
 			}
 		})
 	}

@@ -19,10 +19,10 @@ type maker interface {
 	GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error)
 }
 
-// certificate is what is served, and who must trust it.
+// certificate is what is served, and the configurations that must trust it.
 type certificate struct {
 	maker
-	trust certs.Trust
+	configurations *certs.Configurations
 }
 
 // newCertificate makes mgr keep the certificate, the caBundle that it needs, and its metrics.
@@ -36,7 +36,7 @@ func newCertificate(ctx context.Context, mgr ctrl.Manager, o options) (certifica
 			return certificate{}, fmt.Errorf("set up the CA bundle: %w", err)
 		}
 	}
-	c := certificate{trust: configurations}
+	c := certificate{configurations: configurations}
 	log := mgr.GetLogger().WithName("certificate")
 	if o.source == selfSigned {
 		c.maker = certs.NewSelfSigned(mgr.GetConfig(), certs.Certificate{Names: o.names, Lifetimes: o.lifetimes}, configurations, log)

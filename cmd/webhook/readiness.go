@@ -34,7 +34,7 @@ func (r readiness) missing(req *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := r.certificate.trust.Trusts(req.Context(), served); err != nil {
+	if err := r.certificate.configurations.Trusts(req.Context(), served); err != nil {
 		return err
 	}
 	return r.started(req)

@@ -59,7 +59,7 @@ func run(ctx context.Context, o options) error {
 		return fmt.Errorf("set up the server: %w", err)
 	}
 	drain := &drain{clock: clock.RealClock{}}
-	for path, handler := range reviews(mgr, store, o) {
+	for path, handler := range reviews(mgr, store, o, serving.configurations.Owners) {
 		server.Register(path, drain.parting(finishing(handler)))
 	}
 	ready := readiness{store: store, certificate: serving, started: server.StartedChecker(), log: log}
@@ -101,9 +101,9 @@ func newServer(o options, certificate func(*tls.ClientHelloInfo) (*tls.Certifica
 }
 
 // reviews are the webhooks, by path.
-func reviews(mgr ctrl.Manager, store *admit.Store, o options) map[string]http.Handler {
+func reviews(mgr ctrl.Manager, store *admit.Store, o options, owners lease.Owners) map[string]http.Handler {
 	live := mgr.GetAPIReader()
-	facts := admit.NewGatherer(store, live, lease.NewKeeper(live, mgr.GetClient(), clock.RealClock{}))
+	facts := admit.NewGatherer(store, live, lease.NewKeeper(live, mgr.GetClient(), clock.RealClock{}, owners))
 	responder := admit.NewResponder(mgr.GetLogger().WithName("admission"),
 		admit.NewMetrics(metrics.Registry, version, policy.Rules), clock.RealClock{})
 	return admit.Webhooks(facts, admit.Options{ExemptUsers: o.exemptUsers, DenyClassInUse: o.denyClassInUse}, responder)

@@ -62,7 +62,7 @@ func (t *teller) uninstall(ctx context.Context) error {
 	if err := t.runAll(
 		ctx,
 		"helm uninstall snapshot-group --namespace snapshot-group --wait --timeout 2m",
-		"kubectl delete leases --all-namespaces --selector=snapshot-group/group",
+		"kubectl wait leases --all-namespaces --selector=snapshot-group/group --for=delete --timeout=1m",
 	); err != nil {
 		return err
 	}

@@ -56,6 +56,13 @@ type fixture struct {
 	log      []string
 }
 
+// installed are the owners of Leases while the product is there.
+func installed(context.Context) ([]metav1.OwnerReference, error) {
+	return []metav1.OwnerReference{{
+		APIVersion: "admissionregistration.k8s.io/v1", Kind: "MutatingWebhookConfiguration", Name: "snapshot-group", UID: "1",
+	}}, nil
+}
+
 // newFixture has the objects in its cache, trimmed as the manager trims them, and the same at the API server but for those
 // that it has as live says.
 func newFixture(tb testing.TB, cached []client.Object, live ...client.Object) *fixture {
@@ -68,7 +75,7 @@ func newFixture(tb testing.TB, cached []client.Object, live ...client.Object) *f
 		}
 	}
 	f.api = fake.NewClientBuilder().WithScheme(scheme).WithObjects(replaced(cached, live)...).WithInterceptorFuncs(jsonPatches).Build()
-	f.facts = NewGatherer(f.store, f.api, lease.NewKeeper(f.api, f.api, clocktesting.NewFakePassiveClock(noon)))
+	f.facts = NewGatherer(f.store, f.api, lease.NewKeeper(f.api, f.api, clocktesting.NewFakePassiveClock(noon), installed))
 	log := funcr.NewJSON(func(line string) { f.log = append(f.log, line) }, funcr.Options{Verbosity: 1})
 	f.respond = NewResponder(log, NewMetrics(f.registry, "v0", policy.Rules), clocktesting.NewFakePassiveClock(noon))
 	return f

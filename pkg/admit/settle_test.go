@@ -124,12 +124,46 @@ func TestASettledGroupNeedsOnlyTheCache(t *testing.T) {
 	}
 }
 
+func TestALeaseHasTheOwnersThatAreThere(t *testing.T) {
+	there, err := installed(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		owners []metav1.OwnerReference
+		want   [][]metav1.OwnerReference // of each Lease
+	}{
+		"and goes with them": {there, [][]metav1.OwnerReference{there}},
+		"and none is taken without, while the product is uninstalled": {nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, cluster())
+			f.facts.leases = lease.NewKeeper(f.api, f.api, f.respond.clock,
+				func(context.Context) ([]metav1.OwnerReference, error) { return tc.owners, nil })
+			if got := f.post(t, claimsWebhook, review(t, "claim-create.json", nil)); !got.Allowed {
+				t.Errorf("answer = %d %q, want allowed", got.Result.Code, got.Result.Message)
+			}
+			var taken coordinationv1.LeaseList
+			if err := f.api.List(t.Context(), &taken); err != nil {
+				t.Fatal(err)
+			}
+			var got [][]metav1.OwnerReference
+			for i := range taken.Items {
+				got = append(got, taken.Items[i].OwnerReferences)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("owners (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestALeaseThatCannotBeTakenIsNoDenial(t *testing.T) {
 	f := newFixture(t, cluster())
 	broken := interceptor.NewClient(f.api, interceptor.Funcs{Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error {
 		return errors.New("etcd is away")
 	}})
-	f.facts.leases = lease.NewKeeper(f.api, broken, f.respond.clock)
+	f.facts.leases = lease.NewKeeper(f.api, broken, f.respond.clock, installed)
 	got := f.post(t, claimsWebhook, review(t, "claim-create.json", nil))
 	const want = `could not decide: take Lease "snapshot-group-c61f34e811ccfa4e9c9f": etcd is away`
 	if got.Allowed || got.Result.Code != 500 || got.Result.Message != want {

@@ -32,11 +32,16 @@ type Keeper struct {
 	live   client.Reader
 	writer Writer
 	clock  clock.PassiveClock
+	owners Owners
 }
 
+// Owners returns what must be there for Leases to stay: garbage collection deletes those whose owners have all gone. Where it returns none,
+// the product is being uninstalled, and no Lease is taken any more that nobody would delete.
+type Owners func(context.Context) ([]metav1.OwnerReference, error)
+
 // NewKeeper makes a Keeper; live reads from the API server itself.
-func NewKeeper(live client.Reader, writer Writer, clock clock.PassiveClock) *Keeper {
-	return &Keeper{live: live, writer: writer, clock: clock}
+func NewKeeper(live client.Reader, writer Writer, clock clock.PassiveClock, owners Owners) *Keeper {
+	return &Keeper{live: live, writer: writer, clock: clock, owners: owners}
 }
 
 // Ask is what a claim asks for: to be in Group with Driver.
@@ -50,8 +55,8 @@ type Ask struct {
 }
 
 // Hold returns the driver that holds the Lease of the group: Driver, if it was free, held by Driver already or out of
-// date, and the claim may then be admitted; else another, and it must not be. Unless it was a dry run, the Lease was
-// written when Hold returns Driver.
+// date, and the claim may then be admitted; else another, and it must not be. Unless it was a dry run or there are no
+// owners, the Lease was written when Hold returns Driver.
 func (k *Keeper) Hold(ctx context.Context, a Ask) (string, error) {
 	if a.DryRun {
 		return k.wouldHold(ctx, a)
@@ -79,7 +84,16 @@ func (k *Keeper) Hold(ctx context.Context, a Ask) (string, error) {
 // try creates the Lease or, where there is one, renews it for the driver or reads who holds it. The holder is empty where the
 // Lease changed in between.
 func (k *Keeper) try(ctx context.Context, a Ask) (string, error) {
-	err := k.writer.Create(ctx, a.Group.lease(a.Driver, k.clock.Now()))
+	owners, err := k.owners(ctx)
+	if err != nil {
+		return "", err
+	}
+	if len(owners) == 0 {
+		return a.Driver, nil
+	}
+	l := a.Group.lease(a.Driver, k.clock.Now())
+	l.OwnerReferences = owners
+	err = k.writer.Create(ctx, l)
 	if err == nil {
 		return a.Driver, nil
 	}
