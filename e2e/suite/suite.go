@@ -34,10 +34,15 @@ type Prepare func(ctx context.Context, c *cluster.Cluster, cleanup func(func() e
 // Run runs the tests of a package on a cluster with so many drivers, and returns the status to exit with: 1 where they could not be
 // run, which stderr tells. An interrupt ends the start and closes the cluster.
 func Run(m *testing.M, drivers int, prepare Prepare) int {
+	return RunOn(m, cluster.Options{Drivers: drivers, Progress: os.Stderr}, prepare)
+}
+
+// RunOn is Run on a cluster of any kind.
+func RunOn(m *testing.M, o cluster.Options, prepare Prepare) int {
 	ctrl.SetLogger(logr.Discard()) // of clients, which have nothing to say
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	status, err := run(ctx, m, cluster.Options{Drivers: drivers, Progress: os.Stderr}, prepare)
+	status, err := run(ctx, m, o, prepare)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
