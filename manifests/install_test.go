@@ -89,6 +89,7 @@ func TestEachCommandIsToldWhereItsObjectsAre(t *testing.T) {
 			"--webhook-port=9443",
 			"--ca-duration=87600h",
 			"--certificate-duration=2160h",
+			"--shutdown-delay-duration=5s",
 			"--metrics-bind-address=:8080",
 			"--health-probe-bind-address=:8081",
 			"--group-label-key=velero.io/volume-group",
