@@ -132,7 +132,7 @@ func TestWhatIsWrongWithTheUsersCertificateIsTold(t *testing.T) {
 			r.volume.bring(t)
 			r.says(t, tc.said)
 			if tc.said != "" { // it is not served with
-				r.tellsOf(t, good.TLS(t).Leaf)
+				must(t, r.tellsOf(t.Context(), good.TLS(t).Leaf))
 			} else {
 				r.serves(t, "it all the same", same(t, tc.pair))
 			}
@@ -168,5 +168,5 @@ func TestACertificateThatExpiresWhileItIsServedIsStillInTheMetrics(t *testing.T)
 		}
 		return nil
 	})
-	r.tellsOf(t, last.TLS(t).Leaf)
+	must(t, r.tellsOf(t.Context(), last.TLS(t).Leaf))
 }

@@ -129,7 +129,8 @@ func claim(namespace, name string) *corev1.PersistentVolumeClaim {
 	}
 }
 
-// serves waits until a replica shows a certificate that is as wanted, and its metrics tell of that one.
+// serves waits until a replica shows a certificate that is as wanted, and its metrics tell of that one. They are read one after the other,
+// and it may be renewed in between.
 func (r replica) serves(t *testing.T, what string, wanted func(*x509.Certificate) bool) *x509.Certificate {
 	t.Helper()
 	var served *x509.Certificate
@@ -141,26 +142,27 @@ func (r replica) serves(t *testing.T, what string, wanted func(*x509.Certificate
 		if !wanted(served) {
 			return fmt.Errorf("it serves that of %s with serial number %s", served.Issuer, served.SerialNumber)
 		}
-		return nil
+		return r.tellsOf(ctx, served)
 	})
-	r.tellsOf(t, served)
 	return served
 }
 
-// tellsOf fails the test unless the metrics, which an alert is made of, have the times of a certificate.
-func (r replica) tellsOf(t *testing.T, served *x509.Certificate) {
-	t.Helper()
-	metrics, err := r.Metrics(t.Context())
-	must(t, err)
+// tellsOf is an error unless the metrics, which an alert is made of, have the times of a certificate.
+func (r replica) tellsOf(ctx context.Context, served *x509.Certificate) error {
+	metrics, err := r.Metrics(ctx)
+	if err != nil {
+		return err
+	}
 	for name, want := range map[string]time.Time{
 		"snapshot_group_certificate_not_before_timestamp_seconds": served.NotBefore,
 		"snapshot_group_certificate_expiry_timestamp_seconds":     served.NotAfter,
 	} {
 		series := metrics[name].GetMetric()
 		if len(series) != 1 || int64(series[0].GetGauge().GetValue()) != want.Unix() {
-			t.Errorf("%s = %v, want %d alone", name, series, want.Unix())
+			return fmt.Errorf("%s = %v, want %d alone", name, series, want.Unix())
 		}
 	}
+	return nil
 }
 
 // of is whether a certificate is of this authority.
