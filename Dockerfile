@@ -1,5 +1,5 @@
 # The image of snapshot-group for those who have a Docker daemon. `make image` assembles the same content without one; a test in
-# build/image holds the two together.
+# build/image holds the two together, one in e2e/image builds both.
 ARG BUILD_IMAGE=golang:1.26
 ARG BASE_IMAGE=scratch
 
