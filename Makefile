@@ -115,7 +115,7 @@ fuzz: ## Fuzzes the annotations' parser, the webhooks and the plans, FUZZ_TIME e
 
 .PHONY: e2e
 e2e: components ## Tests on real clusters, several at once; csi-sanity against the test driver is one of them.
-	go test -count=1 -timeout 60m -p 3 ./e2e/... # what the tests build and run is not theirs in the eyes of the test cache
+	go test -count=1 -timeout 60m ./e2e/... # what the tests build and run is not theirs in the eyes of the test cache
 
 .PHONY: bench
 bench: ## Benchmarks, in the form that benchstat reads.

@@ -180,7 +180,11 @@ func (s *stage) run(ctx context.Context, r round) []answer {
 	var answered atomic.Int32
 	return together(func(i int) answer {
 		for {
-			a := judge(ask(i))
+			err := ask(i)
+			a := judge(err)
+			if a == undecided {
+				s.t.Logf("round %s: claim %d: %v", r, i, err)
+			}
 			if answered.Add(1) == killAfter && r.kills {
 				s.replaceOne(ctx)
 			}

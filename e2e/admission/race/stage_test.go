@@ -65,7 +65,7 @@ func startStage(t *testing.T) *stage {
 	s := &stage{t: t, gone: map[string]time.Time{}}
 	s.clients, err = kubernetes.NewForConfig(config)
 	must(t, err)
-	s.release, err = outside.Install(t.Context(), c)
+	s.release, err = outside.Install(t.Context(), c, "webhooks.claims.timeoutSeconds=30") // a busy machine is no broken promise
 	must(t, err)
 	t.Cleanup(func() { s.replacing.Wait(); must(t, s.release.Close()) })
 
