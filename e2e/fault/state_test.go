@@ -174,6 +174,10 @@ func (s *sight) print(o client.Object) (string, error) {
 // written it. So an anchor may lack it after an outage, and whoever frees the content must write it.
 const marked = "groupsnapshot.storage.kubernetes.io/volumegroupsnapshot-being-deleted"
 
+// boundToAny is the finalizer that snapshot-controller puts on a released member where it comes to make it another content, beside that which the
+// member is bound to, and leaves there. It goes with the member's own content.
+const boundToAny = "snapshot.storage.kubernetes.io/volumesnapshot-bound-protection"
+
 // strip takes volatile fields away, of owner references too: their names tell as much. Finalizers are a set.
 func strip(v any) {
 	switch v := v.(type) {
@@ -188,6 +192,8 @@ func strip(v any) {
 			}
 		}
 		if finalizers, ok := v["finalizers"].([]any); ok {
+			finalizers = slices.DeleteFunc(finalizers, func(f any) bool { return f == boundToAny })
+			v["finalizers"] = finalizers
 			slices.SortFunc(finalizers, func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
 		}
 		for _, field := range v {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
@@ -30,7 +31,8 @@ func (r *Reconciler) expiry(ctx context.Context, ns *corev1.Namespace, seen plan
 	}
 	o := expire.Observed{
 		Now: seen.Now, Name: ns.Name, Namespace: ns.UID, Settings: seen.Settings, Problems: seen.Problems,
-		Points: point.Find(objects), Stuck: point.Stuck(objects), Limit: r.MaxExpire, Paused: ns.Annotations[group.ExpiryPausedAnnotation],
+		Points: point.Find(objects), Stuck: point.Stuck(objects), Doubles: point.Doubles(objects), Limit: r.MaxExpire,
+		Paused: ns.Annotations[group.ExpiryPausedAnnotation],
 	}
 	if o.InUse, err = r.inUse(ctx, ns.Name, o.Points); err != nil {
 		return nil, err
@@ -64,7 +66,7 @@ func (r *Reconciler) abandoned(ctx context.Context, name string) (reconcile.Resu
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	steps := append(expire.Free(orphans), expire.Unstick(point.Stuck(objects))...)
+	steps := slices.Concat(expire.Free(orphans), expire.Unstick(point.Stuck(objects)), expire.Undouble(point.Doubles(objects)))
 	if len(steps) == 0 {
 		return reconcile.Result{}, nil
 	}

@@ -118,7 +118,9 @@ func index(o Objects) indexed {
 	}
 	for i := range o.Contents {
 		c := &o.Contents[i]
-		x.contents[c.Spec.VolumeSnapshotRef.UID] = c
+		if uid := c.Spec.VolumeSnapshotRef.UID; !misses(x.snapshots[uid], c) {
+			x.contents[uid] = c
+		}
 		if c.Spec.Source.VolumeHandle != nil && c.Status != nil && c.Status.VolumeGroupSnapshotHandle != nil {
 			on := onStorage{c.Spec.Driver, *c.Status.VolumeGroupSnapshotHandle}
 			x.onStorage[on] = append(x.onStorage[on], c) // what was imported by its snapshot handle is no member

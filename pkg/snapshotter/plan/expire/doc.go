@@ -23,7 +23,7 @@
 //	ungrouped claim   let its content go too, delete the VolumeSnapshot
 //
 // What belongs to no restore point any more (package point, Orphans) is freed: an anchor whose members were deleted by hand,
-// a content that its VolumeGroupSnapshot left behind.
+// a content that its VolumeGroupSnapshot left behind. So is a snapshot that was taken of a member once more (package point, Doubles).
 //
 // What goes and is held up since snapshot-controller failed to mark it for the CSI sidecar is marked, whatever the settings say:
 // the content of a kept group once all its members go too, that of an ungrouped claim, and what members of an anchor have left.

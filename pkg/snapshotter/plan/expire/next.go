@@ -1,6 +1,7 @@
 package expire
 
 import (
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -28,6 +29,8 @@ type Observed struct {
 	Orphans []point.Orphan
 	// Stuck are contents of members that go and that csi-snapshotter does not let go.
 	Stuck []point.MemberContent
+	// Doubles are contents of snapshots that were taken of members once more.
+	Doubles []point.MemberContent
 	// Limit is how many points may go at once without anybody's word, beyond those that a run makes superfluous.
 	Limit int
 	// Paused: the Namespace says already why nothing expires; empty if it says nothing.
@@ -37,7 +40,7 @@ type Observed struct {
 // Next returns the steps that are due, in the order they must run; at the end may be a Wait for when the next one is. It
 // reads no clock and no cluster. The package comment is its state table.
 func Next(o Observed) []plan.Step {
-	steps := append(Free(o.Orphans), Unstick(o.Stuck)...)
+	steps := slices.Concat(Free(o.Orphans), Unstick(o.Stuck), Undouble(o.Doubles))
 	var all []decided
 	var wake time.Time
 	var goes []plan.Step

@@ -137,6 +137,21 @@ func Unstick(stuck []point.MemberContent) []plan.Step {
 	return steps
 }
 
+// Undouble are the steps that free snapshots taken of members once more, for Namespaces that exist and those that are gone.
+func Undouble(doubles []point.MemberContent) []plan.Step {
+	var steps []plan.Step
+	for _, c := range doubles {
+		if !c.Freeable {
+			steps = append(steps, plan.FreeSnapshotContent{Group: c.Name, Content: c.Name, UID: c.UID})
+		}
+		if !c.Terminating {
+			steps = append(steps, plan.DeleteSnapshotContent{Group: c.Name, Content: c.Name, UID: c.UID},
+				Gone{Point: c.Name, What: fmt.Sprintf("content %q, of a snapshot that nobody asked for", c.Name), Reason: Orphaned})
+		}
+	}
+	return steps
+}
+
 // Free are the steps that free orphans, for Namespaces that exist and those that are gone. An anchor that is kept waits for
 // what pins it; one that was let go of does not, for its restore point has expired.
 func Free(orphans []point.Orphan) []plan.Step {
@@ -165,5 +180,5 @@ func Free(orphans []point.Orphan) []plan.Step {
 			steps = append(steps, Gone{Point: c.Name, What: fmt.Sprintf("content %q", c.Name), Reason: Orphaned})
 		}
 	}
-	return slices.Clip(steps)
+	return steps
 }

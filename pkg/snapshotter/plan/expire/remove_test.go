@@ -56,3 +56,27 @@ func TestWhatIsHeldUpIsMarked(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatWasTakenTwiceIsFreed(t *testing.T) {
+	const mark, deleted = `let VolumeSnapshotContent "c" be freed`, `delete VolumeSnapshotContent "c"`
+	const told = `orphaned: content "c", of a snapshot that nobody asked for`
+	for name, tc := range map[string]struct {
+		in   point.MemberContent
+		want []string
+	}{
+		"it is marked and deleted":              {point.MemberContent{}, []string{mark, deleted, told}},
+		"also if its class retains it":          {point.MemberContent{Retained: true}, []string{mark, deleted, told}},
+		"what is marked is deleted":             {point.MemberContent{Freeable: true}, []string{deleted, told}},
+		"what somebody has deleted is marked":   {point.MemberContent{Object: point.Object{Terminating: true}}, []string{mark}},
+		"what goes and is marked is waited for": {point.MemberContent{Freeable: true, Object: point.Object{Terminating: true}}, []string{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tc.in.Name = "c"
+			o := observed(group.Retention{})
+			o.Doubles = []point.MemberContent{tc.in}
+			if diff := cmp.Diff(tc.want, said(Next(o))); diff != "" {
+				t.Errorf("steps (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
