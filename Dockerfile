@@ -13,14 +13,12 @@ COPY cmd cmd
 COPY pkg pkg
 COPY certs certs
 RUN CGO_ENABLED=0 GOOS=linux GOARCH=$TARGETARCH \
-    go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$VERSION" -o /out/ ./cmd/webhook ./cmd/snapshotter
+    go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$VERSION" -o /out/ ./cmd/all-in-one
 
 FROM ${BASE_IMAGE}
 ARG VERSION=dev
-COPY build/image/rootfs/etc/passwd /etc/passwd
-COPY build/image/rootfs/etc/group /etc/group
-COPY --from=build /out/webhook /webhook
-COPY --from=build /out/snapshotter /snapshotter
+COPY build/image/rootfs /
+COPY --from=build /out/all-in-one /all-in-one
 USER 65532:65532
 ENTRYPOINT ["/webhook"]
 LABEL org.opencontainers.image.title="snapshot-group"

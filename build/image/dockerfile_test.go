@@ -3,8 +3,8 @@ package image_test
 import (
 	"archive/tar"
 	"encoding/json"
+	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,23 +15,22 @@ import (
 	"github.com/snapshot-group/snapshot-group/build/image"
 )
 
-// product is the product's image with stand-ins for its binaries.
+// product is the product's image with a stand-in for its program.
 func product(t *testing.T) v1.Image {
 	t.Helper()
 	binaries := t.TempDir()
-	for _, command := range image.Commands {
-		write(t, binaries, command, "ELF "+command)
-	}
+	standIn(t, binaries, image.Program)
 	return assemble(t, image.Product(binaries, "1.2.3", "arm64"))
 }
 
 func TestTheProductHoldsItsCommandsAndNoShell(t *testing.T) {
 	want := []string{
+		"0 0755 0:0 0 all-in-one ELF",
 		"5 0755 0:0 0 etc/ ",
 		"0 0644 0:0 0 etc/group root:x:0:\nnonroot:x:65532:\n",
 		"0 0644 0:0 0 etc/passwd root:x:0:0:root:/:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n",
-		"0 0755 0:0 0 snapshotter ELF snapshotter",
-		"0 0755 0:0 0 webhook ELF webhook",
+		"2 0777 0:0 0 snapshotter all-in-one",
+		"2 0777 0:0 0 webhook all-in-one",
 	}
 	if diff := cmp.Diff(want, listing(t, product(t))); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
@@ -44,14 +43,17 @@ func TestTheDockerfileGivesTheSameImage(t *testing.T) {
 	if docker.base != "scratch" {
 		t.Errorf("base image %q, want scratch", docker.base)
 	}
+	if diff := cmp.Diff(map[string]string{"/": "build/image/rootfs", "/" + image.Program: "/out/" + image.Program}, docker.files); diff != "" {
+		t.Errorf("what is copied, by where to (-want +got):\n%s", diff)
+	}
 	files := map[string]string{}
 	for at, h := range extracted(t, img) {
-		if h.Typeflag == tar.TypeReg {
-			files[at] = source(at)
+		if h.Typeflag != tar.TypeDir {
+			files[at] = h.Linkname
 		}
 	}
-	if diff := cmp.Diff(files, docker.files); diff != "" {
-		t.Errorf("files and where they come from (-image +Dockerfile):\n%s", diff)
+	if diff := cmp.Diff(files, laidOut(t)); diff != "" {
+		t.Errorf("files and what the links among them point to (-image +Dockerfile):\n%s", diff)
 	}
 	want := config(t, img).Config
 	want.WorkingDir = "" // the default of a builder
@@ -60,12 +62,25 @@ func TestTheDockerfileGivesTheSameImage(t *testing.T) {
 	}
 }
 
-// source is where the Dockerfile takes a file of the image from: its folder of binaries, or the files of this package.
-func source(at string) string {
-	if path.Dir(at) == "/" {
-		return "/out" + at
+// laidOut are the files of the folder that the Dockerfile copies, and its program, with the targets of links.
+func laidOut(t *testing.T) map[string]string {
+	t.Helper()
+	files := map[string]string{"/" + image.Program: ""}
+	err := filepath.WalkDir("rootfs", func(at string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		target := ""
+		if entry.Type() == fs.ModeSymlink {
+			target, err = os.Readlink(at)
+		}
+		files[strings.TrimPrefix(at, "rootfs")] = target
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	return "build/image/rootfs" + at
+	return files
 }
 
 func TestTheDockerfileCompilesAsMakeImageDoes(t *testing.T) {
@@ -75,7 +90,7 @@ func TestTheDockerfileCompilesAsMakeImageDoes(t *testing.T) {
 	}
 	docker := parseDockerfile(t, "../../Dockerfile", map[string]string{"VERSION": "1.2.3", "TARGETARCH": "arm64"})
 	want := `CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=1.2.3" ` +
-		"-o /out/ ./cmd/" + strings.Join(image.Commands, " ./cmd/")
+		"-o /out/ ./cmd/" + image.Program
 	if got := docker.runs[len(docker.runs)-1]; got != want {
 		t.Errorf("Dockerfile runs\n%s\nwant\n%s", got, want)
 	}
@@ -106,13 +121,13 @@ func TestTheDockerfileCopiesWhatDockerignoreLetsThrough(t *testing.T) {
 // dockerfile is what a build would do, as far as a reader without a daemon can tell.
 type dockerfile struct {
 	base    string            // of the last stage
-	files   map[string]string // of the last stage: path in the image to where it is copied from
+	files   map[string]string // of the last stage: path in the image to what is copied there
 	config  v1.Config         // of the last stage
 	runs    []string          // of all stages
 	context []string          // what is copied from the checkout, in all stages
 }
 
-// parseDockerfile understands the instructions that ours uses, one file a COPY in the last stage, and fails on others.
+// parseDockerfile understands the instructions that ours uses, one source a COPY in the last stage, and fails on others.
 func parseDockerfile(t *testing.T, file string, args map[string]string) dockerfile {
 	t.Helper()
 	text, err := os.ReadFile(filepath.FromSlash(file))

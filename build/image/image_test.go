@@ -37,7 +37,7 @@ func shell(busybox string) image.Spec {
 }
 
 func TestAnImageHoldsItsFilesSortedAndOwned(t *testing.T) {
-	img := assemble(t, shell(write(t, t.TempDir(), "busybox", "ELF")))
+	img := assemble(t, shell(standIn(t, t.TempDir(), "busybox")))
 	want := []string{
 		"5 0755 0:0 0 bin/ ",
 		"0 0755 0:0 0 bin/busybox ELF",
@@ -54,7 +54,7 @@ func TestAnImageHoldsItsFilesSortedAndOwned(t *testing.T) {
 }
 
 func TestAnImageStartsAsItsSpecSays(t *testing.T) {
-	img := assemble(t, shell(write(t, t.TempDir(), "busybox", "ELF")))
+	img := assemble(t, shell(standIn(t, t.TempDir(), "busybox")))
 	got := config(t, img)
 	want := &v1.ConfigFile{
 		OS: "linux", Architecture: "amd64",
@@ -75,8 +75,8 @@ func TestAnImageStartsAsItsSpecSays(t *testing.T) {
 }
 
 func TestEqualFilesGiveAnEqualDigest(t *testing.T) {
-	first := shell(write(t, t.TempDir(), "busybox", "ELF"))
-	second := shell(write(t, t.TempDir(), "another-name", "ELF"))
+	first := shell(standIn(t, t.TempDir(), "busybox"))
+	second := shell(standIn(t, t.TempDir(), "another-name"))
 	slices.Reverse(second.Files)
 	if err := os.Chmod(second.Files[3].Source, 0o777); err != nil {
 		t.Fatal(err)
@@ -90,7 +90,7 @@ func TestEqualFilesGiveAnEqualDigest(t *testing.T) {
 }
 
 func TestAnyDifferenceChangesTheDigest(t *testing.T) {
-	busybox := write(t, t.TempDir(), "busybox", "ELF")
+	busybox := standIn(t, t.TempDir(), "busybox")
 	plain := digest(t, shell(busybox))
 	for name, change := range map[string]func(*image.Spec){
 		"a content":     func(s *image.Spec) { s.Files[2].Content = []byte("other") },
@@ -162,7 +162,7 @@ func runnable(files ...image.File) image.Spec {
 
 func TestASavedImageReadsBackUnderItsName(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "dist", "shell.tar")
-	saved := assemble(t, shell(write(t, t.TempDir(), "busybox", "ELF")))
+	saved := assemble(t, shell(standIn(t, t.TempDir(), "busybox")))
 	if err := image.Save(path, "shell:1.0", saved); err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func TestASavedImageReadsBackUnderItsName(t *testing.T) {
 
 func TestASaveThatFailsLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
-	busybox := write(t, t.TempDir(), "busybox", "ELF")
+	busybox := standIn(t, t.TempDir(), "busybox")
 	img := assemble(t, shell(busybox))
 	if err := os.Remove(busybox); err != nil {
 		t.Fatal(err)

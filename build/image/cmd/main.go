@@ -1,4 +1,4 @@
-// Command cmd builds the product's two commands and assembles their container image, without a Docker daemon:
+// Command cmd builds the product's commands as one program and assembles their container image, without a Docker daemon:
 //
 //	go run ./build/image/cmd --version 1.2.3 --ref snapshot-group:1.2.3 --arch amd64 --output dist/snapshot-group-1.2.3-amd64.tar
 //
@@ -90,18 +90,18 @@ func build(ctx context.Context, o options, binaries string, out io.Writer) error
 	return describe(o, img, out)
 }
 
-// compile writes the commands to the folder binaries, as the Dockerfile does: static, without the machine's paths, and
+// compile writes the program to the folder binaries, as the Dockerfile does: static, without the machine's paths, and
 // without the state of the checkout, so that equal sources give equal binaries.
 func compile(ctx context.Context, o options, binaries string, out io.Writer) error {
-	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -X main.version=" + o.version, "-o", binaries + "/"}
-	for _, command := range image.Commands {
-		args = append(args, module+"/cmd/"+command)
+	args := []string{
+		"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -X main.version=" + o.version, "-o", binaries + "/",
+		module + "/cmd/" + image.Program,
 	}
 	goBuild := exec.CommandContext(ctx, "go", args...)
 	goBuild.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+o.arch)
 	goBuild.Stdout, goBuild.Stderr = out, out
 	if err := goBuild.Run(); err != nil {
-		return fmt.Errorf("build commands for linux/%s: %w", o.arch, err)
+		return fmt.Errorf("build for linux/%s: %w", o.arch, err)
 	}
 	return nil
 }

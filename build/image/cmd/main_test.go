@@ -55,7 +55,7 @@ func TestBadOptionsAreRefused(t *testing.T) {
 
 func TestAnUnknownArchitectureFailsTheBuild(t *testing.T) {
 	err := compile(t.Context(), options{version: "1", arch: "vax"}, t.TempDir(), io.Discard)
-	if want := "build commands for linux/vax: exit status 2"; err == nil || err.Error() != want {
+	if want := "build for linux/vax: exit status 2"; err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}
 }

@@ -5,7 +5,6 @@ package command
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strings"
 
@@ -27,15 +26,6 @@ type Options struct {
 	Version     bool
 }
 
-// Flags is a set for a command's own flags, in the order in which they are added, that leaves the reporting of errors to
-// main.
-func Flags(name string) *pflag.FlagSet {
-	f := pflag.NewFlagSet(name, pflag.ContinueOnError)
-	f.SortFlags = false
-	f.SetOutput(io.Discard)
-	return f
-}
-
 // Add adds the common flags. defaults has the addresses to serve metrics and probes on; the containers of a Pod share its
 // ports.
 func (o *Options) Add(f *pflag.FlagSet, defaults Options) {
@@ -48,16 +38,8 @@ func (o *Options) Add(f *pflag.FlagSet, defaults Options) {
 	f.BoolVar(&o.Version, "version", false, "print the version and exit")
 }
 
-// Parse reads the arguments into what f was made for. The error is pflag.ErrHelp where help was asked for.
-func Parse(f *pflag.FlagSet, args []string) error {
-	if err := f.Parse(args); err != nil {
-		return err
-	}
-	if f.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q", f.Arg(0))
-	}
-	return nil
-}
+// VersionAsked tells whether the version is to be printed, and nothing else done.
+func (o Options) VersionAsked() bool { return o.Version }
 
 // Validate checks the common flags.
 func (o Options) Validate() error {

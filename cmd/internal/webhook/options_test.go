@@ -1,4 +1,4 @@
-package main
+package webhook
 
 import (
 	"errors"
@@ -17,11 +17,17 @@ import (
 
 var required = []string{"--namespace=sg", "--service-name=svc", "--webhook-configuration-name=conf", "--ca-secret-name=ca"}
 
+func parse(args []string) (options, error) {
+	var o options
+	err := command.Parse(&o, args)
+	return o, err
+}
+
 func TestParse(t *testing.T) {
 	defaults := options{
 		Options:   command.Options{Namespace: "sg", MetricsAddr: ":8080", ProbeAddr: ":8081", LabelKey: "velero.io/volume-group", LogLevel: "info"},
 		source:    selfSigned,
-		names:     certs.Names{Namespace: "sg", Service: "svc", Secret: "ca", Configuration: "conf"},
+		names:     certs.Names{Service: "svc", Secret: "ca", Configuration: "conf"},
 		lifetimes: certs.Lifetimes{CA: 87600 * time.Hour, Leaf: 2160 * time.Hour},
 		port:      9443,
 	}
@@ -128,7 +134,7 @@ func TestHelpAndVersionNeedNothing(t *testing.T) {
 var notInChart = []string{"webhook-host", "kubeconfig", "version"}
 
 func TestTheChartSetsEveryFlag(t *testing.T) {
-	deployment, err := os.ReadFile("../../charts/snapshot-group/templates/deployment.yaml")
+	deployment, err := os.ReadFile("../../../charts/snapshot-group/templates/deployment.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +143,9 @@ func TestTheChartSetsEveryFlag(t *testing.T) {
 	if !found || !ended {
 		t.Fatal("the Deployment has no arguments of webhook")
 	}
-	flags(&options{}).VisitAll(func(f *pflag.Flag) {
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	new(options).AddFlags(flags)
+	flags.VisitAll(func(f *pflag.Flag) {
 		if set := strings.Contains(args, "- --"+f.Name); set == slices.Contains(notInChart, f.Name) {
 			t.Errorf("--%s: set by the chart: %t, want the opposite", f.Name, set)
 		}

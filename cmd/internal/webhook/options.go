@@ -1,4 +1,4 @@
-package main
+package webhook
 
 import (
 	"fmt"
@@ -33,7 +33,9 @@ const (
 type options struct {
 	command.Options
 
-	source source
+	// version is what the program was built as: no flag.
+	version string
+	source  source
 	// mounted is the folder of a certificate that the webhook does not make.
 	mounted     string
 	names       certs.Names
@@ -47,8 +49,8 @@ type options struct {
 	denyClassInUse bool
 }
 
-func flags(o *options) *pflag.FlagSet {
-	f := command.Flags("webhook")
+// AddFlags implements command.Settings.
+func (o *options) AddFlags(f *pflag.FlagSet) {
 	o.Add(f, command.Options{MetricsAddr: ":8080", ProbeAddr: ":8081"})
 	f.StringVar(&o.names.Service, "service-name", "", "Service by which the API server calls the webhook (required)")
 	f.StringVar((*string)(&o.source), "certificate-source", string(selfSigned),
@@ -66,28 +68,11 @@ func flags(o *options) *pflag.FlagSet {
 		"how long to answer on after being asked to stop, while the API server learns of it")
 	f.StringSliceVar(&o.exemptUsers, "exempt-users", nil, "users who are warned where others are denied, separated by commas")
 	f.BoolVar(&o.denyClassInUse, "deny-class-in-use", false, "deny, rather than warn of, changes to classes that leave groups without one")
-	return f
 }
 
-func usage() string {
-	return "Usage: webhook [flags]\n\n" + flags(&options{}).FlagUsages()
-}
-
-// parse reads and checks the arguments. The error is pflag.ErrHelp where help was asked for.
-func parse(args []string) (options, error) {
-	var o options
-	if err := command.Parse(flags(&o), args); err != nil {
-		return options{}, err
-	}
-	if o.Version {
-		return o, nil
-	}
-	o.names.Namespace = o.Namespace
-	return o, o.validate()
-}
-
-func (o options) validate() error {
-	if err := o.Validate(); err != nil {
+// Validate implements command.Settings.
+func (o *options) Validate() error {
+	if err := o.Options.Validate(); err != nil {
 		return err
 	}
 	for _, required := range []struct{ flag, value string }{
@@ -111,7 +96,7 @@ func (o options) validate() error {
 }
 
 // validateCertificate refuses flags of another source too: whoever gives them expects something of them.
-func (o options) validateCertificate() error {
+func (o *options) validateCertificate() error {
 	if !slices.Contains([]source{selfSigned, certManager, secret}, o.source) {
 		return fmt.Errorf("--certificate-source: %q is none of self-signed, cert-manager and secret", o.source)
 	}

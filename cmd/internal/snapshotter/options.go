@@ -1,4 +1,4 @@
-package main
+package snapshotter
 
 import (
 	"fmt"
@@ -12,6 +12,8 @@ import (
 type options struct {
 	command.Options
 
+	// version is what the program was built as: no flag.
+	version     string
 	leaderElect bool
 	qps         float32
 	burst       int
@@ -19,8 +21,8 @@ type options struct {
 	maxExpire   int
 }
 
-func flags(o *options) *pflag.FlagSet {
-	f := command.Flags("snapshotter")
+// AddFlags implements command.Settings.
+func (o *options) AddFlags(f *pflag.FlagSet) {
 	o.Add(f, command.Options{MetricsAddr: ":8082", ProbeAddr: ":8083"})
 	f.BoolVar(&o.leaderElect, "leader-elect", true, "work only while leading; false for a single process, such as in a test")
 	f.Float32Var(&o.qps, "kube-api-qps", 50, "requests per second to the API server on average, at most")
@@ -28,27 +30,11 @@ func flags(o *options) *pflag.FlagSet {
 	f.IntVar(&o.maxInFlight, "max-groups-in-flight", 100, "groups of all namespaces being snapshotted at once, at most; others wait")
 	f.IntVar(&o.maxExpire, "max-expire-per-pass", 10,
 		"restore points of one namespace that may expire at once, beyond those that a run makes superfluous; more wait for an administrator's word")
-	return f
 }
 
-func usage() string {
-	return "Usage: snapshotter [flags]\n\n" + flags(&options{}).FlagUsages()
-}
-
-// parse reads and checks the arguments. The error is pflag.ErrHelp where help was asked for.
-func parse(args []string) (options, error) {
-	var o options
-	if err := command.Parse(flags(&o), args); err != nil {
-		return options{}, err
-	}
-	if o.Version {
-		return o, nil
-	}
-	return o, o.validate()
-}
-
-func (o options) validate() error {
-	if err := o.Validate(); err != nil {
+// Validate implements command.Settings.
+func (o *options) Validate() error {
+	if err := o.Options.Validate(); err != nil {
 		return err
 	}
 	if o.qps <= 0 {

@@ -1,4 +1,6 @@
-package main
+// Package webhook is the command of that name: flags -> validate -> run. It answers the API server's admission reviews: it refuses
+// claims that would spoil their group, and gives the members of group snapshots their labels and class as they are created.
+package webhook
 
 import (
 	"context"
@@ -25,16 +27,24 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy"
 )
 
+// Main is the command webhook, of a version, with its arguments. It returns the status to exit with.
+func Main(version string, args []string) int {
+	o := options{version: version}
+	program := command.Program{Name: "webhook", Version: version, Settings: &o, Run: func(ctx context.Context) error { return run(ctx, o) }}
+	return program.Main(args)
+}
+
 // run serves until ctx ends, and for the delay of the shutdown after that, then lets the requests in flight finish.
 func run(ctx context.Context, o options) error {
 	defer command.BoundGarbage()()
+	o.names.Namespace = o.Namespace
 	log, err := command.SetUpLogging(o.LogLevel)
 	if err != nil {
 		return err
 	}
 	// No rate limit: the webhook writes next to nothing, and an answer must not wait for a limit of its own making. The API
 	// server's priority and fairness protects it.
-	config, err := command.RESTConfig(o.Kubeconfig, "snapshot-group-webhook/"+version)
+	config, err := command.RESTConfig(o.Kubeconfig, "snapshot-group-webhook/"+o.version)
 	if err != nil {
 		return err
 	}
@@ -66,7 +76,7 @@ func run(ctx context.Context, o options) error {
 	if err := errors.Join(mgr.AddHealthzCheck("watches", alive.check), mgr.AddReadyzCheck("ready", ready.check)); err != nil {
 		return fmt.Errorf("set up probes: %w", err)
 	}
-	log.Info("starting", "version", version)
+	log.Info("starting", "version", o.version)
 	if err := mgr.Start(drain.delay(ctx, o.shutdownDelay)); err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
@@ -105,7 +115,7 @@ func reviews(mgr ctrl.Manager, store *admit.Store, o options, owners lease.Owner
 	live := mgr.GetAPIReader()
 	facts := admit.NewGatherer(store, live, lease.NewKeeper(live, mgr.GetClient(), clock.RealClock{}, owners))
 	responder := admit.NewResponder(mgr.GetLogger().WithName("admission"),
-		admit.NewMetrics(metrics.Registry, version, policy.Rules), clock.RealClock{})
+		admit.NewMetrics(metrics.Registry, o.version, policy.Rules), clock.RealClock{})
 	return admit.Webhooks(facts, admit.Options{ExemptUsers: o.exemptUsers, DenyClassInUse: o.denyClassInUse}, responder)
 }
 

@@ -1,4 +1,6 @@
-package main
+// Package snapshotter is the command of that name: flags -> validate -> run. It is the loop that takes the group snapshots that
+// opted-in Namespaces ask for, and finishes what it began after any restart. Of several replicas one leads.
+package snapshotter
 
 import (
 	"context"
@@ -36,6 +38,13 @@ const (
 
 var errNotSynced = errors.New("caches are not filled yet")
 
+// Main is the command snapshotter, of a version, with its arguments. It returns the status to exit with.
+func Main(version string, args []string) int {
+	o := options{version: version}
+	program := command.Program{Name: "snapshotter", Version: version, Settings: &o, Run: func(ctx context.Context) error { return run(ctx, o) }}
+	return program.Main(args)
+}
+
 // run works until ctx ends or the lead is lost.
 func run(ctx context.Context, o options) error {
 	defer command.BoundGarbage()()
@@ -43,7 +52,7 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	config, err := command.RESTConfig(o.Kubeconfig, "snapshot-group-snapshotter/"+version)
+	config, err := command.RESTConfig(o.Kubeconfig, "snapshot-group-snapshotter/"+o.version)
 	if err != nil {
 		return err
 	}
@@ -59,7 +68,7 @@ func run(ctx context.Context, o options) error {
 	if err := setup(ctx, mgr, o, host); err != nil {
 		return command.SetUpError(err)
 	}
-	log.Info("starting", "version", version)
+	log.Info("starting", "version", o.version)
 	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("run the loop: %w", err)
 	}
@@ -118,7 +127,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options, host string) error 
 		Live:     mgr.GetAPIReader(),
 		LabelKey: o.LabelKey,
 		Instance: host,
-		Metrics:  metrics.NewLoop(ctrlmetrics.Registry, version),
+		Metrics:  metrics.NewLoop(ctrlmetrics.Registry, o.version),
 		Clock:    clock.RealClock{},
 		Flights:  flight.New(o.maxInFlight),
 

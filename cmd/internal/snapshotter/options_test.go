@@ -1,7 +1,6 @@
-package main
+package snapshotter
 
 import (
-	"errors"
 	"os"
 	"slices"
 	"strings"
@@ -9,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
+
+	"github.com/snapshot-group/snapshot-group/cmd/internal/command"
 )
 
 func TestParse(t *testing.T) {
@@ -32,7 +33,7 @@ func TestParse(t *testing.T) {
 		"one group must have room":   {"--namespace=sg --max-groups-in-flight=0", "--max-groups-in-flight: must be at least 1, is 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := parse(strings.Fields(tc.args))
+			err := command.Parse(new(options), strings.Fields(tc.args))
 			got := ""
 			if err != nil {
 				got = err.Error()
@@ -47,20 +48,11 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestHelpIsAskedForByError(t *testing.T) {
-	if _, err := parse([]string{"-h"}); !errors.Is(err, pflag.ErrHelp) {
-		t.Errorf("error %v, want pflag.ErrHelp", err)
-	}
-	if !strings.HasPrefix(usage(), "Usage: snapshotter [flags]\n\n      --namespace string") {
-		t.Errorf("usage is\n%s", usage())
-	}
-}
-
 // notInChart are the flags that the chart does not set: a Pod has no kubeconfig.
 var notInChart = []string{"kubeconfig", "version"}
 
 func TestTheChartSetsEveryFlag(t *testing.T) {
-	deployment, err := os.ReadFile("../../charts/snapshot-group/templates/deployment.yaml")
+	deployment, err := os.ReadFile("../../../charts/snapshot-group/templates/deployment.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +61,9 @@ func TestTheChartSetsEveryFlag(t *testing.T) {
 	if !found || !ended {
 		t.Fatal("the Deployment has no arguments of snapshotter")
 	}
-	flags(&options{}).VisitAll(func(f *pflag.Flag) {
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	new(options).AddFlags(flags)
+	flags.VisitAll(func(f *pflag.Flag) {
 		if set := strings.Contains(args, "- --"+f.Name); set == slices.Contains(notInChart, f.Name) {
 			t.Errorf("--%s: set by the chart: %t, want the opposite", f.Name, set)
 		}
