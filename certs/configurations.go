@@ -57,6 +57,12 @@ func (c *Configurations) Trusts(ctx context.Context, serving *tls.Certificate) e
 	return nil
 }
 
+// Deleted tells whether the ValidatingWebhookConfiguration has been deleted, as the cache knows: by uninstalling, which deletes it first, or by
+// somebody who lets claims in unchecked.
+func (c *Configurations) Deleted(ctx context.Context) bool {
+	return apierrors.IsNotFound(c.reader.Get(ctx, client.ObjectKey{Name: c.name}, &admissionregistrationv1.ValidatingWebhookConfiguration{}))
+}
+
 // Owners refers to the MutatingWebhookConfiguration, for what the webhook makes that is not of the release: once uninstalling has deleted
 // the one, garbage collection deletes the other. It is this of the two because the other is what is deleted to let claims in while the
 // webhook is down. There is none once it has been deleted, as the cache knows.

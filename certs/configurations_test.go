@@ -74,3 +74,22 @@ func TestOwners(t *testing.T) {
 		})
 	}
 }
+
+func TestDeleted(t *testing.T) {
+	for name, tc := range map[string]struct {
+		objects []client.Object
+		want    bool
+	}{
+		"not while claims are asked about":                {[]client.Object{validating(nil), mutating(nil)}, false},
+		"not by the loss of the one that asks for labels": {[]client.Object{validating(nil)}, false},
+		"by the loss of the one that asks about claims":   {[]client.Object{mutating(nil)}, true},
+		"by the loss of both, as when the product goes":   {nil, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			reader := fake.NewClientBuilder().WithObjects(tc.objects...).Build()
+			if got := NewConfigurations(reader, "snapshot-group", clocktesting.NewFakePassiveClock(noon)).Deleted(t.Context()); got != tc.want {
+				t.Errorf("deleted: %t, want %t", got, tc.want)
+			}
+		})
+	}
+}

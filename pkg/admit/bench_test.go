@@ -109,7 +109,7 @@ func benchmarkClaims(b *testing.B, store *Store) {
 		b.Fatal(err)
 	}
 	responder := NewResponder(quietLog(), NewMetrics(prometheus.NewRegistry(), "v0", policy.Rules), clock.RealClock{})
-	handler := NewClaims(NewGatherer(store, nil, nil), nil, responder) // whatever is asked of the API server panics
+	handler := NewClaims(NewGatherer(store, nil, nil), Options{}, responder) // whatever is asked of the API server panics
 	b.ReportAllocs()
 	for b.Loop() {
 		if got := handler.Handle(b.Context(), admission.Request{AdmissionRequest: *r.Request}); !got.Allowed {

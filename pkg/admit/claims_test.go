@@ -1,6 +1,7 @@
 package admit
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -191,6 +192,21 @@ func TestNothingIsDecidedBeforeTheCacheIsSynced(t *testing.T) {
 	got := f.post(t, claimsWebhook, review(t, "claim-create.json", nil))
 	if got.Allowed || got.Result.Code != 503 || got.Result.Message != "could not decide: the cache is not synced yet" {
 		t.Errorf("answer = %t, %d, %q", got.Allowed, got.Result.Code, got.Result.Message)
+	}
+}
+
+func TestWhatCannotBeDecidedPassesOnceTheProductIsUninstalled(t *testing.T) {
+	f := newFixture(t, cluster())
+	f.options.Uninstalled = func(context.Context) bool { return true }
+	f.store.synced = append(f.store.synced, func() bool { return false })
+	got := f.post(t, claimsWebhook, review(t, "claim-create.json", nil))
+	if diff := cmp.Diff([]string{"snapshot-group: could not decide: the cache is not synced yet"}, got.Warnings); !got.Allowed || diff != "" {
+		t.Errorf("allowed = %t, want true; warnings (-want +got):\n%s", got.Allowed, diff)
+	}
+	f.store.synced = nil
+	onSlow := changedClaim(func(c *corev1.PersistentVolumeClaim) { c.Spec.StorageClassName = new("slow") })
+	if got := f.post(t, claimsWebhook, review(t, "claim-create.json", onSlow)); got.Allowed {
+		t.Error("what the rules deny is allowed")
 	}
 }
 

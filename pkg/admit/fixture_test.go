@@ -63,11 +63,14 @@ func installed(context.Context) ([]metav1.OwnerReference, error) {
 	}}, nil
 }
 
+// never is how often the product is uninstalled.
+func never(context.Context) bool { return false }
+
 // newFixture has the objects in its cache, trimmed as the manager trims them, and the same at the API server but for those
 // that it has as live says.
 func newFixture(tb testing.TB, cached []client.Object, live ...client.Object) *fixture {
 	tb.Helper()
-	f := &fixture{store: newStore(tb, cached...), registry: prometheus.NewRegistry()}
+	f := &fixture{store: newStore(tb, cached...), registry: prometheus.NewRegistry(), options: Options{Uninstalled: never}}
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, snapshotv1.AddToScheme, groupsnapshotv1.AddToScheme} {
 		if err := add(scheme); err != nil {

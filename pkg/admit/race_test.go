@@ -111,7 +111,7 @@ func (w *world) create(a *actor, r *writer) {
 	if err != nil {
 		panic(err)
 	}
-	handler := NewClaims(NewGatherer(r.store, w, lease.NewKeeper(w, w, w.clock, installed)), nil, w.respond)
+	handler := NewClaims(NewGatherer(r.store, w, lease.NewKeeper(w, w, w.clock, installed)), Options{Uninstalled: never}, w.respond)
 	got := handler.Handle(ctx, admission.Request{AdmissionRequest: admissionv1.AdmissionRequest{
 		Operation: admissionv1.Create, Namespace: "shop", Name: a.name, Object: runtime.RawExtension{Raw: raw},
 		Resource: metav1.GroupVersionResource{Version: "v1", Resource: "persistentvolumeclaims"},

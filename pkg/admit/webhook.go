@@ -31,6 +31,8 @@ type Options struct {
 	ExemptUsers []string
 	// DenyClassInUse makes class-in-use a denial.
 	DenyClassInUse bool
+	// Uninstalled tells whether the API server was told to ask about claims no more, as far as a cache knows.
+	Uninstalled func(context.Context) bool
 }
 
 // Webhooks serve all webhooks, by the paths that the configurations name.
@@ -38,7 +40,7 @@ func Webhooks(facts *Gatherer, o Options, responder *Responder) map[string]http.
 	about := objects{Gatherer: facts, exempt: exemptions(o.ExemptUsers), denyClassInUse: o.DenyClassInUse}
 	served := map[string]http.Handler{}
 	for webhook, handler := range map[string]admission.Handler{
-		claimsWebhook:               NewClaims(facts, o.ExemptUsers, responder),
+		claimsWebhook:               NewClaims(facts, o, responder),
 		string(rule.Namespaces):     &validator{rule.Namespaces, about.namespaceFacts, responder},
 		string(rule.Classes):        &validator{rule.Classes, about.classFacts, responder},
 		string(rule.GroupSnapshots): &validator{rule.GroupSnapshots, about.groupSnapshotFacts, responder},

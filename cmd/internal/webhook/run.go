@@ -69,7 +69,7 @@ func run(ctx context.Context, o options) error {
 		return fmt.Errorf("set up the server: %w", err)
 	}
 	drain := &drain{clock: clock.RealClock{}}
-	for path, handler := range reviews(mgr, store, o, serving.configurations.Owners) {
+	for path, handler := range reviews(mgr, store, o, serving.configurations) {
 		server.Register(path, drain.parting(finishing(handler)))
 	}
 	ready := readiness{store: store, certificate: serving, started: server.StartedChecker(), log: log}
@@ -111,12 +111,14 @@ func newServer(o options, certificate func(*tls.ClientHelloInfo) (*tls.Certifica
 }
 
 // reviews are the webhooks, by path.
-func reviews(mgr ctrl.Manager, store *admit.Store, o options, owners lease.Owners) map[string]http.Handler {
+func reviews(mgr ctrl.Manager, store *admit.Store, o options, configurations *certs.Configurations) map[string]http.Handler {
 	live := mgr.GetAPIReader()
-	facts := admit.NewGatherer(store, live, lease.NewKeeper(live, mgr.GetClient(), clock.RealClock{}, owners))
+	facts := admit.NewGatherer(store, live, lease.NewKeeper(live, mgr.GetClient(), clock.RealClock{}, configurations.Owners))
 	responder := admit.NewResponder(mgr.GetLogger().WithName("admission"),
 		admit.NewMetrics(metrics.Registry, o.version, policy.Rules), clock.RealClock{})
-	return admit.Webhooks(facts, admit.Options{ExemptUsers: o.exemptUsers, DenyClassInUse: o.denyClassInUse}, responder)
+	return admit.Webhooks(facts, admit.Options{
+		ExemptUsers: o.exemptUsers, DenyClassInUse: o.denyClassInUse, Uninstalled: configurations.Deleted,
+	}, responder)
 }
 
 // How long the API server waits for an answer: timeoutSeconds of the webhook configurations, which it sends in the query. It allows
