@@ -12,6 +12,8 @@ import (
 	"math/big"
 	"testing"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // Day is how long certificates are valid where it does not matter.
@@ -71,6 +73,11 @@ func (c CA) IssueUntil(t *testing.T, end time.Time, names ...string) Pair {
 	}
 	leaf := sign(t, template, c.Cert, c.key)
 	return Pair{Cert: append(encode("CERTIFICATE", leaf.Raw), c.above...), Key: keyPEM(t, key)}
+}
+
+// Data is what a Secret holds of the pair, with an authority to trust.
+func (p Pair) Data(ca CA) map[string][]byte {
+	return map[string][]byte{corev1.TLSCertKey: p.Cert, corev1.TLSPrivateKeyKey: p.Key, "ca.crt": ca.PEM()}
 }
 
 // TLS is the pair as a server has it.

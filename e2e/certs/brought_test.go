@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/certs/certstest"
@@ -25,19 +25,11 @@ func secretOf(name string) *corev1.Secret {
 	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: outside.Namespace, Name: name}}
 }
 
-// put writes a certificate into a Secret, in one request.
-func put(t *testing.T, name string, pair certstest.Pair, ca certstest.CA) {
+// put writes a certificate into the user's Secret, in one request.
+func put(t *testing.T, pair certstest.Pair, ca certstest.CA) {
 	t.Helper()
-	secret := secretOf(name)
-	err := admin.Get(t.Context(), client.ObjectKeyFromObject(secret), secret)
-	must(t, client.IgnoreNotFound(err))
-	secret.Data = map[string][]byte{corev1.TLSCertKey: pair.Cert, corev1.TLSPrivateKeyKey: pair.Key, "ca.crt": ca.PEM()}
-	if secret.UID == types.UID("") {
-		secret.Type = corev1.SecretTypeTLS
-		must(t, admin.Create(t.Context(), secret))
-		return
-	}
-	must(t, admin.Update(t.Context(), secret))
+	secret := corev1ac.Secret(mine, outside.Namespace).WithType(corev1.SecretTypeTLS).WithData(pair.Data(ca))
+	must(t, admin.Apply(t.Context(), secret, client.FieldOwner("user"), client.ForceOwnership))
 }
 
 // same is whether a certificate is the one of a pair.
@@ -68,7 +60,7 @@ func finds(t *testing.T, want ...string) {
 func TestTheUsersCertificateIsReplacedUnderLoad(t *testing.T) {
 	old, next := certstest.NewCA(t, time.Now().Add(-time.Hour), 90*certstest.Day), certstest.NewCA(t, time.Now().Add(-2*time.Hour), 90*certstest.Day)
 	first, renewed, last := old.Issue(t, host), old.Issue(t, host), next.Intermediate(t).Issue(t, host)
-	put(t, mine, first, old)
+	put(t, first, old)
 	upgrade(t, "certs.source=secret", "certs.secret.name="+mine)
 	a, b := start(t, mine), start(t, mine)
 	load, end := traffic(t, a, b)
@@ -77,7 +69,7 @@ func TestTheUsersCertificateIsReplacedUnderLoad(t *testing.T) {
 	finds(t)
 
 	t.Run("by one of the same authority", func(t *testing.T) {
-		put(t, mine, renewed, old)
+		put(t, renewed, old)
 		a.volume.bring(t)
 		a.serves(t, "the new certificate", same(t, renewed))
 		b.serves(t, "the old one, which kubelet has not replaced yet", same(t, first))
@@ -87,7 +79,7 @@ func TestTheUsersCertificateIsReplacedUnderLoad(t *testing.T) {
 		goesOn(t, load)
 	})
 	t.Run("by one of another authority, with one between", func(t *testing.T) {
-		put(t, mine, last, next)
+		put(t, last, next)
 		a.volume.bring(t)
 		a.serves(t, "the new certificate", same(t, last))
 		b.serves(t, "the old one, which kubelet has not replaced yet", same(t, renewed))
@@ -101,7 +93,7 @@ func TestTheUsersCertificateIsReplacedUnderLoad(t *testing.T) {
 func TestWhatIsWrongWithTheUsersCertificateIsTold(t *testing.T) {
 	ca := certstest.NewCA(t, time.Now().Add(-time.Hour), 90*certstest.Day)
 	good := ca.Issue(t, host)
-	put(t, mine, good, ca)
+	put(t, good, ca)
 	upgrade(t, "certs.source=secret", "certs.secret.name="+mine)
 	r := start(t, mine)
 	_, end := traffic(t, r)
@@ -128,7 +120,7 @@ func TestWhatIsWrongWithTheUsersCertificateIsTold(t *testing.T) {
 			"warning " + secret + "its certificate expires at "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			put(t, mine, tc.pair, ca)
+			put(t, tc.pair, ca)
 			r.volume.bring(t)
 			r.says(t, tc.said)
 			if tc.said != "" { // it is not served with
@@ -140,7 +132,7 @@ func TestWhatIsWrongWithTheUsersCertificateIsTold(t *testing.T) {
 			if len(found) != 1 || !strings.HasPrefix(found[0], tc.want) {
 				t.Errorf("check finds %q, want one that begins with %s", found, tc.want)
 			}
-			put(t, mine, good, ca)
+			put(t, good, ca)
 			r.volume.bring(t)
 			r.serves(t, "the certificate that is good", same(t, good))
 			finds(t)
@@ -158,7 +150,7 @@ func TestACertificateThatExpiresWhileItIsServedIsStillInTheMetrics(t *testing.T)
 	const left = 15 * time.Second
 	ca := certstest.NewCA(t, time.Now().Add(-time.Hour), 90*certstest.Day)
 	last := ca.IssueUntil(t, time.Now().Add(left), host)
-	put(t, mine, last, ca)
+	put(t, last, ca)
 	upgrade(t, "certs.source=secret", "certs.secret.name="+mine)
 	r := start(t, mine)
 	r.serves(t, "the certificate", same(t, last))

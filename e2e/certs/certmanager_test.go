@@ -3,7 +3,6 @@ package certs_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -12,11 +11,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/certs/certmanager"
 	"github.com/snapshot-group/snapshot-group/certs/certstest"
 	"github.com/snapshot-group/snapshot-group/e2e/admission/outside"
+	controller "github.com/snapshot-group/snapshot-group/e2e/certmanager"
 )
 
 // issuedSecret is where cert-manager puts the webhook's certificate.
@@ -28,26 +27,10 @@ var request = certmanager.Request{
 	Hosts: []string{host, outside.Name + "-webhook." + outside.Namespace, outside.Name + "-webhook"},
 }
 
-// issue does what cert-manager's controller would: it puts the certificate into the Secret, which names the Certificate for cainjector, and
-// says how that stands.
+// issue issues the webhook's certificate.
 func issue(t *testing.T, pair certstest.Pair, ca certstest.CA) {
 	t.Helper()
-	put(t, issuedSecret, pair, ca)
-	secret := secretOf(issuedSecret)
-	annotation := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, certmanagerv1.CertificateNameKey, request.Certificate().Name)
-	must(t, admin.Patch(t.Context(), secret, client.RawPatch("application/merge-patch+json", []byte(annotation))))
-	conditioned(t, cmmeta.ConditionTrue, "Ready", "Certificate is up to date and has not expired")
-}
-
-// conditioned sets the condition Ready of the webhook's Certificate, as cert-manager's controller does.
-func conditioned(t *testing.T, status cmmeta.ConditionStatus, reason, message string) {
-	t.Helper()
-	certificate := request.Certificate()
-	must(t, admin.Get(t.Context(), client.ObjectKeyFromObject(certificate), certificate))
-	certificate.Status.Conditions = []certmanagerv1.CertificateCondition{
-		{Type: certmanagerv1.CertificateConditionReady, Status: status, Reason: reason, Message: message},
-	}
-	must(t, admin.Status().Update(t.Context(), certificate))
+	must(t, controller.Issue(t.Context(), admin, request.Certificate(), pair.Data(ca)))
 }
 
 func TestTheChartAsksCertManagerForWhatTheTypesSay(t *testing.T) {
@@ -139,7 +122,9 @@ func TestCheckTellsWhatCertManagerSays(t *testing.T) {
 		return nil
 	})
 	const where = `failure Certificate "snapshot-group-webhook" in namespace "snapshot-group": `
-	conditioned(t, cmmeta.ConditionFalse, "Expired", "Certificate expired at noon")
+	must(t, controller.Condition(t.Context(), admin, request.Certificate(), certmanagerv1.CertificateCondition{
+		Status: cmmeta.ConditionFalse, Reason: "Expired", Message: "Certificate expired at noon",
+	}))
 	finds(t, where+"it is not ready: Expired: Certificate expired at noon")
 	must(t, admin.Delete(t.Context(), request.Certificate()))
 	finds(t, where+"it is not there")

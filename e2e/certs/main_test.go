@@ -55,13 +55,9 @@ func prepare(ctx context.Context, c *cluster.Cluster, cleanup func(func() error)
 	if err != nil {
 		return err
 	}
-	if err := certmanager.InstallTypes(ctx, config); err != nil {
+	if err := certmanager.Start(ctx, config, cleanup); err != nil {
 		return err
 	}
-	injecting, stop := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- certmanager.Inject(injecting, config) }()
-	cleanup(func() error { stop(); return <-ended })
 	if admin, err = suite.Client(c, certmanagerv1.AddToScheme); err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ func TestTheSourceIsSwitchedUnderLoad(t *testing.T) {
 	begin := time.Now().Add(-time.Hour)
 	issuer, user := certstest.NewCA(t, begin, 90*certstest.Day), certstest.NewCA(t, begin.AddDate(-1, 0, 0), 2*365*certstest.Day)
 	issued, brought := issuer.Issue(t, host), user.Issue(t, host)
-	put(t, mine, brought, user)
+	put(t, brought, user)
 	upgrade(t)
 	replicas := []replica{start(t, ""), start(t, "")}
 	ownAuthority, err := authority(t.Context())

@@ -47,7 +47,7 @@ func (s site) unchecked(t *testing.T, namespace string) {
 
 func TestWhileNoPodRunsOnlyNamespacesThatOptedInNotice(t *testing.T) {
 	s := onNode(t)
-	s.install(t, "charts/snapshot-group")
+	s.install(t, "charts/snapshot-group", "--set webhook.drainSeconds=1") // nobody asks while Pods go
 	suite.Must(t, s.admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "playground"}}))
 	db, web := s.optedIn(t, "db"), s.optedIn(t, "web")
 	before := s.usually(t, "playground")

@@ -13,8 +13,10 @@ import (
 	"path/filepath"
 	"testing"
 
+	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	controller "github.com/snapshot-group/snapshot-group/e2e/certmanager"
 	"github.com/snapshot-group/snapshot-group/e2e/cluster"
 	"github.com/snapshot-group/snapshot-group/e2e/cluster/components"
 	"github.com/snapshot-group/snapshot-group/e2e/cluster/supervise"
@@ -31,13 +33,20 @@ func TestMain(m *testing.M) {
 	os.Exit(suite.RunOn(m, cluster.Options{Tier: supervise.Node, Drivers: 1, Progress: os.Stderr}, prepare))
 }
 
-func prepare(ctx context.Context, c *cluster.Cluster, _ func(func() error)) error {
+func prepare(ctx context.Context, c *cluster.Cluster, cleanup func(func() error)) error {
 	root, err := components.RepositoryRoot(ctx)
 	if err != nil {
 		return err
 	}
-	admin, err := suite.Client(c)
+	admin, err := suite.Client(c, certmanagerv1.AddToScheme)
 	if err != nil {
+		return err
+	}
+	config, err := c.RESTConfig()
+	if err != nil {
+		return err
+	}
+	if err := controller.Start(ctx, config, cleanup); err != nil {
 		return err
 	}
 	programs := filepath.Join(c.Dir(), "programs")

@@ -23,24 +23,28 @@ func TestPodsComeAndGoAndNoClaimIsRefusedForIt(t *testing.T) {
 	}
 	s.ok(t, "kubectl --namespace shop wait persistentvolumeclaim --all --for=jsonpath='{.status.phase}'=Bound --timeout=2m")
 	before := s.objects(t)
-	s.install(t, s.previousChart())
+	s.install(t, s.previousChart(), "")
 	s.ok(t, "kubectl snapshot-group run --wait --namespace shop --timeout=3m")
 	points := s.restorePoints(t)
 
 	load := s.traffic(t, shop)
 	for _, stage := range []struct {
-		name string
-		do   func()
+		name   string
+		source source // of the certificate, from then on
+		do     func()
 	}{
-		{"an upgrade", func() { s.documented(t, upgrade) }},
-		{"a change of values", func() { s.ok(t, upgrade+" --set webhook.logLevel=debug") }},
-		{"a rollback to the previous version", func() { s.ok(t, "helm rollback snapshot-group 1 --namespace snapshot-group") }},
-		{"the eviction of a Pod", func() { s.evict(t) }},
+		{"an upgrade", selfSigned, func() { s.documented(t, upgrade) }},
+		{"a switch to a certificate of the user's", brought, func() { s.bring(t); s.ok(t, upgrade+" "+brought.values) }},
+		{"a switch to one that cert-manager issues", issued, func() { s.ok(t, upgrade+" "+issued.values); s.issue(t) }},
+		{"a switch to one that the webhook makes", selfSigned, func() { s.ok(t, upgrade+" "+selfSigned.values); s.rolledOut(t); s.ok(t, forget) }},
+		{"a rollback to the previous version", selfSigned, func() { s.ok(t, "helm rollback snapshot-group 1 --namespace snapshot-group") }},
+		{"the eviction of a Pod", selfSigned, func() { s.evict(t) }},
 	} {
 		load.during.Store(stage.name)
 		stage.do()
 		s.rolledOut(t)
 		suite.Must(t, s.checks(t.Context(), shop))
+		s.isOf(t, stage.source)
 	}
 	load.during.Store("the uninstallation")
 	s.documented(t, "helm uninstall snapshot-group --namespace snapshot-group")
