@@ -2,6 +2,7 @@ package certs
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
@@ -15,14 +16,23 @@ import (
 
 func TestTheValidityOfTheServingCertificateIsAMetric(t *testing.T) {
 	served, err := (*tls.Certificate)(nil), fmt.Errorf("%w: why", ErrNoCertificate)
-	reg := prometheus.NewRegistry()
-	RegisterMetrics(reg, func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return served, err })
-	if n, err := testutil.GatherAndCount(reg); n != 0 || err != nil {
-		t.Errorf("%d series, error %v, before there is a certificate, want none", n, err)
+	reg, believed := prometheus.NewRegistry(), &roots{x509.NewCertPool()}
+	RegisterMetrics(reg, func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return served, err }, believed)
+	tells := func(when, want string) {
+		t.Helper()
+		if err := testutil.GatherAndCompare(reg, strings.NewReader(want)); err != nil {
+			t.Errorf("%s: %v", when, err)
+		}
 	}
+	const trusted = `
+# HELP snapshot_group_certificate_trusted Whether the API server, as both webhook configurations tell it, believes the serving certificate of the webhook: 1 or 0.
+# TYPE snapshot_group_certificate_trusted gauge
+snapshot_group_certificate_trusted `
+	tells("before there is a certificate", trusted+"0\n")
 
-	served, err = certstest.NewCA(t, noon, certstest.Day).Issue(t, "webhook").TLS(t), nil
-	want := `
+	ca := certstest.NewCA(t, noon, certstest.Day)
+	served, err = ca.Issue(t, "webhook").TLS(t), nil
+	const times = `
 # HELP snapshot_group_certificate_expiry_timestamp_seconds When the serving certificate of the webhook expires, in seconds since 1970.
 # TYPE snapshot_group_certificate_expiry_timestamp_seconds gauge
 snapshot_group_certificate_expiry_timestamp_seconds 1.7874864e+09
@@ -30,9 +40,9 @@ snapshot_group_certificate_expiry_timestamp_seconds 1.7874864e+09
 # TYPE snapshot_group_certificate_not_before_timestamp_seconds gauge
 snapshot_group_certificate_not_before_timestamp_seconds 1.7874e+09
 `
-	if err := testutil.GatherAndCompare(reg, strings.NewReader(want)); err != nil {
-		t.Error(err)
-	}
+	tells("before it is trusted", times+trusted+"0\n")
+	believed.AddCert(ca.Cert)
+	tells("once it is", times+trusted+"1\n")
 
 	err = errors.New("unreadable")
 	if _, err := reg.Gather(); err == nil {

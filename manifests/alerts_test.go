@@ -187,7 +187,7 @@ func described(t *testing.T) map[string][]string {
 	t.Helper()
 	webhook, loop := prometheus.NewRegistry(), prometheus.NewRegistry()
 	admit.NewMetrics(webhook, "test", policy.Rules)
-	certs.RegisterMetrics(webhook, func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, certs.ErrNoCertificate })
+	certs.RegisterMetrics(webhook, func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, certs.ErrNoCertificate }, nil)
 	metrics.NewLoop(loop, "test")
 	metrics.NewPoints(loop, nil, nil, clock.RealClock{})
 	metrics.NewNamespaces(loop, nil, group.DefaultLabelKey, nil)

@@ -25,10 +25,10 @@ func secretOf(name string) *corev1.Secret {
 	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: outside.Namespace, Name: name}}
 }
 
-// put writes a certificate into the user's Secret, in one request.
-func put(t *testing.T, pair certstest.Pair, ca certstest.CA) {
+// put writes a certificate into a Secret, in one request.
+func put(t *testing.T, name string, data map[string][]byte) {
 	t.Helper()
-	secret := corev1ac.Secret(mine, outside.Namespace).WithType(corev1.SecretTypeTLS).WithData(pair.Data(ca))
+	secret := corev1ac.Secret(name, outside.Namespace).WithType(corev1.SecretTypeTLS).WithData(data)
 	must(t, admin.Apply(t.Context(), secret, client.FieldOwner("user"), client.ForceOwnership))
 }
 
@@ -60,7 +60,7 @@ func finds(t *testing.T, want ...string) {
 func TestTheUsersCertificateIsReplacedUnderLoad(t *testing.T) {
 	old, next := certstest.NewCA(t, time.Now().Add(-time.Hour), 90*certstest.Day), certstest.NewCA(t, time.Now().Add(-2*time.Hour), 90*certstest.Day)
 	first, renewed, last := old.Issue(t, host), old.Issue(t, host), next.Intermediate(t).Issue(t, host)
-	put(t, first, old)
+	put(t, mine, first.Data(old))
 	upgrade(t, "certs.source=secret", "certs.secret.name="+mine)
 	a, b := start(t, mine), start(t, mine)
 	load, end := traffic(t, a, b)
@@ -69,7 +69,7 @@ func TestTheUsersCertificateIsReplacedUnderLoad(t *testing.T) {
 	finds(t)
 
 	t.Run("by one of the same authority", func(t *testing.T) {
-		put(t, renewed, old)
+		put(t, mine, renewed.Data(old))
 		a.volume.bring(t)
 		a.serves(t, "the new certificate", same(t, renewed))
 		b.serves(t, "the old one, which kubelet has not replaced yet", same(t, first))
@@ -79,7 +79,7 @@ func TestTheUsersCertificateIsReplacedUnderLoad(t *testing.T) {
 		goesOn(t, load)
 	})
 	t.Run("by one of another authority, with one between", func(t *testing.T) {
-		put(t, last, next)
+		put(t, mine, last.Data(next))
 		a.volume.bring(t)
 		a.serves(t, "the new certificate", same(t, last))
 		b.serves(t, "the old one, which kubelet has not replaced yet", same(t, renewed))
@@ -91,48 +91,53 @@ func TestTheUsersCertificateIsReplacedUnderLoad(t *testing.T) {
 }
 
 func TestWhatIsWrongWithTheUsersCertificateIsTold(t *testing.T) {
-	ca := certstest.NewCA(t, time.Now().Add(-time.Hour), 90*certstest.Day)
-	good := ca.Issue(t, host)
-	put(t, good, ca)
+	ca, other := certstest.NewCA(t, time.Now().Add(-time.Hour), 90*certstest.Day), certstest.NewCA(t, time.Now().Add(-time.Hour), certstest.Day)
+	good, ending := ca.Issue(t, host), ca.IssueUntil(t, time.Now().Add(certstest.Day), host)
+	put(t, mine, good.Data(ca))
 	upgrade(t, "certs.source=secret", "certs.secret.name="+mine)
 	r := start(t, mine)
 	_, end := traffic(t, r)
 	defer end()
+	data := func(cert, key, ca []byte) map[string][]byte {
+		return map[string][]byte{corev1.TLSCertKey: cert, corev1.TLSPrivateKeyKey: key, "ca.crt": ca}
+	}
 	const secret = `Secret "webhook-certificate" in namespace "snapshot-group": `
 	const disbelief = "failure " + secret + "who trusts its ca.crt does not believe its tls.crt for " + host + ": "
 	expired := time.Now().Add(-time.Minute).Truncate(time.Second)
 	for name, tc := range map[string]struct {
-		pair certstest.Pair
-		said string // in the log
+		data map[string][]byte
+		said string // in the log, where it is not served with
 		want string // by check, which may go on after it
 	}{
-		"a certificate that cannot be read": {certstest.Pair{Cert: []byte("?"), Key: good.Key}, "error re-reading certificate",
+		"a certificate that cannot be read": {data([]byte("?"), good.Key, ca.PEM()), "failed to find any PEM data in certificate input",
 			"failure " + secret + "its tls.crt and tls.key cannot be served with: tls: failed to find any PEM data in certificate input"},
-		"the key of another": {certstest.Pair{Cert: good.Cert, Key: ca.KeyPEM(t)}, "tls: private key does not match public key",
+		"the key of another": {data(good.Cert, ca.KeyPEM(t), ca.PEM()), "tls: private key does not match public key",
 			"failure " + secret + "its tls.crt and tls.key cannot be served with: tls: private key does not match public key"},
-		"a certificate for another host": {ca.Issue(t, "other.svc"), "certificate is valid for other.svc, not " + host,
+		"a certificate for another host": {ca.Issue(t, "other.svc").Data(ca), "certificate is valid for other.svc, not " + host,
 			disbelief + "x509: certificate is valid for other.svc, not " + host},
-		"a certificate of another authority": {certstest.NewCA(t, time.Now().Add(-time.Hour), certstest.Day).Issue(t, host), "certificate signed by unknown authority",
+		"a certificate of another authority": {other.Issue(t, host).Data(ca), "certificate signed by unknown authority",
 			disbelief + "x509: certificate signed by unknown authority"},
-		"a certificate that has expired": {ca.IssueUntil(t, expired, host), "certificate has expired",
+		"an authority that cannot be read": {data(good.Cert, good.Key, []byte("?")), "no certificate of an authority in its ca.crt",
+			disbelief + "x509: certificate signed by unknown authority"},
+		"a certificate that has expired": {ca.IssueUntil(t, expired, host).Data(ca), "certificate has expired",
 			disbelief + "x509: certificate has expired or is not yet valid: current time "},
-		"a certificate that soon expires": {ca.IssueUntil(t, time.Now().Add(certstest.Day), host), "",
+		"a certificate that soon expires": {ending.Data(ca), "",
 			"warning " + secret + "its certificate expires at "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			put(t, tc.pair, ca)
+			put(t, mine, tc.data)
 			r.volume.bring(t)
-			r.says(t, tc.said)
-			if tc.said != "" { // it is not served with
-				must(t, r.tellsOf(t.Context(), good.TLS(t).Leaf))
+			if tc.said != "" {
+				r.says(t, tc.said)
+				must(t, r.tellsOf(t.Context(), good.TLS(t).Leaf, trusted))
 			} else {
-				r.serves(t, "it all the same", same(t, tc.pair))
+				r.serves(t, "it all the same", same(t, ending))
 			}
 			found := checked(t)
 			if len(found) != 1 || !strings.HasPrefix(found[0], tc.want) {
 				t.Errorf("check finds %q, want one that begins with %s", found, tc.want)
 			}
-			put(t, good, ca)
+			put(t, mine, good.Data(ca))
 			r.volume.bring(t)
 			r.serves(t, "the certificate that is good", same(t, good))
 			finds(t)
@@ -142,15 +147,20 @@ func TestWhatIsWrongWithTheUsersCertificateIsTold(t *testing.T) {
 		must(t, admin.Delete(t.Context(), secretOf(mine)))
 		finds(t, "failure "+secret+"it is not there")
 		r.serves(t, "the certificate that was read before", same(t, good))
+		renewed := ca.Issue(t, host)
+		put(t, mine, renewed.Data(ca))
+		r.volume.bring(t)
+		r.serves(t, "the certificate of the Secret that is back", same(t, renewed))
+		finds(t)
 	})
 }
 
-// The alert that it soon expires is made of these metrics, and goes on firing while they are there.
+// The alerts that it soon expires, and then that no webhook answers, are made of these metrics, and fire while they are there.
 func TestACertificateThatExpiresWhileItIsServedIsStillInTheMetrics(t *testing.T) {
 	const left = 15 * time.Second
 	ca := certstest.NewCA(t, time.Now().Add(-time.Hour), 90*certstest.Day)
 	last := ca.IssueUntil(t, time.Now().Add(left), host)
-	put(t, last, ca)
+	put(t, mine, last.Data(ca))
 	upgrade(t, "certs.source=secret", "certs.secret.name="+mine)
 	r := start(t, mine)
 	r.serves(t, "the certificate", same(t, last))
@@ -160,5 +170,5 @@ func TestACertificateThatExpiresWhileItIsServedIsStillInTheMetrics(t *testing.T)
 		}
 		return nil
 	})
-	must(t, r.tellsOf(t.Context(), last.TLS(t).Leaf))
+	must(t, r.tellsOf(t.Context(), last.TLS(t).Leaf, untrusted))
 }

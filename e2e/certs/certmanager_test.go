@@ -3,6 +3,7 @@ package certs_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -27,10 +28,10 @@ var request = certmanager.Request{
 	Hosts: []string{host, outside.Name + "-webhook." + outside.Namespace, outside.Name + "-webhook"},
 }
 
-// issue issues the webhook's certificate.
-func issue(t *testing.T, pair certstest.Pair, ca certstest.CA) {
+// issue puts data into the Secret of the webhook's Certificate.
+func issue(t *testing.T, data map[string][]byte) {
 	t.Helper()
-	must(t, controller.Issue(t.Context(), admin, request.Certificate(), pair.Data(ca)))
+	must(t, controller.Issue(t.Context(), admin, request.Certificate(), data))
 }
 
 func TestTheChartAsksCertManagerForWhatTheTypesSay(t *testing.T) {
@@ -90,7 +91,7 @@ func TestWhatCertManagerIssuesIsReplacedUnderLoad(t *testing.T) {
 	old, next := certstest.NewCA(t, time.Now().Add(-time.Hour), 90*certstest.Day), certstest.NewCA(t, time.Now().Add(-2*time.Hour), 90*certstest.Day)
 	first, renewed, last := old.Issue(t, host), old.Issue(t, host), next.Issue(t, host)
 	upgrade(t, "certs.source=cert-manager")
-	issue(t, first, old)
+	issue(t, first.Data(old))
 	r := start(t, issuedSecret)
 	load, end := traffic(t, r)
 	defer end()
@@ -103,17 +104,81 @@ func TestWhatCertManagerIssuesIsReplacedUnderLoad(t *testing.T) {
 		{"a certificate of the same authority", renewed, old},
 		{"a certificate of another authority", last, next},
 	} {
-		issue(t, step.pair, step.ca)
+		issue(t, step.pair.Data(step.ca))
 		r.volume.bring(t)
 		r.serves(t, step.what, same(t, step.pair))
 		goesOn(t, load)
 	}
 }
 
+// Of a spoilt Secret nothing is served, nor anything lost, until cert-manager has mended it.
+func TestASpoiltSecretOfCertManagersHeals(t *testing.T) {
+	hourAgo := time.Now().Add(-time.Hour)
+	ca, other := certstest.NewCA(t, hourAgo, 90*certstest.Day), certstest.NewCA(t, hourAgo, certstest.Day)
+	upgrade(t, "certs.source=cert-manager")
+	good := ca.Issue(t, host)
+	issue(t, good.Data(ca))
+	r := start(t, issuedSecret)
+	heals := func(t *testing.T) {
+		t.Helper()
+		good = ca.Issue(t, host)
+		issue(t, good.Data(ca))
+		r.volume.bring(t)
+		r.serves(t, "the certificate of the Secret that is mended", same(t, good))
+	}
+	load, end := traffic(t, r)
+	for name, tc := range map[string]struct {
+		data map[string][]byte // none: it is deleted
+		said string            // in the log
+	}{
+		"deleted":                        {nil, ""}, // kubelet leaves what Pods have
+		"given the key of another":       {certstest.Pair{Cert: good.Cert, Key: ca.KeyPEM(t)}.Data(ca), "tls: private key does not match public key"},
+		"given a certificate of another": {other.Issue(t, host).Data(ca), "certificate signed by unknown authority"},
+		"put back when it was valid":     {ca.IssueUntil(t, hourAgo.Add(time.Minute), host).Data(ca), "certificate has expired"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if tc.data == nil {
+				must(t, admin.Delete(t.Context(), secretOf(issuedSecret)))
+			} else {
+				put(t, issuedSecret, tc.data)
+				r.volume.bring(t)
+				r.says(t, tc.said)
+			}
+			r.serves(t, "the certificate before", same(t, good))
+			goesOn(t, load)
+			heals(t)
+		})
+	}
+	end()
+	// cainjector puts it into caBundle as it is, and the API server calls no webhook that has such.
+	t.Run("given an authority that cannot be read", func(t *testing.T) {
+		data := good.Data(ca)
+		data["ca.crt"] = []byte("?")
+		put(t, issuedSecret, data)
+		eventually(t, "the metrics to tell that nobody trusts it", func(ctx context.Context) error {
+			return r.tellsOf(ctx, good.TLS(t).Leaf, untrusted)
+		})
+		const unreadable = `failure %sWebhookConfiguration "snapshot-group": the caBundle of webhook "%s.snapshot-group.admission" cannot be read: it holds no certificate`
+		var want []string
+		for _, hook := range []string{"claims", "namespaces", "classes", "groupsnapshots", "members"} {
+			want = append(want, fmt.Sprintf(unreadable, "Validating", hook))
+		}
+		want = append(want, fmt.Sprintf(unreadable, "Mutating", "labels"))
+		eventually(t, "check to find it", func(context.Context) error {
+			if diff := cmp.Diff(want, checked(t)); diff != "" {
+				return errors.New("(-want +got)\n" + diff)
+			}
+			return nil
+		})
+		must(t, admin.Delete(t.Context(), secretOf(issuedSecret)))
+		heals(t)
+	})
+}
+
 func TestCheckTellsWhatCertManagerSays(t *testing.T) {
 	ca := certstest.NewCA(t, time.Now().Add(-time.Hour), 90*certstest.Day)
 	upgrade(t, "certs.source=cert-manager")
-	issue(t, ca.Issue(t, host), ca)
+	issue(t, ca.Issue(t, host).Data(ca))
 	start(t, issuedSecret)
 	eventually(t, "nothing to be wrong", func(context.Context) error {
 		if found := checked(t); len(found) > 0 {

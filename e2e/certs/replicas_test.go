@@ -142,24 +142,28 @@ func (r replica) serves(t *testing.T, what string, wanted func(*x509.Certificate
 		if !wanted(served) {
 			return fmt.Errorf("it serves that of %s with serial number %s", served.Issuer, served.SerialNumber)
 		}
-		return r.tellsOf(ctx, served)
+		return r.tellsOf(ctx, served, trusted)
 	})
 	return served
 }
 
-// tellsOf is an error unless the metrics, which an alert is made of, have the times of a certificate.
-func (r replica) tellsOf(ctx context.Context, served *x509.Certificate) error {
+// What the metrics tell of a certificate, besides its times.
+const untrusted, trusted = 0, 1
+
+// tellsOf is an error unless the metrics, which alerts are made of, have the times of a certificate, and whether it is trusted.
+func (r replica) tellsOf(ctx context.Context, served *x509.Certificate, trusted int64) error {
 	metrics, err := r.Metrics(ctx)
 	if err != nil {
 		return err
 	}
-	for name, want := range map[string]time.Time{
-		"snapshot_group_certificate_not_before_timestamp_seconds": served.NotBefore,
-		"snapshot_group_certificate_expiry_timestamp_seconds":     served.NotAfter,
+	for name, want := range map[string]int64{
+		"snapshot_group_certificate_not_before_timestamp_seconds": served.NotBefore.Unix(),
+		"snapshot_group_certificate_expiry_timestamp_seconds":     served.NotAfter.Unix(),
+		"snapshot_group_certificate_trusted":                      trusted,
 	} {
 		series := metrics[name].GetMetric()
-		if len(series) != 1 || int64(series[0].GetGauge().GetValue()) != want.Unix() {
-			return fmt.Errorf("%s = %v, want %d alone", name, series, want.Unix())
+		if len(series) != 1 || int64(series[0].GetGauge().GetValue()) != want {
+			return fmt.Errorf("%s = %v, want %d alone", name, series, want)
 		}
 	}
 	return nil

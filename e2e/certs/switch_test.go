@@ -14,7 +14,7 @@ func TestTheSourceIsSwitchedUnderLoad(t *testing.T) {
 	begin := time.Now().Add(-time.Hour)
 	issuer, user := certstest.NewCA(t, begin, 90*certstest.Day), certstest.NewCA(t, begin.AddDate(-1, 0, 0), 2*365*certstest.Day)
 	issued, brought := issuer.Issue(t, host), user.Issue(t, host)
-	put(t, brought, user)
+	put(t, mine, brought.Data(user))
 	upgrade(t)
 	replicas := []replica{start(t, ""), start(t, "")}
 	ownAuthority, err := authority(t.Context())
@@ -37,7 +37,7 @@ func TestTheSourceIsSwitchedUnderLoad(t *testing.T) {
 	} {
 		upgrade(t, to.values...)
 		if to.issues {
-			issue(t, issued, issuer)
+			issue(t, issued.Data(issuer))
 		}
 		for i, old := range replicas {
 			replicas[i] = start(t, to.secret)
