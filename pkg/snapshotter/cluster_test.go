@@ -65,7 +65,9 @@ type cluster struct {
 	refuse func(what string) error
 	// broken: the driver takes no snapshot of a claim in no group.
 	broken bool
-	uids   int
+	// nameless: snapshot-controller does not know the volumes of the members that it makes.
+	nameless bool
+	uids     int
 }
 
 func newScheme(t *testing.T) *runtime.Scheme {

@@ -124,6 +124,10 @@ func (c *cluster) snapshot(s *groupsnapshotv1.VolumeGroupSnapshot) bool {
 
 func (c *cluster) makeMember(s *groupsnapshotv1.VolumeGroupSnapshot, claim string) {
 	c.t.Helper()
+	source := claim
+	if c.nameless {
+		source = ""
+	}
 	m := &snapshotv1.VolumeSnapshot{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: s.Namespace, Name: "snapshot-" + claim + "-" + string(s.UID), UID: c.uid(),
@@ -132,7 +136,7 @@ func (c *cluster) makeMember(s *groupsnapshotv1.VolumeGroupSnapshot, claim strin
 				APIVersion: "groupsnapshot.storage.k8s.io/v1beta2", Kind: group.GroupSnapshotKind, Name: s.Name, UID: s.UID,
 			}},
 		},
-		Spec: snapshotv1.VolumeSnapshotSpec{Source: snapshotv1.VolumeSnapshotSource{PersistentVolumeClaimName: &claim}},
+		Spec: snapshotv1.VolumeSnapshotSpec{Source: snapshotv1.VolumeSnapshotSource{PersistentVolumeClaimName: &source}},
 	}
 	c.must(c.api.Create(c.t.Context(), m))
 	content := &snapshotv1.VolumeSnapshotContent{

@@ -151,6 +151,7 @@ func (s *sight) member(ctx context.Context, o *snapshotv1.VolumeSnapshot) (plan.
 			}
 		}
 	}
+	out.Claim = cmp.Or(out.Claim, s.volumes[out.Handle])
 	claim, err := s.claim(ctx, out.Claim)
 	if err != nil {
 		return out, err

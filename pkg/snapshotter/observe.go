@@ -20,6 +20,7 @@ import (
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/sources"
 )
 
 // observe gathers what plan.Next needs to know of a Namespace. facts reads claims and classes; snapshots and their
@@ -148,6 +149,7 @@ func (r *Reconciler) leftovers(ctx context.Context, ns *corev1.Namespace, last p
 // sight is one group being observed: its objects as they are, where plan.Group holds what they mean.
 type sight struct {
 	cache     client.Reader
+	live      client.Reader
 	namespace string
 	settings  group.Settings
 	// name and uid are those of the VolumeGroupSnapshot, driver and handle those of the group snapshot on storage. Where they are known
@@ -159,10 +161,12 @@ type sight struct {
 	content        *groupsnapshotv1.VolumeGroupSnapshotContent // nil if there is none
 	contents       []snapshotv1.VolumeSnapshotContent          // those of the members
 	classes        []group.Class
+	// volumes are claims by the handles of their volumes, of members that name none.
+	volumes map[string]string
 }
 
 func (r *Reconciler) sightOf(ns *corev1.Namespace, settings group.Settings) *sight {
-	return &sight{cache: r.cached, namespace: ns.Name, settings: settings}
+	return &sight{cache: r.cached, live: r.Live, namespace: ns.Name, settings: settings}
 }
 
 // fill adds to a group the objects that were made for it.
@@ -184,6 +188,17 @@ func (s *sight) fill(ctx context.Context, g *plan.Group) error {
 		return err
 	}
 	if g.Contents, err = s.memberContents(ctx); err != nil || s.uid == "" {
+		return err
+	}
+	if g.Members, err = s.members(ctx); err != nil {
+		return err
+	}
+	unclaimed := g.Uncovered()
+	if len(unclaimed) == 0 {
+		return nil
+	}
+	claims := sources.Claims{Namespace: s.namespace, LabelKey: s.settings.LabelKey, Group: g.Name, Names: unclaimed}
+	if s.volumes, g.Missed, err = claims.Look(ctx, s.live); err != nil {
 		return err
 	}
 	g.Members, err = s.members(ctx)

@@ -60,8 +60,9 @@ func advance(o Observed, g Group) progress {
 		return hopelessFor("VolumeGroupSnapshot %q is being deleted by somebody else", g.SnapshotName)
 	case g.lacks() != "":
 		return incomplete(o, g)
-	case g.uncovered() != "":
-		return hopelessFor("no member was made of claim %q; it left the group while the snapshot was taken", g.uncovered())
+	case len(g.Uncovered()) > 0:
+		claim := g.Uncovered()[0]
+		return hopelessFor("no member was made of claim %q: %s", claim, g.Missed[claim])
 	case o.Stopped():
 		return progress{cuts: []Cut{g.cut(o.Now)}}
 	case o.Settings.Workflow == group.Detach && g.Content.Deleting: // no finalizer can be added that would keep it

@@ -164,9 +164,11 @@ func TestNext(t *testing.T) {
 			[]string{`wait: VolumeSnapshot "db-m2" of claim "wal" is not ready`},
 		},
 		"a claim that left the group in between makes the snapshot useless": {
-			observed(time.Second, group.Keep, changed(complete("db"), func(g *Group) { g.Snapshot.Claims = []string{"data", "old", "wal"} })),
+			observed(time.Second, group.Keep, changed(complete("db"), func(g *Group) {
+				g.Snapshot.Claims, g.Missed = []string{"data", "old", "wal"}, map[string]string{"old": "it left"}
+			})),
 			[]string{
-				"give up 1 groups of manual run 20261122t120000z: map[db:no member was made of claim \"old\"; it left the group while the snapshot was taken]",
+				"give up 1 groups of manual run 20261122t120000z: map[db:no member was made of claim \"old\": it left]",
 				`let content "db-vgsc" be freed`,
 				`delete VolumeGroupSnapshot "db-vgs", sparing 0 members`,
 				`delete content "db-vgsc"`,

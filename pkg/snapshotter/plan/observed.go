@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -123,6 +124,8 @@ type Group struct {
 	Claims   []string
 	Snapshot *Snapshot
 	Content  *Content
+	// Missed says of each of Uncovered, as a live look tells, why it has no member.
+	Missed map[string]string
 	// Members are those that exist, by name, owned or already released.
 	Members []Member
 	// Contents are the VolumeSnapshotContents of the group on storage, by name.
@@ -167,8 +170,9 @@ type Content struct {
 
 // Member is a VolumeSnapshot of the group.
 type Member struct {
-	Name  string
-	UID   types.UID
+	Name string
+	UID  types.UID
+	// Claim is what it was made of; empty where nothing tells.
 	Claim string
 	// Handle is the volume that it is a snapshot of; empty until its content is known.
 	Handle string
@@ -242,17 +246,7 @@ func (g Group) lacks() string {
 	if g.Content == nil {
 		return fmt.Sprintf("VolumeGroupSnapshot %q has no content", g.SnapshotName)
 	}
-	members := map[string]Member{}
-	for _, m := range g.Members {
-		members[m.Handle] = m
-	}
-	made := 0
-	for _, h := range g.Content.Handles {
-		if _, found := members[h]; found {
-			made++
-		}
-	}
-	if made < len(g.Content.Handles) {
+	if made := g.made(); made < len(g.Content.Handles) {
 		return fmt.Sprintf("%d of %d members exist", made, len(g.Content.Handles))
 	}
 	for _, m := range g.Members {
@@ -266,17 +260,23 @@ func (g Group) lacks() string {
 	return ""
 }
 
-// uncovered is the first claim that the run meant to snapshot and that has no member, empty if there is none. It means
-// something only of a group that lacks nothing else.
-func (g Group) uncovered() string {
-	covered := map[string]bool{}
-	for _, m := range g.Members {
-		covered[m.Claim] = true
+// Uncovered are the claims that the run meant to snapshot and that no member says it is of, once there is a member of every volume.
+func (g Group) Uncovered() []string {
+	if g.Snapshot == nil || g.Content == nil || g.made() < len(g.Content.Handles) {
+		return nil
 	}
-	for _, c := range g.Snapshot.Claims {
-		if !covered[c] {
-			return c
+	return slices.DeleteFunc(slices.Clone(g.Snapshot.Claims), func(claim string) bool {
+		return slices.ContainsFunc(g.Members, func(m Member) bool { return m.Claim == claim })
+	})
+}
+
+// made is of how many volumes there is a member.
+func (g Group) made() int {
+	n := 0
+	for _, h := range g.Content.Handles {
+		if slices.ContainsFunc(g.Members, func(m Member) bool { return m.Handle == h }) {
+			n++
 		}
 	}
-	return ""
+	return n
 }
