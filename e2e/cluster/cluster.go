@@ -133,19 +133,20 @@ func Attach(dir string) (*Cluster, error) {
 	return &Cluster{cfg: cfg, pid: supervisorOf(cfg)}, nil
 }
 
-// supervisorOf is the process ID of a cluster's supervisor, 0 if it is gone: a number in a file may by now be another's.
+// supervisorOf is the process ID that a cluster's supervisor has or had; 0 where none was started yet.
 func supervisorOf(cfg supervise.Config) int {
 	data, err := os.ReadFile(cfg.Path(supervise.PIDFile))
 	if err != nil {
 		return 0
 	}
 	pid, err := strconv.Atoi(string(data))
-	if err != nil || !isSupervisor(pid, cfg.Dir) {
+	if err != nil {
 		return 0
 	}
 	return pid
 }
 
+// isSupervisor reports whether a process is the supervisor of the cluster in dir: a number in a file may by now be another's.
 func isSupervisor(pid int, dir string) bool {
 	cmdline, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
 	return err == nil && strings.HasSuffix(string(cmdline), "\x00supervise\x00--dir\x00"+dir+"\x00")
@@ -154,19 +155,20 @@ func isSupervisor(pid int, dir string) bool {
 // stopTimeout is how long a supervisor may take to end its components before it is killed, which ends them too.
 const stopTimeout = 20 * time.Second
 
+// stop ends the supervisor and waits for the lock on its folder, too: it goes with the last thread of a process that is killed, the
+// command line with the first.
 func stop(cfg supervise.Config, pid int) error {
-	if pid == 0 || !isSupervisor(pid, cfg.Dir) {
-		if Running(cfg.Dir) {
-			return fmt.Errorf("a cluster is being built for %q: interrupt the command that starts it", cfg.Dir)
-		}
-		return nil
+	if pid == 0 && Running(cfg.Dir) {
+		return fmt.Errorf("a cluster is being built for %q: interrupt the command that starts it", cfg.Dir)
 	}
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
-		if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return fmt.Errorf("stop the supervisor: %w", err)
+		if isSupervisor(pid, cfg.Dir) {
+			if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
+				return fmt.Errorf("stop the supervisor: %w", err)
+			}
 		}
 		for deadline := time.Now().Add(stopTimeout); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-			if !isSupervisor(pid, cfg.Dir) {
+			if !isSupervisor(pid, cfg.Dir) && !Running(cfg.Dir) {
 				return nil
 			}
 		}

@@ -140,7 +140,11 @@ func TestTheDeathOfTheSupervisorEndsItsCluster(t *testing.T) {
 				}
 				return nil
 			})
-			if err := cluster.Remove(dir); err != nil { // what `down` does: only cgroups and the folder are left
+			ended, err := cluster.Attach(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := ended.Close(); err != nil { // what `down` does: only cgroups and the folder are left
 				t.Fatal(err)
 			}
 			if left := seen.left(t); len(left) > 0 {
