@@ -6,9 +6,7 @@ package certs_test
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -41,16 +39,11 @@ func TestMain(m *testing.M) {
 
 func prepare(ctx context.Context, c *cluster.Cluster, cleanup func(func() error)) error {
 	shared = c
-	root, err := components.RepositoryRoot(ctx)
+	bin, err := components.BuildOwn(ctx, filepath.Join(c.Dir(), "programs"), "kubectl-snapshot_group")
 	if err != nil {
 		return err
 	}
-	plugin = filepath.Join(c.Dir(), "kubectl-snapshot_group")
-	build := exec.CommandContext(ctx, "go", "build", "-o", plugin, "./cmd/kubectl-snapshot_group")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build kubectl's plugin: %w\n%s", err, out)
-	}
+	plugin = bin["kubectl-snapshot_group"]
 	config, err := c.RESTConfig()
 	if err != nil {
 		return err

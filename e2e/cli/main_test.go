@@ -7,9 +7,7 @@ package cli_test
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -40,17 +38,10 @@ func programs() string { return filepath.Join(shared.Dir(), "programs") }
 
 func prepare(ctx context.Context, c *cluster.Cluster, _ func(func() error)) error {
 	shared = c
-	root, err := components.RepositoryRoot(ctx)
+	_, err := components.BuildOwn(ctx, programs(), "kubectl-snapshot_group", "snapshotter")
 	if err != nil {
 		return err
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-o", programs()+"/", "./cmd/kubectl-snapshot_group", "./cmd/snapshotter")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the programs: %w\n%s", err, out)
-	}
-	if admin, err = suite.Client(c); err != nil {
-		return err
-	}
-	return nil
+	admin, err = suite.Client(c)
+	return err
 }

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/snapshot-group/snapshot-group/e2e/cluster/components"
 	"github.com/snapshot-group/snapshot-group/e2e/csidriver"
 	_ "github.com/snapshot-group/snapshot-group/e2e/csidriver/internal/server" // what the driver is made of: go test runs again when it changes
 )
@@ -27,12 +28,11 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	binary = filepath.Join(dir, "csi-driver")
-	build := exec.Command("go", "build", "-o", binary, "./cmd")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := build.CombinedOutput(); err != nil {
-		log.Fatalf("build the driver: %v\n%s", err, output)
+	bin, err := components.BuildOwn(context.Background(), dir, "csi-driver")
+	if err != nil {
+		log.Fatal(err)
 	}
+	binary = bin["csi-driver"]
 	status := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(status)

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/snapshot-group/snapshot-group/e2e/cluster/components"
 	"github.com/snapshot-group/snapshot-group/e2e/suite"
 )
 
@@ -196,8 +196,7 @@ func TestStaleEntriesAreFound(t *testing.T) {
 // What is run elsewhere is at least understood: make has the target, and the cluster's command the flags.
 func TestWhatIsRunElsewhereIsUnderstood(t *testing.T) {
 	const command = "go run ./e2e/cluster/cmd "
-	program := filepath.Join(t.TempDir(), "cluster")
-	_, err := inRepository(t.Context(), "go build -o "+program+" ./e2e/cluster/cmd")
+	bin, err := components.BuildOwn(t.Context(), t.TempDir(), "cluster")
 	suite.Must(t, err)
 	for _, text := range slices.Sorted(maps.Keys(covered.elsewhere)) {
 		if strings.HasPrefix(text, "make ") {
@@ -206,7 +205,7 @@ func TestWhatIsRunElsewhereIsUnderstood(t *testing.T) {
 		}
 		for line := range strings.Lines(text) {
 			if flags, is := strings.CutPrefix(line, command); is {
-				_, err := inRepository(t.Context(), program+" "+strings.TrimSpace(flags)+" --help")
+				_, err := inRepository(t.Context(), bin["cluster"]+" "+strings.TrimSpace(flags)+" --help")
 				suite.Must(t, err)
 			}
 		}

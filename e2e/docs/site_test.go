@@ -49,10 +49,11 @@ func newSite(t *testing.T) *site {
 	root, err := components.RepositoryRoot(t.Context())
 	suite.Must(t, err)
 	programs, tarball := filepath.Join(c.Dir(), "programs"), filepath.Join(c.Dir(), "snapshot-group.tar")
+	_, err = components.BuildOwn(t.Context(), programs, "kubectl-snapshot_group")
+	suite.Must(t, err)
 	s.env = append(os.Environ(), "KUBECONFIG="+c.Kubeconfig(), "HELM_CACHE_HOME="+filepath.Join(c.Dir(), "helm"), "PATH="+programs+":"+
 		filepath.Dir(c.Program("kubectl"))+":"+filepath.Dir(c.Program("helm"))+":"+os.Getenv("PATH"))
 	for _, build := range []string{
-		"go build -o " + programs + "/ ./cmd/kubectl-snapshot_group",
 		"go run ./build/image/cmd --version 0.1.0 --ref registry.example.com/snapshot-group:0.1.0 --output " + tarball,
 		"ln --symbolic $PWD/charts $PWD/manifests $PWD/e2e/docs/testdata/app $PWD/e2e/docs/testdata/app.yaml " + s.dir,
 		"kubectl apply --filename e2e/docs/testdata/before.yaml",

@@ -39,7 +39,7 @@ func start(t *testing.T, flags ...string) *loop {
 	log, err := os.OpenFile(filepath.Join(shared.Logs(), strings.ReplaceAll(t.Name(), "/", "-")+".loop.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	must(t, err)
 	defer log.Close() // the process has a copy of its own
-	cmd := exec.Command(program(), append([]string{
+	cmd := exec.Command(program, append([]string{
 		"--kubeconfig=" + kubeconfig(), "--namespace=" + installed, "--leader-elect=false",
 		"--metrics-bind-address=" + l.metrics, "--health-probe-bind-address=" + probes,
 	}, flags...)...)

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -32,10 +31,11 @@ import (
 // installed is the namespace and the ServiceAccount of the chart.
 const installed = "snapshot-group"
 
-// The cluster of all tests, and an administrator's client.
+// The cluster of all tests, an administrator's client, and the loop's program.
 var (
-	shared *cluster.Cluster
-	admin  client.WithWatch
+	shared  *cluster.Cluster
+	admin   client.WithWatch
+	program string
 )
 
 var (
@@ -54,11 +54,11 @@ func prepare(ctx context.Context, c *cluster.Cluster, _ func(func() error)) erro
 	if err != nil {
 		return err
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-o", program(), "./cmd/snapshotter")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the loop: %w\n%s", err, out)
+	bin, err := components.BuildOwn(ctx, filepath.Join(c.Dir(), "programs"), "snapshotter")
+	if err != nil {
+		return err
 	}
+	program = bin["snapshotter"]
 	if admin, err = suite.Client(c); err != nil {
 		return err
 	}
@@ -68,7 +68,6 @@ func prepare(ctx context.Context, c *cluster.Cluster, _ func(func() error)) erro
 	return writeKubeconfig(ctx)
 }
 
-func program() string    { return filepath.Join(shared.Dir(), "snapshotter") }
 func kubeconfig() string { return filepath.Join(shared.Dir(), "snapshotter.kubeconfig") }
 
 // grant makes those of the chart's objects that are about rights.

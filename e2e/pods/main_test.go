@@ -49,11 +49,8 @@ func newSite(t *testing.T) site {
 	programs := filepath.Join(c.Dir(), "programs")
 	root, err := components.RepositoryRoot(t.Context())
 	suite.Must(t, err)
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", programs+"/", "./cmd/kubectl-snapshot_group")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the plugin: %v\n%s", err, out)
-	}
+	_, err = components.BuildOwn(t.Context(), programs, "kubectl-snapshot_group")
+	suite.Must(t, err)
 	path := []string{programs, filepath.Dir(c.Program("kubectl")), filepath.Dir(c.Program("helm")), os.Getenv("PATH")}
 	return site{c, root, strings.Join(path, ":")}
 }

@@ -53,7 +53,7 @@ func prepare(ctx context.Context, c *cluster.Cluster, cleanup func(func() error)
 	path := programs + ":" + filepath.Dir(c.Program("kubectl")) + ":" + filepath.Dir(c.Program("helm")) + ":" + os.Getenv("PATH")
 	shared = site{Cluster: c, admin: admin, root: root, env: append(os.Environ(),
 		"KUBECONFIG="+c.Kubeconfig(), "PATH="+path, "HELM_CACHE_HOME="+c.Dir()+"/helm")}
-	if _, err := shared.run(ctx, "go build -o "+programs+"/ ./cmd/kubectl-snapshot_group"); err != nil {
+	if _, err := components.BuildOwn(ctx, programs, "kubectl-snapshot_group"); err != nil {
 		return err
 	}
 	return shared.makeReleases(ctx)

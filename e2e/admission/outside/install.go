@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -45,16 +43,12 @@ type Release struct {
 	processes []*Process
 }
 
-// Install renders the chart with values (helm's --set), makes its objects, all but the Pods and what only concerns them, and
-// builds the programs. None runs yet, so the webhooks fail as their failurePolicy says.
+// Install builds the programs, renders the chart with values (helm's --set) and makes its objects, all but the Pods and what only
+// concerns them. None runs yet, so the webhooks fail as their failurePolicy says.
 func Install(ctx context.Context, c *cluster.Cluster, values ...string) (*Release, error) {
-	root, err := components.RepositoryRoot(ctx)
-	if err != nil {
-		return nil, err
-	}
 	r := &Release{dir: filepath.Join(c.Dir(), "release"), flags: map[string][]string{}}
-	if err := os.MkdirAll(r.dir, 0o755); err != nil {
-		return nil, fmt.Errorf("make the release's folder: %w", err)
+	if _, err := components.BuildOwn(ctx, r.dir, "webhook", "snapshotter"); err != nil {
+		return nil, err
 	}
 	objects, err := Render(ctx, values...)
 	if err != nil {
@@ -75,11 +69,6 @@ func Install(ctx context.Context, c *cluster.Cluster, values ...string) (*Releas
 	}
 	if err := r.writeKubeconfig(ctx, c); err != nil {
 		return nil, errors.Join(err, r.Close())
-	}
-	build := exec.CommandContext(ctx, "go", "build", "-o", r.dir+"/", "./cmd/webhook", "./cmd/snapshotter")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		return nil, errors.Join(fmt.Errorf("build the product: %w\n%s", err, out), r.Close())
 	}
 	return r, nil
 }

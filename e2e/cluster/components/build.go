@@ -75,11 +75,21 @@ func Build(ctx context.Context, o Options, names ...string) (Binaries, error) {
 	return found, nil
 }
 
-// BuildOwn builds programs of this repository that a cluster runs into dir: "cluster", "csi-driver", "pause".
+// BuildOwn builds programs of this repository into dir, which is made where it is missing: those that a cluster runs, "cluster",
+// "csi-driver" and "pause", and the product's, "webhook", "snapshotter" and "kubectl-snapshot_group".
+//
+// They are linked in bin/e2e of the checkout, where go build finds in a second that nothing has changed; linking takes several. What is
+// in dir is a copy: it stays as it is when the sources change.
 func BuildOwn(ctx context.Context, dir string, names ...string) (Binaries, error) {
 	root, err := RepositoryRoot(ctx)
 	if err != nil {
 		return nil, err
+	}
+	linked := filepath.Join(root, "bin", "e2e")
+	for _, made := range []string{linked, dir} {
+		if err := os.MkdirAll(made, 0o755); err != nil {
+			return nil, fmt.Errorf("make a folder of programs: %w", err)
+		}
 	}
 	found := Binaries{}
 	for _, c := range own {
@@ -87,11 +97,28 @@ func BuildOwn(ctx context.Context, dir string, names ...string) (Binaries, error
 			continue
 		}
 		found[c.Name] = filepath.Join(dir, c.Name)
-		if err := compile(ctx, io.Discard, compilation{Component: c, from: root, to: found[c.Name]}); err != nil {
+		if err := link(ctx, compilation{Component: c, from: root, to: filepath.Join(linked, c.Name)}, found[c.Name]); err != nil {
 			return nil, fmt.Errorf("build %q: %w", c.pkg, err)
 		}
 	}
 	return found, nil
+}
+
+// link builds a program, which another process may be doing, too, and copies it.
+func link(ctx context.Context, c compilation, copied string) error {
+	unlock, err := lock(ctx, io.Discard, c.to+".lock")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := compile(ctx, io.Discard, c); err != nil {
+		return err
+	}
+	// By a process of its own: one that this one forks meanwhile would hold the copy open for writing, and nobody could run it (ETXTBSY).
+	if out, err := exec.CommandContext(ctx, "cp", c.to, copied).CombinedOutput(); err != nil {
+		return fmt.Errorf("copy the program: %w: %s", err, out)
+	}
+	return nil
 }
 
 func cacheDir(dir string) (string, error) {

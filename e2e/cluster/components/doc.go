@@ -47,12 +47,14 @@ var all = []Component{
 	{Name: "helm", module: "helm", pkg: "helm.sh/helm/v4/cmd/helm"},
 }
 
-// own are the programs of this repository that a cluster runs. They are built at every start: the Go build cache makes
-// that a second when nothing changed.
+// own are the programs of this repository: those that a cluster runs, and the product's.
 var own = []Component{
 	{Name: "cluster", pkg: "./e2e/cluster/cmd"},
 	{Name: "csi-driver", pkg: "./e2e/csidriver/cmd"},
 	{Name: "pause", pkg: "./e2e/cluster/pause"},
+	{Name: "webhook", pkg: "./cmd/webhook"},
+	{Name: "snapshotter", pkg: "./cmd/snapshotter"},
+	{Name: "kubectl-snapshot_group", pkg: "./cmd/kubectl-snapshot_group"},
 }
 
 // ControlPlane and Node are the components of the two tiers; Node includes ControlPlane.
