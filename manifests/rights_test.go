@@ -47,6 +47,7 @@ func TestRightsAreTheseAndNoMore(t *testing.T) {
 		},
 		"Role snapshot-group-snapshotter": {
 			"leases.coordination.k8s.io/snapshot-group-snapshotter: get update",
+			"leases.coordination.k8s.io: create",
 		},
 	} {
 		t.Run(role, func(t *testing.T) {

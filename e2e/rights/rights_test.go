@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/e2e/admission/outside"
@@ -22,8 +23,11 @@ import (
 // enough is how often a right is asked for in vain before its want counts as felt: by then it was tried again.
 const enough = 2
 
-// leading are the rights without which a snapshotter starts and never leads.
-var leading = []string{"get leases.coordination.k8s.io", "update leases.coordination.k8s.io"}
+// leading are the rights without which a snapshotter starts and never leads; without restoring, it leads until somebody deletes its Lease.
+var (
+	leading   = []string{"get leases.coordination.k8s.io", "update leases.coordination.k8s.io"}
+	restoring = "create leases.coordination.k8s.io"
+)
 
 // TestEveryRightIsNeeded takes each right away that the chart grants, that one alone, and shows what is amiss until it is given back.
 func TestEveryRightIsNeeded(t *testing.T) {
@@ -33,6 +37,7 @@ func TestEveryRightIsNeeded(t *testing.T) {
 		s.starts(t, "webhook", webhook)
 		s.starts(t, "snapshotter", snapshotter)
 	})
+	t.Run("without a right to create its Lease, who leads does not bring it back", func(t *testing.T) { s.restores(t, snapshotter) })
 	s.webhook, s.snapshotter = s.account(t, "webhook", webhook), s.account(t, "snapshotter", snapshotter)
 	_, err := s.release.StartWebhook(t.Context(), "--kubeconfig="+s.webhook.kubeconfig)
 	must(t, err)
@@ -48,7 +53,7 @@ func TestEveryRightIsNeeded(t *testing.T) {
 // covers fails the test where the chart grants what nothing above takes, and where the product asked for what the chart does not grant.
 func (s *site) covers(t *testing.T) {
 	t.Helper()
-	taken := map[*account][]string{s.snapshotter: slices.Clone(leading)}
+	taken := map[*account][]string{s.snapshotter: append([]string{restoring}, leading...)}
 	for _, act := range acts {
 		taken[s.webhook] = append(taken[s.webhook], act.webhook...)
 		taken[s.snapshotter] = append(taken[s.snapshotter], act.snapshotter...)
@@ -147,6 +152,24 @@ func (s *site) leads(ctx context.Context) error {
 		err = errors.New("nobody leads")
 	}
 	return err
+}
+
+// restores deletes the Lease of a snapshotter that leads, with the right to create it and without, and then brings it back as helm does.
+func (s *site) restores(t *testing.T, all rules) {
+	t.Helper()
+	a := s.account(t, "snapshotter-forgone", all)
+	p, err := s.start(t.Context(), "snapshotter", a)
+	must(t, err)
+	defer p.Kill()
+	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: outside.Namespace, Name: outside.Name + "-snapshotter"}}
+	eventually(t, "it to lead", s.leads)
+	must(t, s.admin.Delete(t.Context(), lease))
+	eventually(t, "it to bring its Lease back", s.leads)
+	s.has(t, a, all.less(restoring))
+	s.obeyed(t, a, []string{restoring}, false)
+	must(t, s.admin.Delete(t.Context(), lease))
+	eventually(t, "the want to be felt", s.felt(a, restoring, 0))
+	must(t, s.admin.Create(t.Context(), lease)) // which finds none
 }
 
 func (s *site) start(ctx context.Context, program string, a *account) (*outside.Process, error) {
