@@ -61,9 +61,9 @@ provisioner: bare.test
 volumeBindingMode: WaitForFirstConsumer
 EOF`
 
-func (s site) install(t *testing.T, chart, flags string) {
+func (s site) install(t *testing.T, chart string) {
 	t.Helper()
-	s.ok(t, "helm install snapshot-group "+chart+" --namespace snapshot-group --create-namespace --set image.pullPolicy=Never "+flags)
+	s.ok(t, "helm install snapshot-group "+chart+" --namespace snapshot-group --create-namespace --set image.pullPolicy=Never")
 	s.rolledOut(t)
 }
 

@@ -23,7 +23,7 @@ func TestPodsComeAndGoAndNoClaimIsRefusedForIt(t *testing.T) {
 	}
 	s.ok(t, "kubectl --namespace shop wait persistentvolumeclaim --all --for=jsonpath='{.status.phase}'=Bound --timeout=2m")
 	before := s.objects(t)
-	s.install(t, s.previousChart(), "")
+	s.install(t, s.previousChart())
 	s.ok(t, "kubectl snapshot-group run --wait --namespace shop --timeout=3m")
 	points := s.restorePoints(t)
 
