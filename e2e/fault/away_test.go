@@ -22,6 +22,8 @@ func TestTheAPIServerIsAway(t *testing.T) {
 	p.ask(t)
 	eventually(t, "the group snapshots to begin", p.begun)
 	revive := kill(t, apiServer)
+	defer caughtUp(t) // for the tests to come
+	defer revive()
 	resume() // the snapshots are taken while nobody can be told
 	eventually(t, "the loop to end and not to start again", kubelet.failed(3))
 	revive()

@@ -2,7 +2,6 @@ package fault_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
@@ -154,23 +152,9 @@ func TestNothingOfAUsersIsMarked(t *testing.T) {
 // could not be marked.
 func leaveUnmarked(t *testing.T, namespace string) (contents []string) {
 	t.Helper()
-	class := shared.Drivers()[0].ClassName()
-	own := &groupv1.VolumeGroupSnapshot{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "mine"},
-		Spec: groupv1.VolumeGroupSnapshotSpec{VolumeGroupSnapshotClassName: &class, Source: groupv1.VolumeGroupSnapshotSource{
-			Selector: &metav1.LabelSelector{MatchLabels: map[string]string{group.DefaultLabelKey: groups[0]}},
-		}},
-	}
+	own := ofGroup(namespace, "mine")
 	must(t, admin.Create(t.Context(), own))
-	eventually(t, "the user's group snapshot to be ready", func(ctx context.Context) error {
-		if err := admin.Get(ctx, client.ObjectKeyFromObject(own), own); err != nil {
-			return err
-		}
-		if own.Status == nil || !ptr.Deref(own.Status.ReadyToUse, false) {
-			return errors.New("it is not")
-		}
-		return nil
-	})
+	eventually(t, "the user's group snapshot to be ready", isReady(own))
 	content := &groupv1.VolumeGroupSnapshotContent{}
 	must(t, admin.Get(t.Context(), client.ObjectKey{Name: *own.Status.BoundVolumeGroupSnapshotContentName}, content))
 	before := content.DeepCopy()

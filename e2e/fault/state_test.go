@@ -271,7 +271,7 @@ func becomes(t *testing.T, namespace, want string) {
 			return err
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
-			return fmt.Errorf("(-undisturbed +disturbed):\n%s", diff)
+			return fmt.Errorf("(-undisturbed +disturbed):\n%s\nit is:\n%s", diff, got) // a long diff is cut
 		}
 		return nil
 	})
