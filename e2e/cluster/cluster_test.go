@@ -36,11 +36,13 @@ metadata: {name: db}
 spec: {volumeGroupSnapshotClassName: %[1]s, source: {selector: {matchLabels: {app: db}}}}
 `
 
-// snapshots makes a claim and a group snapshot of it, and waits until that is ready.
-func snapshots(t *testing.T, c *cluster.Cluster, class string) {
+// snapshots makes a claim in a new namespace and a group snapshot of it, and waits until that is ready.
+func snapshots(t *testing.T, c *cluster.Cluster, namespace, class string) {
 	t.Helper()
-	mustKubectl(t, c, fmt.Sprintf(claimAndGroup, class), "apply", "--filename", "-")
-	mustKubectl(t, c, "", "wait", "volumegroupsnapshot/db", "--for=jsonpath={.status.readyToUse}=true", "--timeout=60s")
+	mustKubectl(t, c, "", "create", "namespace", namespace)
+	mustKubectl(t, c, fmt.Sprintf(claimAndGroup, class), "apply", "--namespace", namespace, "--filename", "-")
+	mustKubectl(t, c, "", "wait", "volumegroupsnapshot/db", "--namespace", namespace,
+		"--for=jsonpath={.status.readyToUse}=true", "--timeout=60s")
 }
 
 func TestClustersSideBySideShareNothing(t *testing.T) {
@@ -49,8 +51,8 @@ func TestClustersSideBySideShareNothing(t *testing.T) {
 	if out, err := kubectl(t, two, "", "get", "namespace", "only-here"); err == nil {
 		t.Errorf("the second cluster has the first one's namespace: %s", out)
 	}
-	snapshots(t, one, "csi-a")
-	snapshots(t, two, "csi-b")
+	snapshots(t, one, "demo", "csi-a")
+	snapshots(t, two, "demo", "csi-b")
 	var drivers []string
 	for _, d := range two.Drivers() {
 		drivers = append(drivers, d.Name)
@@ -75,8 +77,19 @@ func inventory(t *testing.T, c *cluster.Cluster, driver int) csidriver.Inventory
 	return stored
 }
 
-func TestAnyComponentCanBeStoppedKilledPausedAndStartedAgain(t *testing.T) {
+// TestComponentsComeAndGo holds all its promises on one cluster, whose start takes longer than most of them.
+func TestComponentsComeAndGo(t *testing.T) {
+	t.Setenv("KUBECONFIG", "/nowhere/kubeconfig")  // csi-provisioner prefers it to its flag
+	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:9/") // kube-apiserver would call webhooks through it
 	c := start(t, cluster.Options{Drivers: 1})
+	t.Run("the caller's environment does not reach them", func(t *testing.T) { snapshots(t, c, "environment", "csi-a") })
+	t.Run("one that ends by itself is started again", func(t *testing.T) { startedAgain(t, c) })
+	t.Run("the API server can be cut off", func(t *testing.T) { cutOff(t, c) })
+	t.Run("any can be stopped, killed, paused and started again", func(t *testing.T) { stoppedKilledAndPaused(t, c) })
+}
+
+func stoppedKilledAndPaused(t *testing.T, c *cluster.Cluster) {
+	t.Helper()
 	// The API server first, and back before its clients: a csi-snapshotter 8.7.0 that starts while the API server is away
 	// takes the CRDs of group snapshots for missing and does without until its next start.
 	for _, name := range []string{"etcd", "kube-apiserver", "kube-controller-manager", "snapshot-controller", "csi-a-snapshotter", "csi-a"} {
@@ -88,7 +101,7 @@ func TestAnyComponentCanBeStoppedKilledPausedAndStartedAgain(t *testing.T) {
 			return err
 		})
 	}
-	snapshots(t, c, "csi-a")
+	snapshots(t, c, "stopped", "csi-a")
 	want := `make etcd running: not possible now: it is running`
 	if err := c.Resume(t.Context(), "etcd"); err == nil || err.Error() != want {
 		t.Errorf("resume a running component: %v, want %s", err, want)
@@ -117,8 +130,8 @@ func turn(t *testing.T, c *cluster.Cluster, name string, do func(context.Context
 	}
 }
 
-func TestAComponentThatEndsByItselfIsStartedAgain(t *testing.T) {
-	c := start(t, cluster.Options{Drivers: 1})
+func startedAgain(t *testing.T, c *cluster.Cluster) {
+	t.Helper()
 	pid := state(t, c, "snapshot-controller").PID
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -129,7 +142,7 @@ func TestAComponentThatEndsByItselfIsStartedAgain(t *testing.T) {
 		}
 		return nil
 	})
-	snapshots(t, c, "csi-a")
+	snapshots(t, c, "ended", "csi-a")
 }
 
 func state(t *testing.T, c *cluster.Cluster, name string) supervise.Component {
@@ -147,8 +160,8 @@ func state(t *testing.T, c *cluster.Cluster, name string) supervise.Component {
 	return supervise.Component{}
 }
 
-func TestTheAPIServerCanBeCutOff(t *testing.T) {
-	c := start(t, cluster.Options{})
+func cutOff(t *testing.T, c *cluster.Cluster) {
+	t.Helper()
 	config, err := c.RESTConfig()
 	if err != nil {
 		t.Fatal(err)
@@ -177,12 +190,6 @@ func TestTheAPIServerCanBeCutOff(t *testing.T) {
 	eventually(t, "the API server to answer again", reach)
 }
 
-func TestTheCallersEnvironmentDoesNotReachTheCluster(t *testing.T) {
-	t.Setenv("KUBECONFIG", "/nowhere/kubeconfig")  // csi-provisioner prefers it to its flag
-	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:9/") // kube-apiserver would call webhooks through it
-	snapshots(t, start(t, cluster.Options{Drivers: 1}), "csi-a")
-}
-
 func TestADriverFromOutsideGetsItsSidecars(t *testing.T) {
 	for _, tier := range tiers() {
 		t.Run(string(tier), func(t *testing.T) {
@@ -192,7 +199,7 @@ func TestADriverFromOutsideGetsItsSidecars(t *testing.T) {
 			}
 			endpoint := startDriver(t, parent, "vendor.example.com")
 			c := start(t, cluster.Options{Tier: tier, CSI: map[string]string{"vendor.example.com": endpoint}})
-			snapshots(t, c, "vendor")
+			snapshots(t, c, "demo", "vendor")
 		})
 	}
 }
