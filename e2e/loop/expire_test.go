@@ -117,6 +117,7 @@ func TestARestorePointThatAClaimIsRestoredFromWaits(t *testing.T) {
 }
 
 func TestWhatIsDeletedByHandLeavesNothing(t *testing.T) {
+	start(t)
 	gone := keptPoints(0)
 	for name, tc := range map[string]struct {
 		workflow string
@@ -161,7 +162,7 @@ func TestWhatIsDeletedByHandLeavesNothing(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			start(t)
+			t.Parallel()
 			h := withHistory(t, "hand-"+strings.NewReplacer(" ", "-", ",", "").Replace(name), 1, map[string]string{group.WorkflowAnnotation: tc.workflow})
 			tc.do(t, h, h.points(t)[0])
 			h.becomes(t, gone)

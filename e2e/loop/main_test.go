@@ -1,7 +1,7 @@
 // Package loop_test holds what the loop promises to users, on a real control plane with real snapshot-controller and
 // csi-snapshotter: each test is one promise.
 //
-// All share one cluster and run one after the other, each with a process of the loop and a namespace of its own.
+// All share one cluster and run one after the other, each with a process of the loop of its own. Each promise has a namespace.
 package loop_test
 
 import (
