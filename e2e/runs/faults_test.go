@@ -69,13 +69,22 @@ func TestARunEndsInTimeWhateverTheDriverDoes(t *testing.T) {
 			if !slices.ContainsFunc(told, func(e string) bool { return strings.Contains(e, run.Failed[unit]) }) {
 				t.Errorf("Events %s, want one with the reason %s", told, run.Failed[unit])
 			}
-			if !strings.Contains(loop.Log(), strings.ReplaceAll(run.Failed[unit], `"`, `\"`)) {
-				t.Errorf("the log does not have the reason %s", run.Failed[unit])
-			}
+			logged(t, run.Failed[unit])
 			must(t, driver(faulty).SetFaults(t.Context(), none))
 			nothingLeft(t, tc.name, faulty, claims)
 		})
 	}
+}
+
+// logged waits for a reason in the log, where the loop tells of a run last.
+func logged(t *testing.T, reason string) {
+	t.Helper()
+	eventually(t, "the reason in the log", func(context.Context) error {
+		if !strings.Contains(loop.Log(), strings.ReplaceAll(reason, `"`, `\"`)) {
+			return fmt.Errorf("the log does not have %s", reason)
+		}
+		return nil
+	})
 }
 
 // timeoutOf is short where the run is to be given up, and long enough for a loaded machine where it is not.
