@@ -11,6 +11,9 @@ ARCH ?= $(shell go env GOARCH)
 # The folder of the cluster of `make up`, and further flags, such as --tier node; see go run ./e2e/cluster/cmd up --help.
 CLUSTER_DIR ?= .cluster
 CLUSTER_FLAGS ?=
+# How many packages of tests go on at once, most of whose time is spent waiting for a cluster, and what they are built without: symbols
+# for a debugger, and the checks that `make verify` makes, too.
+E2E_FLAGS ?= -p 3 -ldflags '-s -w' -vet=off
 # How long `make fuzz` fuzzes each target.
 FUZZ_TIME ?= 1m
 # Flags of `make bench-admission` and `make bench-snapshotter`; see go run ./e2e/bench/cmd --help and ./e2e/bench/snapshots/cmd --help.
@@ -115,7 +118,7 @@ fuzz: ## Fuzzes the annotations' parser, the webhooks and the plans, FUZZ_TIME e
 
 .PHONY: e2e
 e2e: components ## Tests on real clusters, several at once; csi-sanity against the test driver is one of them.
-	go test -count=1 -timeout 60m ./e2e/... # what the tests build and run is not theirs in the eyes of the test cache
+	go test $(E2E_FLAGS) -count=1 -timeout 60m ./e2e/... # what the tests build and run is not theirs in the eyes of the test cache
 
 .PHONY: bench
 bench: ## Benchmarks, in the form that benchstat reads.
