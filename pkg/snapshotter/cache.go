@@ -54,8 +54,11 @@ const (
 	byOwner = "owner"
 	// byGroupHandle: a content of either kind by driver and group snapshot on storage. It outlives owner references.
 	byGroupHandle = "group-handle"
-	// byHandle: a content of either kind by the bucket of driver and snapshot on storage, one or several. Whoever asks by it gets others too.
+	// byHandle: a content of either kind by the bucket of driver and snapshot on storage, one or several. Whoever asks by it gets others too,
+	// the more the larger the cluster, so no reconcile does.
 	byHandle = "handle"
+	// byImport: a VolumeSnapshotContent by the driver and snapshot on storage that somebody imported it by. There are few.
+	byImport = "import"
 	// byNamespace: a content by the namespace of what it is a content of.
 	byNamespace = "namespace"
 	// byRestoring: a Pending claim by the namespace of the VolumeSnapshot that it is being restored from.
@@ -81,6 +84,7 @@ var Indexes = []Index{
 	{&snapshotv1.VolumeSnapshotContent{}, byNamespace, one(namespaceOfContent)},
 	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, byGroupHandle, groupHandleOfGroup},
 	{&snapshotv1.VolumeSnapshotContent{}, byHandle, bucketsOf(handlesOf)},
+	{&snapshotv1.VolumeSnapshotContent{}, byImport, importOf},
 	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, byHandle, bucketsOf(handlesOfGroup)},
 	{&corev1.PersistentVolumeClaim{}, byRestoring, restoringOf},
 }
@@ -103,12 +107,10 @@ func (r *Reconciler) contentOf(ctx context.Context, o client.Object) []reconcile
 	for _, key := range groupHandleOf(o) {
 		looks = append(looks, look{&groupsnapshotv1.VolumeGroupSnapshotContentList{}, byGroupHandle, key, key, groupHandleOfGroup, namespaceOfGroupContent})
 	}
-	if c, _ := o.(*snapshotv1.VolumeSnapshotContent); point.Imported(c) {
-		for _, key := range handlesOf(o) {
-			looks = append(looks,
-				look{&groupsnapshotv1.VolumeGroupSnapshotContentList{}, byHandle, bucketOf(key), key, handlesOfGroup, namespaceOfGroupContent},
-				look{&snapshotv1.VolumeSnapshotContentList{}, byHandle, bucketOf(key), key, handlesOf, namespaceOfContent})
-		}
+	for _, key := range importOf(o) {
+		looks = append(looks,
+			look{&groupsnapshotv1.VolumeGroupSnapshotContentList{}, byHandle, bucketOf(key), key, handlesOfGroup, namespaceOfGroupContent},
+			look{&snapshotv1.VolumeSnapshotContentList{}, byHandle, bucketOf(key), key, handlesOf, namespaceOfContent})
 	}
 	for _, l := range looks {
 		if r.cached.List(ctx, l.list, client.MatchingFields{l.field: l.value}) != nil {
@@ -224,17 +226,21 @@ func groupHandleOfGroup(o client.Object) []string {
 	return []string{handleKey(c.Spec.Driver, *c.Status.VolumeGroupSnapshotHandle)}
 }
 
+func importOf(o client.Object) []string {
+	c, _ := o.(*snapshotv1.VolumeSnapshotContent)
+	if !point.Imported(c) {
+		return nil
+	}
+	return []string{handleKey(c.Spec.Driver, *c.Spec.Source.SnapshotHandle)}
+}
+
 // handlesOf is one that somebody has imported by, or that storage has told.
 func handlesOf(o client.Object) []string {
 	c, _ := o.(*snapshotv1.VolumeSnapshotContent)
-	handle := ptr.Deref(c.Spec.Source.SnapshotHandle, "")
-	if handle == "" && c.Status != nil {
-		handle = ptr.Deref(c.Status.SnapshotHandle, "")
+	if point.Imported(c) || c.Status == nil || c.Status.SnapshotHandle == nil {
+		return importOf(o)
 	}
-	if handle == "" {
-		return nil
-	}
-	return []string{handleKey(c.Spec.Driver, handle)}
+	return []string{handleKey(c.Spec.Driver, *c.Status.SnapshotHandle)}
 }
 
 func handlesOfGroup(o client.Object) []string {

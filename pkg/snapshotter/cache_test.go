@@ -1,6 +1,7 @@
 package snapshotter
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
@@ -11,6 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group/point"
 )
 
 // besides is a handle that shares its bucket with another.
@@ -54,5 +57,47 @@ func TestAContentWakesOnlyWhatIsOfTheSameStorage(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"alone", "elsewhere", "group"}, woken); diff != "" {
 		t.Errorf("namespaces (-want +got):\n%s", diff)
+	}
+}
+
+// contentsRead counts the VolumeSnapshotContents that lists of a cache return.
+type contentsRead struct {
+	client.Reader
+
+	names []string
+}
+
+func (r *contentsRead) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	err := r.Reader.List(ctx, list, opts...)
+	if contents, ok := list.(*snapshotv1.VolumeSnapshotContentList); ok {
+		for _, c := range contents.Items {
+			r.names = append(r.names, c.Name)
+		}
+	}
+	return err
+}
+
+func TestWhatHoldsAPieceOfStorageIsFoundWithoutReadingAnythingElse(t *testing.T) {
+	content := func(name, handle string, imported bool) client.Object {
+		c := &snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: snapshotv1.VolumeSnapshotContentSpec{Driver: driver}}
+		if imported {
+			c.Spec.Source.SnapshotHandle = &handle
+		}
+		c.Status = &snapshotv1.VolumeSnapshotContentStatus{SnapshotHandle: &handle}
+		return c
+	}
+	c := newCluster(t, nil, content("own", "s", false), content("import", "s", true),
+		content("beside", besides("s"), false), content("import-beside", besides("s"), true))
+	read := &contentsRead{Reader: c.loop.cached}
+	c.loop.cached = read
+	held, err := c.loop.heldBy(t.Context(), point.Storage{Driver: driver, Snapshots: []string{"s"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(held) != 1 || held[0].Name != "import" {
+		t.Errorf("held by %v, want the import alone", held)
+	}
+	if diff := cmp.Diff([]string{"import"}, read.names); diff != "" {
+		t.Errorf("contents read (-want +got):\n%s", diff)
 	}
 }

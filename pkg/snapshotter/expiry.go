@@ -129,7 +129,7 @@ func (r *Reconciler) heldBy(ctx context.Context, s point.Storage) ([]snapshotv1.
 		keys = append(keys, client.MatchingFields{byGroupHandle: handleKey(s.Driver, s.Group)})
 	}
 	for _, handle := range s.Snapshots {
-		keys = append(keys, client.MatchingFields{byHandle: bucketOf(handleKey(s.Driver, handle))})
+		keys = append(keys, client.MatchingFields{byImport: handleKey(s.Driver, handle)})
 	}
 	var out []snapshotv1.VolumeSnapshotContent
 	for _, key := range keys {
