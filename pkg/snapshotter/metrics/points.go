@@ -10,6 +10,7 @@ import (
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -100,24 +101,27 @@ func (p *Points) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.NewInvalidMetric(p.points, err)
 		return
 	}
-	orphans := map[point.OrphanKind]int{}
-	for _, o := range objects { // of all namespaces, opted in or not: an anchor may have outlived its own
-		countOrphans(orphans, o.list())
-	}
-	for _, kind := range point.OrphanKinds {
-		ch <- prometheus.MustNewConstMetric(p.orphans, prometheus.GaugeValue, float64(orphans[kind]), string(kind))
-	}
+	uids := map[string]types.UID{}
 	for i := range namespaces.Items {
 		ns := &namespaces.Items[i]
+		uids[ns.Name] = ns.UID
 		if ns.Annotations[group.ExpiryPausedAnnotation] != "" {
 			ch <- prometheus.MustNewConstMetric(p.paused, prometheus.GaugeValue, 1, ns.Name)
 		}
 		p.collectInterval(ch, ns)
-		if found := objects[ns.Name]; found != nil {
-			o := found.list()
-			o.Namespace = ns.UID
-			p.collectPoints(ch, ns.Name, point.Find(o))
+	}
+	var one point.Objects
+	orphans := map[point.OrphanKind]int{}
+	for namespace, found := range objects { // opted in or not: an anchor may have outlived its own
+		found.copyTo(&one)
+		countOrphans(orphans, one)
+		if uid, optedIn := uids[namespace]; optedIn {
+			one.Namespace = uid
+			p.collectPoints(ch, namespace, point.Find(one))
 		}
+	}
+	for _, kind := range point.OrphanKinds {
+		ch <- prometheus.MustNewConstMetric(p.orphans, prometheus.GaugeValue, float64(orphans[kind]), string(kind))
 	}
 }
 
@@ -183,19 +187,16 @@ type found struct {
 	contents       []*snapshotv1.VolumeSnapshotContent
 }
 
-// list copies them, shallowly. Of one namespace after the other that is soon garbage; of all at once it would be a good part of the
-// memory that the loop takes.
-func (f *found) list() point.Objects {
-	return point.Objects{
-		GroupSnapshots: values(f.groupSnapshots), GroupContents: values(f.groupContents),
-		Snapshots: values(f.snapshots), Contents: values(f.contents),
-	}
+// copyTo copies them, shallowly, over those of the namespace before: copies of all at once, or a garbage of as many, would be a good part
+// of the memory that the loop takes.
+func (f *found) copyTo(o *point.Objects) {
+	o.GroupSnapshots, o.GroupContents = values(o.GroupSnapshots[:0], f.groupSnapshots), values(o.GroupContents[:0], f.groupContents)
+	o.Snapshots, o.Contents = values(o.Snapshots[:0], f.snapshots), values(o.Contents[:0], f.contents)
 }
 
-func values[T any](pointers []*T) []T {
-	out := make([]T, len(pointers))
-	for i, p := range pointers {
-		out[i] = *p
+func values[T any](out []T, pointers []*T) []T {
+	for _, p := range pointers {
+		out = append(out, *p)
 	}
 	return out
 }
