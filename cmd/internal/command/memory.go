@@ -8,19 +8,16 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 )
 
-// How much garbage there may be: garbagePercent of what is in use, the ballast included. Nearly all memory is the cache, which
-// stays, so Go's own 100 would double what a process takes in a cluster of 100,000 claims or 10,000 restore points. In a small cluster
-// any percentage of the cache is so little that every few reviews or reconciles would pay for a collection; there the ballast, which is
-// never touched and so takes addresses but no memory, allows for garbageFloor.
-const (
-	garbagePercent = 20
-	garbageFloor   = 25 << 20
-)
+// garbagePercent is how much garbage there may be, of what is in use, the ballast included. Nearly all memory is the cache, which
+// stays, so Go's own 100 would double what a process takes in a cluster of 100,000 claims or 10,000 restore points.
+const garbagePercent = 20
 
-// BoundGarbage makes Go collect garbage when there is so much, until done is called.
-func BoundGarbage() (done func()) {
+// BoundGarbage makes Go collect garbage when there is so much, until done is called. In a small cluster any percentage of the cache is so
+// little that every few reviews or reconciles would pay for a collection; there a ballast, which is never touched and so takes addresses
+// but no memory, allows for floor bytes. In a large one, these come on top.
+func BoundGarbage(floor int) (done func()) {
 	before := debug.SetGCPercent(garbagePercent)
-	ballast := make([]byte, garbageFloor/garbagePercent*100)
+	ballast := make([]byte, floor/garbagePercent*100)
 	return func() {
 		runtime.KeepAlive(ballast)
 		debug.SetGCPercent(before)

@@ -27,6 +27,9 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy"
 )
 
+// garbageFloor is how much garbage there may be however little is cached, in bytes.
+const garbageFloor = 25 << 20
+
 // Main is the command webhook, of a version, with its arguments. It returns the status to exit with.
 func Main(version string, args []string) int {
 	o := options{version: version}
@@ -36,7 +39,7 @@ func Main(version string, args []string) int {
 
 // run serves until ctx ends, and for the delay of the shutdown after that, then lets the requests in flight finish.
 func run(ctx context.Context, o options) error {
-	defer command.BoundGarbage()()
+	defer command.BoundGarbage(garbageFloor)()
 	o.names.Namespace = o.Namespace
 	log, err := command.SetUpLogging(o.LogLevel)
 	if err != nil {
