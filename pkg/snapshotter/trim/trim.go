@@ -11,12 +11,22 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
+// trimmed marks what a transform has made. An informer gives it each object of the first list a second time, and a second copy of all would
+// be garbage in between what stays. The API server stores no object without managed fields; in a patch, none are as an empty list of them.
+var trimmed = []metav1.ManagedFieldsEntry{}
+
+func isTrimmed(o metav1.Object) bool {
+	fields := o.GetManagedFields()
+	return fields != nil && len(fields) == 0
+}
+
 // meta is what every object keeps.
 func meta(o metav1.ObjectMeta) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
 		Namespace: share(o.Namespace), Name: share(o.Name), UID: share(o.UID), ResourceVersion: o.ResourceVersion,
 		CreationTimestamp: o.CreationTimestamp, DeletionTimestamp: o.DeletionTimestamp,
 		Labels: shareAll(o.Labels), OwnerReferences: shareOwners(o.OwnerReferences), Finalizers: shareEach(o.Finalizers),
+		ManagedFields: trimmed,
 	}
 }
 
@@ -37,7 +47,7 @@ func kept(annotations map[string]string, keys ...string) map[string]string {
 // Claim keeps what groups, drivers and restores are told by.
 func Claim(in any) (any, error) {
 	o, ok := in.(*corev1.PersistentVolumeClaim)
-	if !ok {
+	if !ok || isTrimmed(o) {
 		return in, nil
 	}
 	out := &corev1.PersistentVolumeClaim{ObjectMeta: meta(o.ObjectMeta)}
@@ -56,10 +66,12 @@ func Claim(in any) (any, error) {
 // Volume keeps what kind of volume it is, and its driver.
 func Volume(in any) (any, error) {
 	o, ok := in.(*corev1.PersistentVolume)
-	if !ok {
+	if !ok || isTrimmed(o) {
 		return in, nil
 	}
-	out := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion}}
+	out := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{
+		Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion, ManagedFields: trimmed,
+	}}
 	out.Spec.PersistentVolumeSource = o.Spec.PersistentVolumeSource
 	if csi := o.Spec.CSI; csi != nil {
 		out.Spec.PersistentVolumeSource = corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: csi.Driver}}
@@ -70,7 +82,7 @@ func Volume(in any) (any, error) {
 // GroupSnapshot keeps whose it is, and whether it is ready.
 func GroupSnapshot(in any) (any, error) {
 	o, ok := in.(*groupsnapshotv1.VolumeGroupSnapshot)
-	if !ok {
+	if !ok || isTrimmed(o) {
 		return in, nil
 	}
 	out := &groupsnapshotv1.VolumeGroupSnapshot{ObjectMeta: meta(o.ObjectMeta)}
@@ -92,7 +104,7 @@ var marks = map[[2]bool]map[string]string{
 // Snapshot keeps of the annotations that the loop writes only that they are there.
 func Snapshot(in any) (any, error) {
 	o, ok := in.(*snapshotv1.VolumeSnapshot)
-	if !ok {
+	if !ok || isTrimmed(o) {
 		return in, nil
 	}
 	out := &snapshotv1.VolumeSnapshot{ObjectMeta: meta(o.ObjectMeta)}
@@ -117,12 +129,13 @@ func Snapshot(in any) (any, error) {
 // Content keeps what it stands for on storage, and how.
 func Content(in any) (any, error) {
 	o, ok := in.(*snapshotv1.VolumeSnapshotContent)
-	if !ok {
+	if !ok || isTrimmed(o) {
 		return in, nil
 	}
 	out := &snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{
 		Name: share(o.Name), UID: o.UID, ResourceVersion: o.ResourceVersion, DeletionTimestamp: o.DeletionTimestamp,
-		Annotations: kept(o.Annotations, group.NudgedAnnotation, group.MemberGroupHandleAnnotation, group.MemberBeingDeletedAnnotation),
+		ManagedFields: trimmed,
+		Annotations:   kept(o.Annotations, group.NudgedAnnotation, group.MemberGroupHandleAnnotation, group.MemberBeingDeletedAnnotation),
 	}}
 	ref := o.Spec.VolumeSnapshotRef
 	out.Spec.VolumeSnapshotRef = corev1.ObjectReference{Namespace: share(ref.Namespace), Name: share(ref.Name), UID: share(ref.UID)}
@@ -140,7 +153,7 @@ func Content(in any) (any, error) {
 // GroupContent keeps the same of a group.
 func GroupContent(in any) (any, error) {
 	o, ok := in.(*groupsnapshotv1.VolumeGroupSnapshotContent)
-	if !ok {
+	if !ok || isTrimmed(o) {
 		return in, nil
 	}
 	out := &groupsnapshotv1.VolumeGroupSnapshotContent{ObjectMeta: meta(o.ObjectMeta)}

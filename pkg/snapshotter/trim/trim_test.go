@@ -7,11 +7,13 @@ import (
 	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
@@ -79,8 +81,11 @@ func TestTransformsKeepWhatIsUsed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(tc.want, got); diff != "" {
+			if diff := cmp.Diff(tc.want, got, cmpopts.IgnoreFields(metav1.ObjectMeta{}, "ManagedFields")); diff != "" {
 				t.Errorf("kept (-want +got):\n%s", diff)
+			}
+			if again, err := tc.trim(got); err != nil || again != got {
+				t.Errorf("what it has made is made once more (error %v), want it as it is", err)
 			}
 		})
 	}
@@ -114,6 +119,26 @@ func TestMembersShareWhatTheyAllSay(t *testing.T) {
 	} {
 		if unsafe.StringData(pair[0]) != unsafe.StringData(pair[1]) {
 			t.Errorf("two members have a copy each of %s", what)
+		}
+	}
+}
+
+func TestAPatchSaysNothingOfManagedFields(t *testing.T) {
+	for name, trim := range map[string]func(any) (any, error){"member": Snapshot, "content": Content} {
+		in := map[string]any{
+			"member":  &snapshotv1.VolumeSnapshot{ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "m"}}}},
+			"content": &snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "m"}}}},
+		}[name]
+		kept, err := trim(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, _ := kept.(client.Object)
+		after, _ := before.DeepCopyObject().(client.Object)
+		after.SetLabels(map[string]string{"a": "1"})
+		patch, err := client.MergeFrom(before).Data(after)
+		if diff := cmp.Diff(`{"metadata":{"labels":{"a":"1"}}}`, string(patch)); diff != "" || err != nil {
+			t.Errorf("patch of a %s, error %v (-want +got):\n%s", name, err, diff)
 		}
 	}
 }
