@@ -16,10 +16,10 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/group/point"
 )
 
-// besides is a handle that shares its bucket with another.
-func besides(handle string) string {
+// besides is a handle that shares its bucket with handle s.
+func besides() string {
 	for i := 0; ; i++ {
-		if other := fmt.Sprint("other-", i); bucketOf(handleKey(driver, other)) == bucketOf(handleKey(driver, handle)) {
+		if other := fmt.Sprint("other-", i); bucketOf(handleKey(driver, other)) == bucketOf(handleKey(driver, "s")) {
 			return other
 		}
 	}
@@ -46,7 +46,7 @@ func TestAContentWakesOnlyWhatIsOfTheSameStorage(t *testing.T) {
 	}
 	c := newCluster(t, nil,
 		stored("alone", "a", "s"), inGroup("group", "b", "s"),
-		stored("beside", "c", besides("s")), inGroup("beside-group", "d", besides("s")))
+		stored("beside", "c", besides()), inGroup("beside-group", "d", besides()))
 	imported := &snapshotv1.VolumeSnapshotContent{Spec: snapshotv1.VolumeSnapshotContentSpec{
 		Driver: driver, VolumeSnapshotRef: corev1.ObjectReference{Namespace: "elsewhere"},
 		Source: snapshotv1.VolumeSnapshotContentSource{SnapshotHandle: ptr.To("s")},
@@ -87,7 +87,7 @@ func TestWhatHoldsAPieceOfStorageIsFoundWithoutReadingAnythingElse(t *testing.T)
 		return c
 	}
 	c := newCluster(t, nil, content("own", "s", false), content("import", "s", true),
-		content("beside", besides("s"), false), content("import-beside", besides("s"), true))
+		content("beside", besides(), false), content("import-beside", besides(), true))
 	read := &contentsRead{Reader: c.loop.cached}
 	c.loop.cached = read
 	held, err := c.loop.heldBy(t.Context(), point.Storage{Driver: driver, Snapshots: []string{"s"}})

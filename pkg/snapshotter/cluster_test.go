@@ -70,12 +70,12 @@ type cluster struct {
 	uids     int
 }
 
-func newScheme(t *testing.T) *runtime.Scheme {
-	t.Helper()
+func newScheme(tb testing.TB) *runtime.Scheme {
+	tb.Helper()
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, snapshotv1.AddToScheme, groupsnapshotv1.AddToScheme} {
 		if err := add(scheme); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	return scheme
