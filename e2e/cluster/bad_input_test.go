@@ -69,6 +69,7 @@ func TestBadOptionsAreRefusedInOneLine(t *testing.T) {
 func TestAComponentThatDiesWhileStartingIsShownWithItsLogAndNothingStaysRunning(t *testing.T) {
 	for _, component := range []string{"etcd", "kube-apiserver", "csi-a-snapshotter"} {
 		t.Run(component, func(t *testing.T) {
+			t.Parallel()
 			dir := shortDir(t, "")
 			t.Cleanup(func() {
 				if err := cluster.Remove(dir); err != nil {

@@ -193,6 +193,7 @@ func cutOff(t *testing.T, c *cluster.Cluster) {
 func TestADriverFromOutsideGetsItsSidecars(t *testing.T) {
 	for _, tier := range tiers() {
 		t.Run(string(tier), func(t *testing.T) {
+			t.Parallel()
 			parent := ""
 			if tier == supervise.Node {
 				parent = "/run" // where drivers have their sockets, and what the node tier covers

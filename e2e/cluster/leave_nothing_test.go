@@ -97,6 +97,7 @@ func TestAClosedClusterLeavesNothing(t *testing.T) {
 func TestTheDeathOfTheTestProcessEndsItsCluster(t *testing.T) {
 	for _, tier := range tiers() {
 		t.Run(string(tier), func(t *testing.T) {
+			t.Parallel()
 			starter, dir := startElsewhere(t, tier)
 			seen := observe(t, dir)
 			if err := starter.Process.Kill(); err != nil {
@@ -118,6 +119,7 @@ func TestTheDeathOfTheTestProcessEndsItsCluster(t *testing.T) {
 func TestTheDeathOfTheSupervisorEndsItsCluster(t *testing.T) {
 	for _, tier := range tiers() {
 		t.Run(string(tier), func(t *testing.T) {
+			t.Parallel()
 			starter, dir := startElsewhere(t, tier)
 			defer starter.Process.Kill() // ended or not, it must not stay
 			seen := observe(t, dir)
@@ -158,6 +160,7 @@ func TestAnInterruptedStartLeavesNothing(t *testing.T) {
 	for _, tier := range tiers() {
 		for _, step := range []string{"starting etcd", "starting csi-a-provisioner"} {
 			t.Run(string(tier)+" at "+step, func(t *testing.T) {
+				t.Parallel()
 				dir := shortDir(t, "")
 				ctx, interrupt := context.WithCancel(t.Context())
 				defer interrupt()
