@@ -92,6 +92,11 @@ func TestARestoreInPlace(t *testing.T) {
 		"waits for Pods before claims that bind only then": {func(o *Observed) {
 			o.Overrides.StorageClass = "late"
 		}, append(append(without(15, 16, 17, 18, 19), `scale StatefulSet "mysql" from 0 to 2`, `wait for claim "data" to be bound`), all[17:]...)},
+		"secures what is not being deleted already": {func(o *Observed) {
+			o.Claims["data"].DeletionTimestamp = &metav1.Time{Time: noon}
+		}, append(append(without(4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19),
+			`select claim "logs" for the safety snapshot`,
+			`take safety snapshot "db-safety-20260822t120000z-beb28" of claim "logs"`), without(0, 1, 2, 3, 4, 5, 6, 9, 10)...)},
 		"makes claims that are gone, of which nothing can be secured": {func(o *Observed) {
 			o.Claims = map[string]*corev1.PersistentVolumeClaim{}
 		}, []string{

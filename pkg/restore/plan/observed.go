@@ -119,15 +119,17 @@ func (o Observed) replaced(r Replacement) bool {
 	return live != nil && live.Annotations[group.RestoredFromAnnotation] == r.New.Annotations[group.RestoredFromAnnotation]
 }
 
-// begun is whether any claim of the journal was deleted, so that what is gone cannot be snapshotted any more.
+// begun is whether a claim that the safety snapshot is to cover was deleted, so that it cannot be snapshotted any more.
 func (o Observed) begun() bool {
 	return slices.ContainsFunc(o.Journal.Claims, func(r Replacement) bool {
-		if r.Old == "" {
-			return false
-		}
-		live := o.Claims[r.Name]
-		return live == nil || live.UID != r.Old || live.DeletionTimestamp != nil
+		return slices.Contains(o.Journal.Safety.Claims, r.Name) && !o.whole(r)
 	})
+}
+
+// whole is whether the claim to replace is there and nobody has deleted it.
+func (o Observed) whole(r Replacement) bool {
+	live := o.Claims[r.Name]
+	return live != nil && live.UID == r.Old && live.DeletionTimestamp == nil
 }
 
 // workload is the live one that was scaled down; false where it is gone or another took its name.
