@@ -81,8 +81,11 @@ const (
 	RestoreLabel = "snapshot-group/restore"
 	// RestoredFromAnnotation says the same in full: namespace/point, and for a restore in place its ID too.
 	RestoredFromAnnotation = "snapshot-group/restored-from"
-	// SafetyLabel on claims holds the ID of the restore that is about to replace them: its safety snapshot selects them by it.
+	// SafetyLabel on claims holds the ID of the safety snapshot that is taken before they are replaced, which selects them by it.
 	SafetyLabel = "snapshot-group/safety"
+	// GenerationsAnnotation on a safety snapshot holds as JSON the generations of the workloads that mount its claims, by UID, at
+	// rest: by another one it is known that a workload ran since.
+	GenerationsAnnotation = "snapshot-group/generations"
 )
 
 // Keys of Velero 1.18, which the product shares so that the same claims and classes serve both.

@@ -22,13 +22,15 @@ func (r *InPlace) execute(ctx context.Context, step plan.Step) error {
 	switch s := step.(type) {
 	case plan.Begin:
 		return r.writeJournal(ctx, s.Journal)
+	case plan.Renew:
+		return r.renewJournal(ctx, s.Journal)
 	case plan.Scale:
 		return r.scale(ctx, s)
 	case plan.Select:
 		claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: r.Namespace, Name: s.Claim}}
 		return r.patch(ctx, claim, map[string]any{"metadata": map[string]any{"labels": map[string]string{group.SafetyLabel: s.ID}}})
 	case plan.Secure:
-		return r.Client.Create(ctx, r.safety(s))
+		return r.secure(ctx, s)
 	case plan.Record:
 		member := &snapshotv1.VolumeSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: r.Namespace, Name: s.Snapshot}}
 		return r.patch(ctx, member, map[string]any{"metadata": map[string]any{"labels": s.Marks.Labels, "annotations": s.Marks.Annotations}})
@@ -61,6 +63,18 @@ func (r *InPlace) writeJournal(ctx context.Context, j plan.Journal) error {
 	})
 }
 
+func (r *InPlace) renewJournal(ctx context.Context, j plan.Journal) error {
+	text, err := j.Encode()
+	if err != nil {
+		return err
+	}
+	held := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: r.Namespace, Name: JournalName}}
+	return r.patch(ctx, held, map[string]any{
+		"metadata": map[string]string{"resourceVersion": j.Version},
+		"data":     map[string]string{journalKey: text},
+	})
+}
+
 // scale changes the workload that was planned for, not another that took its name.
 func (r *InPlace) scale(ctx context.Context, s plan.Scale) error {
 	meta := metav1.ObjectMeta{Namespace: r.Namespace, Name: s.Workload.Name}
@@ -82,20 +96,26 @@ func (r *InPlace) patch(ctx context.Context, o client.Object, change map[string]
 	return r.Client.Patch(ctx, o, client.RawPatch(types.MergePatchType, data))
 }
 
-// safety is held: it is for a person to say that it is not needed any more. It carries no run, so it is none of the loop's.
-func (r *InPlace) safety(s plan.Secure) *groupsnapshotv1.VolumeGroupSnapshot {
-	return &groupsnapshotv1.VolumeGroupSnapshot{
+// secure makes the safety snapshot. It is held: it is for a person to say that it is not needed any more. It carries no run, so
+// it is none of the loop's.
+func (r *InPlace) secure(ctx context.Context, s plan.Secure) error {
+	generations, err := json.Marshal(s.Generations)
+	if err != nil {
+		return fmt.Errorf("encode generations: %w", err)
+	}
+	return r.Client.Create(ctx, &groupsnapshotv1.VolumeGroupSnapshot{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: r.Namespace, Name: s.Safety.Name,
 			Labels: map[string]string{
 				group.GroupLabel: group.LabelValue(s.Safety.Group), group.TriggerLabel: group.TriggerRestore, group.HoldLabel: group.HoldValue,
 			},
+			Annotations: map[string]string{group.GenerationsAnnotation: string(generations)},
 		},
 		Spec: groupsnapshotv1.VolumeGroupSnapshotSpec{
 			VolumeGroupSnapshotClassName: &s.Safety.Class,
 			Source: groupsnapshotv1.VolumeGroupSnapshotSource{
-				Selector: &metav1.LabelSelector{MatchLabels: map[string]string{group.SafetyLabel: s.ID}},
+				Selector: &metav1.LabelSelector{MatchLabels: map[string]string{group.SafetyLabel: s.Safety.ID}},
 			},
 		},
-	}
+	})
 }

@@ -69,11 +69,13 @@ func (r *InPlace) Run(ctx context.Context) (plan.Journal, error) {
 	}
 	var watched *watching
 	defer func() { watched.stop() }()
+	var secured string
 	for {
 		o, err := r.observe(ctx)
 		if err != nil {
 			return plan.Journal{}, r.unfinished(o, err)
 		}
+		o.Secured = secured
 		switch step := plan.Next(o).(type) {
 		case plan.Wait:
 			r.Reporter.Waiting(step.For)
@@ -91,8 +93,11 @@ func (r *InPlace) Run(ctx context.Context) (plan.Journal, error) {
 				return plan.Journal{}, r.unfinished(o, fmt.Errorf("%s: %w", step, err))
 			}
 			r.Reporter.Did(step.String())
-			if end, ended := step.(plan.End); ended {
-				return end.Journal, nil
+			switch s := step.(type) {
+			case plan.Secure:
+				secured = s.Safety.Name
+			case plan.End:
+				return s.Journal, nil
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package restore
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -69,6 +70,7 @@ func (r *InPlace) journal(ctx context.Context) (*plan.Journal, error) {
 		return nil, fmt.Errorf("another restore in place is unfinished in namespace %q: finish it first: %s; %w",
 			r.Namespace, command(r.Namespace, *j), plan.ErrRefused)
 	}
+	j.Version = held.ResourceVersion
 	return j, nil
 }
 
@@ -142,6 +144,8 @@ func (r *InPlace) addSafety(ctx context.Context, settings group.Settings, o *pla
 		return fmt.Errorf("read VolumeGroupSnapshot %q: %w", o.Journal.Safety.Name, err)
 	}
 	o.Safety = &plan.SafetySeen{Deleting: vgs.DeletionTimestamp != nil}
+	// one that does not tell is of no generation that there is, and another is taken
+	_ = json.Unmarshal([]byte(vgs.Annotations[group.GenerationsAnnotation]), &o.Safety.Generations)
 	if o.Safety.Deleting {
 		return nil
 	}

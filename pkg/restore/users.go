@@ -63,7 +63,10 @@ func addUsers(ctx context.Context, c client.Reader, namespace string, o *plan.Ob
 }
 
 func workloadOf(o client.Object, kind string, replicas *int32, volumes []corev1.Volume) plan.Workload {
-	w := plan.Workload{Kind: kind, Name: o.GetName(), UID: o.GetUID(), Replicas: ptr.Deref(replicas, 1), Mounts: mounts(volumes)}
+	w := plan.Workload{
+		Kind: kind, Name: o.GetName(), UID: o.GetUID(), Generation: o.GetGeneration(),
+		Replicas: ptr.Deref(replicas, 1), Mounts: mounts(volumes),
+	}
 	if by := metav1.GetControllerOf(o); by != nil {
 		w.Owner = fmt.Sprintf("%s %q", by.Kind, by.Name)
 	}

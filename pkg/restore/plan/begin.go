@@ -64,31 +64,6 @@ func (o Observed) replacement(m Member, id string) (Replacement, error) {
 	return r, nil
 }
 
-// safety is the snapshot to take of the claims that hold data.
-func (o Observed) safety(j Journal) (Safety, error) {
-	var s Safety
-	for _, r := range j.Claims {
-		if live := o.Claims[r.Name]; live != nil && live.Status.Phase == corev1.ClaimBound && live.DeletionTimestamp == nil {
-			s.Claims = append(s.Claims, r.Name)
-		}
-	}
-	if o.Unsafe || len(s.Claims) == 0 {
-		return Safety{}, nil
-	}
-	s.Group = o.Point.Group
-	s.Name = group.SnapshotName(o.NamespaceUID, s.Group+"-safety", j.ID)
-	s.Class = o.Point.Class
-	if !slices.ContainsFunc(o.GroupClasses, func(c group.Class) bool { return c.Name == s.Class && c.Driver == o.Point.Driver }) {
-		named := []group.Named{group.NamedByNamespace(group.GroupSnapshotClassAnnotation, o.GroupClass)}
-		s.Class = group.ChooseGroupSnapshotClass(o.Point.Driver, named, o.GroupClasses).Name
-	}
-	if s.Class == "" {
-		return s, fmt.Errorf("no safety snapshot can be taken, for no VolumeGroupSnapshotClass of driver %q is singled out: "+
-			"mark one as default, or do without by --without-safety-snapshot", o.Point.Driver)
-	}
-	return s, nil
-}
-
 // users are the workloads to scale down, and what else stands in the way: Pods and workloads that scaling does not stop.
 func (o Observed) users(members []Member) (scaled []Scaled, problems []string) {
 	names := make([]string, 0, len(members))

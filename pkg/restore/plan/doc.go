@@ -6,6 +6,7 @@
 //
 //	a claim is not replaced yet, and
 //	    its volume would go with it                   keep the volume: policy Retain
+//	    claims were used since the safety snapshot    renew the journal, for another; stop where this command took it
 //	    a workload that mounts the claims has Pods    scale it to 0
 //	    a Pod uses a claim                            wait; stop where it is nobody's that was scaled
 //	    there is no safety snapshot                   select the claims, take it; stop where a claim is deleted already

@@ -15,21 +15,15 @@ type Journal struct {
 	Point string `json:"point"`
 	ID    string `json:"id"`
 	// Asked are the claims that were asked for; empty is all.
-	Asked     []string      `json:"asked,omitempty"`
-	Safety    Safety        `json:"safety,omitzero"`
+	Asked  []string `json:"asked,omitempty"`
+	Safety Safety   `json:"safety,omitzero"`
+	// Outdated are the names of safety snapshots that were taken before, after which claims were used again.
+	Outdated  []string      `json:"outdated,omitempty"`
 	Claims    []Replacement `json:"claims"`
 	Workloads []Scaled      `json:"workloads,omitempty"`
-}
 
-// Safety is the group snapshot that is taken of the claims before they are replaced.
-type Safety struct {
-	// Name is empty where none is taken: no claim is there to take it of, or it was asked to do without.
-	Name string `json:"name,omitempty"`
-	// Group and Class are its group and its VolumeGroupSnapshotClass.
-	Group string `json:"group,omitempty"`
-	Class string `json:"class,omitempty"`
-	// Claims are those that it must cover.
-	Claims []string `json:"claims,omitempty"`
+	// Version is that of the ConfigMap which the journal was read from: of two commands, one changes it.
+	Version string `json:"-"`
 }
 
 // Replacement is a claim to replace.

@@ -7,8 +7,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/utils/ptr"
-
-	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
 // Next is the next step of a restore in place that has begun. It reads no clock and no cluster: the journal and what is there
@@ -16,6 +14,9 @@ import (
 func Next(o Observed) Step {
 	if len(o.remaining()) > 0 {
 		if step := o.keep(); step != nil {
+			return step
+		}
+		if step := o.renew(); step != nil {
 			return step
 		}
 		if step := o.quiet(); step != nil {
@@ -61,7 +62,7 @@ func (o Observed) quiet() Step {
 	}
 	remaining := o.remaining()
 	for _, p := range o.Pods {
-		if !slices.ContainsFunc(p.Claims, func(c string) bool { return slices.Contains(remaining, c) }) {
+		if !p.uses(remaining) {
 			continue
 		}
 		known := slices.ContainsFunc(o.Journal.Workloads, func(s Scaled) bool { return s.String() == p.Workload })
@@ -76,35 +77,6 @@ func (o Observed) quiet() Step {
 // idle is whether a workload is scaled to 0, so that its Pods are on their way out.
 func (o Observed) idle(workload string) bool {
 	return slices.ContainsFunc(o.Workloads, func(w Workload) bool { return w.String() == workload && w.Replicas == 0 })
-}
-
-// secure takes the safety snapshot and waits until it is complete.
-func (o Observed) secure() Step {
-	safety := o.Journal.Safety
-	if o.Unsafe || safety.Name == "" {
-		return nil
-	}
-	if o.Safety == nil {
-		if o.begun() {
-			return Stop{
-				Why: fmt.Sprintf("the safety snapshot %q is gone, and claims that it held are deleted already", safety.Name),
-				Do:  "to go on without it, add --without-safety-snapshot",
-			}
-		}
-		for _, name := range safety.Claims {
-			if live := o.Claims[name]; live.Labels[group.SafetyLabel] != o.Journal.ID {
-				return Select{Claim: name, ID: o.Journal.ID}
-			}
-		}
-		return Secure{Safety: safety, ID: o.Journal.ID}
-	}
-	if safe, lacks := o.safe(); !safe {
-		return Wait{For: fmt.Sprintf("safety snapshot %q to be complete: %s", safety.Name, lacks), On: []Kind{Snapshots}}
-	}
-	if len(o.Safety.Unmarked) > 0 {
-		return Record{o.Safety.Unmarked[0]}
-	}
-	return nil
 }
 
 // replace replaces one claim after the other. What a claim is made from is looked at again before the claim goes.

@@ -37,12 +37,16 @@ type Observed struct {
 	Pods       []Pod
 	// Safety is the safety snapshot of the journal; nil while there is none.
 	Safety *SafetySeen
+	// Secured is the last safety snapshot that this command has asked for; empty where it has asked for none.
+	Secured string
 }
 
 // Workload is a StatefulSet or a Deployment.
 type Workload struct {
 	Kind, Name string
 	UID        types.UID
+	// Generation is another one after each change of the replicas.
+	Generation int64
 	Replicas   int32
 	// Owner is the controller of the workload, which would scale it back; empty where it has none.
 	Owner string
@@ -76,9 +80,16 @@ type Pod struct {
 	Claims []string
 }
 
+// uses is whether a Pod uses one of some claims.
+func (p Pod) uses(claims []string) bool {
+	return slices.ContainsFunc(p.Claims, func(c string) bool { return slices.Contains(claims, c) })
+}
+
 // SafetySeen is the safety snapshot as it is.
 type SafetySeen struct {
 	Deleting bool
+	// Generations are those of the workloads that mount its claims, by their UIDs, when it was asked for.
+	Generations map[types.UID]int64
 	// Lacks is what it lacks to be complete; empty once it is.
 	Lacks string
 	// Covers are the claims that it has a member of.
@@ -93,43 +104,21 @@ type Unmarked struct {
 	Marks    group.Marks
 }
 
-// safe is whether the safety snapshot holds everything that is to be replaced.
-func (o Observed) safe() (bool, string) {
-	switch {
-	case o.Unsafe || o.Journal.Safety.Name == "":
-		return true, ""
-	case o.Safety == nil:
-		return false, "it is gone"
-	case o.Safety.Deleting:
-		return false, "it is being deleted"
-	case o.Safety.Lacks != "":
-		return false, o.Safety.Lacks
-	}
-	for _, c := range o.Journal.Safety.Claims {
-		if !slices.Contains(o.Safety.Covers, c) {
-			return false, "it has no member of claim " + strconv.Quote(c)
-		}
-	}
-	return true, ""
-}
-
 // replaced is whether the claim that is there now is the restored one.
 func (o Observed) replaced(r Replacement) bool {
 	live := o.Claims[r.Name]
 	return live != nil && live.Annotations[group.RestoredFromAnnotation] == r.New.Annotations[group.RestoredFromAnnotation]
 }
 
-// begun is whether a claim that the safety snapshot is to cover was deleted, so that it cannot be snapshotted any more.
-func (o Observed) begun() bool {
-	return slices.ContainsFunc(o.Journal.Claims, func(r Replacement) bool {
-		return slices.Contains(o.Journal.Safety.Claims, r.Name) && !o.whole(r)
-	})
-}
-
 // whole is whether the claim to replace is there and nobody has deleted it.
 func (o Observed) whole(r Replacement) bool {
 	live := o.Claims[r.Name]
 	return live != nil && live.UID == r.Old && live.DeletionTimestamp == nil
+}
+
+// mounting are the workloads that mount one of some claims, or would if they were scaled up.
+func (o Observed) mounting(claims []string) []Workload {
+	return slices.DeleteFunc(slices.Clone(o.Workloads), func(w Workload) bool { return !slices.ContainsFunc(claims, w.mounts) })
 }
 
 // workload is the live one that was scaled down; false where it is gone or another took its name.

@@ -31,12 +31,21 @@ type (
 		Workload Scaled
 		From     int32
 	}
+	// Renew changes the journal so that another safety snapshot is taken.
+	Renew struct {
+		Journal Journal
+		// Outdated is the safety snapshot that was taken, and Why it does not do any more.
+		Outdated, Why string
+		// Kept are the volumes that are not freed at the end: their claims are deleted already, so they alone have what was written.
+		Kept []string
+	}
 	// Select labels a claim so that the safety snapshot takes it.
 	Select struct{ Claim, ID string }
 	// Secure creates the safety snapshot.
 	Secure struct {
 		Safety Safety
-		ID     string
+		// Generations are those of the workloads that mount the claims, by their UIDs.
+		Generations map[types.UID]int64
 	}
 	// Record puts the product's marks on a member of the safety snapshot.
 	Record struct{ Unmarked }
@@ -71,6 +80,14 @@ func (s Begin) String() string {
 
 func (s Scale) String() string {
 	return fmt.Sprintf("scale %s from %d to %d", s.Workload, s.From, s.Workload.Replicas)
+}
+
+func (s Renew) String() string {
+	told := fmt.Sprintf("give up safety snapshot %q, since %s after it was taken", s.Outdated, s.Why)
+	if len(s.Kept) > 0 {
+		told += fmt.Sprintf(", and keep %s for good, of claims that are deleted already", nounOf("volume", s.Kept))
+	}
+	return told
 }
 
 func (s Select) String() string {

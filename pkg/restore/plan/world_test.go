@@ -72,7 +72,7 @@ func shop() Observed {
 		Volumes:        map[string]*corev1.PersistentVolume{"pv-data": volume("pv-data"), "pv-logs": volume("pv-logs")},
 		StorageClasses: storageClasses,
 		GroupClasses:   []group.Class{{Name: "group-a", Driver: "a"}},
-		Workloads:      []Workload{{Kind: "StatefulSet", Name: "mysql", UID: "sts", Replicas: 2, Mounts: []string{"data", "logs"}}},
+		Workloads:      []Workload{{Kind: "StatefulSet", Name: "mysql", UID: "sts", Generation: 1, Replicas: 2, Mounts: []string{"data", "logs"}}},
 		Pods:           []Pod{{Name: "mysql-0", Workload: `StatefulSet "mysql"`, Owner: `StatefulSet "mysql"`, Claims: []string{"data", "logs"}}},
 	}
 }
@@ -80,12 +80,14 @@ func shop() Observed {
 // do plays the cluster: it does a step, and brings a Wait to its end. It returns false at the end of the restore.
 func do(o *Observed, step Step) bool {
 	switch s := step.(type) {
+	case Renew:
+		o.Journal, o.Safety = &s.Journal, nil
 	case Scale:
-		o.Workloads[0].Replicas = s.Workload.Replicas
+		scaled(o, s.Workload.Replicas)
 	case Select:
 		metav1.SetMetaDataLabel(&o.Claims[s.Claim].ObjectMeta, group.SafetyLabel, s.ID)
 	case Secure:
-		o.Safety = &SafetySeen{Lacks: "it is being taken"}
+		o.Safety = &SafetySeen{Lacks: "it is being taken", Generations: s.Generations}
 	case Record:
 		o.Safety.Unmarked = o.Safety.Unmarked[1:]
 	case Policy:
@@ -104,13 +106,20 @@ func do(o *Observed, step Step) bool {
 	return true
 }
 
+// scaled is mysql after its replicas were changed.
+func scaled(o *Observed, replicas int32) {
+	o.Workloads[0].Replicas = replicas
+	o.Workloads[0].Generation++
+}
+
 // happen is what Kubernetes does by itself: Pods end, the safety snapshot completes, claims go and are bound.
 func happen(o *Observed) {
 	if o.Workloads[0].Replicas == 0 {
 		o.Pods = nil
 	}
 	if o.Safety != nil && o.Safety.Lacks != "" {
-		*o.Safety = SafetySeen{Covers: o.Journal.Safety.Claims, Unmarked: []Unmarked{{Snapshot: "safe-data"}}}
+		o.Safety.Lacks, o.Safety.Covers = "", o.Journal.Safety.Claims
+		o.Safety.Unmarked = []Unmarked{{Snapshot: "safe-data"}}
 	}
 	for name, c := range o.Claims {
 		switch {

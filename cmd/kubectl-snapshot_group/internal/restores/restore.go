@@ -214,12 +214,23 @@ func inPlace(ctx context.Context, s *session.Session, o *options, point string) 
 		return err
 	}
 	progress.End()
-	if j.Safety.Name != "" {
-		fmt.Fprintf(s.ErrOut, "what was there before is in safety snapshot %q, which never expires; once it is not needed: "+
-			"kubectl label volumegroupsnapshot %s --namespace %s snapshot-group/hold- && kubectl snapshot-group delete %s --namespace %s\n",
-			j.Safety.Name, j.Safety.Name, namespace, j.Safety.Name, namespace)
-	}
+	tellSafety(s, namespace, j)
 	return printJournal(s, o, j)
+}
+
+// tellSafety tells how to be rid of the safety snapshots.
+func tellSafety(s *session.Session, namespace string, j plan.Journal) {
+	for _, name := range j.Outdated {
+		fmt.Fprintf(s.ErrOut, "what was there before claims were used again is in safety snapshot %q%s\n", name, removal(namespace, name))
+	}
+	if name := j.Safety.Name; name != "" {
+		fmt.Fprintf(s.ErrOut, "what was there before is in safety snapshot %q%s\n", name, removal(namespace, name))
+	}
+}
+
+func removal(namespace, name string) string {
+	return fmt.Sprintf(", which never expires; once it is not needed: kubectl label volumegroupsnapshot %s --namespace %s snapshot-group/hold- && "+
+		"kubectl snapshot-group delete %s --namespace %s", name, namespace, name, namespace)
 }
 
 // summary is what a restore in place is about to do.

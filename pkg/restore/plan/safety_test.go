@@ -1,0 +1,107 @@
+package plan
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// secured is the shop once its safety snapshot is complete, and an hour later.
+func secured(t *testing.T) Observed {
+	t.Helper()
+	o := begun(t, nil)
+	for _, isDelete := Next(o).(Delete); !isDelete; _, isDelete = Next(o).(Delete) {
+		do(&o, Next(o))
+	}
+	o.Now = noon.Add(time.Hour)
+	return o
+}
+
+// What is written after the safety snapshot was taken is secured by another one, or stays in its volume.
+func TestASafetySnapshotIsTakenAnewWhereClaimsWereUsedSince(t *testing.T) {
+	const stale, fresh = `"db-safety-20260822t120000z-beb28"`, `"db-safety-20260822t130000z-0cd8e"`
+	changed := `give up safety snapshot ` + stale + `, since StatefulSet "mysql" was scaled or changed after it was taken`
+	anew := []string{
+		`select claim "data" for the safety snapshot`,
+		`select claim "logs" for the safety snapshot`,
+		`take safety snapshot ` + fresh + ` of claims "data", "logs"`,
+		`wait for safety snapshot ` + fresh + ` to be complete: it is being taken`,
+		`record the claim of VolumeSnapshot "safe-data"`,
+		`delete claim "data"`,
+	}
+	for name, tc := range map[string]struct {
+		change func(*Observed)
+		want   []string
+	}{
+		"where the workload runs again": {func(o *Observed) {
+			scaled(o, 2)
+			o.Pods = shop().Pods
+		}, append([]string{changed, `scale StatefulSet "mysql" from 2 to 0`, `wait for Pod "mysql-0" to end`}, anew...)},
+		"where the workload ran in between": {func(o *Observed) {
+			scaled(o, 2)
+			scaled(o, 0)
+		}, append([]string{changed}, anew...)},
+		"where a Pod has come, which stops it": {func(o *Observed) { o.Pods = []Pod{{Name: "shell", Claims: []string{"logs"}}} }, []string{
+			`give up safety snapshot ` + stale + `, since Pod "shell" came after it was taken`,
+			`Pod "shell" uses a claim that is to be replaced, and was not there when the restore began; delete it`,
+		}},
+		"of the claims alone that are not replaced yet": {func(o *Observed) {
+			for _, isCreate := Next(*o).(Create); !isCreate; _, isCreate = Next(*o).(Create) {
+				do(o, Next(*o))
+			}
+			do(o, Next(*o))
+			scaled(o, 0)
+		}, []string{
+			changed,
+			`select claim "logs" for the safety snapshot`,
+			`take safety snapshot ` + fresh + ` of claim "logs"`,
+			`wait for safety snapshot ` + fresh + ` to be complete: it is being taken`,
+			`record the claim of VolumeSnapshot "safe-data"`,
+			`delete claim "logs"`,
+		}},
+		"not of a claim that is deleted already: its volume stays": {func(o *Observed) {
+			do(o, Next(*o))
+			scaled(o, 0)
+		}, []string{
+			changed + `, and keep volume "pv-data" for good, of claims that are deleted already`,
+			`select claim "logs" for the safety snapshot`,
+			`take safety snapshot ` + fresh + ` of claim "logs"`,
+			`wait for safety snapshot ` + fresh + ` to be complete: it is being taken`,
+			`record the claim of VolumeSnapshot "safe-data"`,
+			`create claim "data" from VolumeSnapshot "s-data"`,
+			`delete claim "logs"`,
+			`wait for claim "logs" to be deleted`,
+			`create claim "logs" from VolumeSnapshot "s-logs"`,
+			`wait for claim "logs" to be bound`,
+			`scale StatefulSet "mysql" from 0 to 2`,
+			`free the replaced volume "pv-logs" of claim "logs"`,
+			`end the restore of claims "data", "logs" from "db-1"`,
+		}},
+		"but once by one command": {func(o *Observed) {
+			o.Secured = o.Journal.Safety.Name
+			scaled(o, 2)
+		}, []string{
+			changed,
+			`claims were used again after safety snapshot ` + stale + ` was taken of them; see to it that nothing starts their application ` +
+				`until it is restored, such as an autoscaler or what keeps it as it is in Git`,
+		}},
+		"not where it is done without": {func(o *Observed) {
+			o.Unsafe = true
+			scaled(o, 0)
+		}, []string{`delete claim "data"`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := secured(t)
+			tc.change(&o)
+			var got []string
+			for range tc.want {
+				got = append(got, Next(o).String())
+				do(&o, Next(o))
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("steps (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
