@@ -18,8 +18,12 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/restore/plan"
 )
 
-// ErrUnfinished reports that a restore in place has begun and does not go on by itself. The same command goes on with it.
-var ErrUnfinished = errors.New("the restore stands half way")
+var (
+	// ErrUnfinished reports that a restore in place has begun and does not go on by itself. The same command goes on with it.
+	ErrUnfinished = errors.New("the restore stands half way")
+	// ErrTaken reports that the journal has gone: another command has ended the restore, or a person has given it up.
+	ErrTaken = errors.New("the restore was ended or given up by somebody else")
+)
 
 // Reporter is told of a restore as it goes on.
 type Reporter interface {
@@ -47,7 +51,7 @@ type InPlace struct {
 
 // Plan is what a restore would do, or the journal of the one that has begun.
 func (r *InPlace) Plan(ctx context.Context) (plan.Journal, error) {
-	o, err := r.observe(ctx)
+	o, err := r.look(ctx)
 	if err != nil {
 		return plan.Journal{}, err
 	}
@@ -62,40 +66,46 @@ func (r *InPlace) Plan(ctx context.Context) (plan.Journal, error) {
 }
 
 // Run restores, or goes on with the restore that a run before it has begun, until the claims are bound and the workloads
-// scaled back. The error wraps plan.ErrRefused where nothing was changed, and ErrUnfinished where something was.
+// scaled back. The error wraps plan.ErrRefused where nothing was changed, and ErrUnfinished or ErrTaken where something was.
 func (r *InPlace) Run(ctx context.Context) (plan.Journal, error) {
-	if err := r.begin(ctx); err != nil {
+	id, err := r.begin(ctx)
+	if err != nil {
 		return plan.Journal{}, err
 	}
 	var watched *watching
 	defer func() { watched.stop() }()
-	var secured string
+	var last plan.Observed
 	for {
 		o, err := r.observe(ctx)
 		if err != nil {
-			return plan.Journal{}, r.unfinished(o, err)
+			return plan.Journal{}, unfinished(last, err)
 		}
-		o.Secured = secured
+		if o.Journal == nil || o.Journal.ID != id {
+			return plan.Journal{}, fmt.Errorf("%w: ConfigMap %q of namespace %q is gone; before that, %s",
+				ErrTaken, JournalName, r.Namespace, plan.Standing(last))
+		}
+		o.Secured = last.Secured
+		last = o
 		switch step := plan.Next(o).(type) {
 		case plan.Wait:
 			r.Reporter.Waiting(step.For)
 			if watched, err = r.wait(ctx, watched, step); err != nil {
-				return plan.Journal{}, r.unfinished(o, err)
+				return plan.Journal{}, unfinished(o, err)
 			}
 		case plan.Stop:
-			return plan.Journal{}, r.unfinished(o, errors.New(step.String()))
+			return plan.Journal{}, unfinished(o, errors.New(step.String()))
 		default:
 			err := r.execute(ctx, step)
 			if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
 				continue // it has changed since it was looked at
 			}
 			if err != nil {
-				return plan.Journal{}, r.unfinished(o, fmt.Errorf("%s: %w", step, err))
+				return plan.Journal{}, unfinished(o, fmt.Errorf("%s: %w", step, err))
 			}
 			r.Reporter.Did(step.String())
 			switch s := step.(type) {
 			case plan.Secure:
-				secured = s.Safety.Name
+				last.Secured = s.Safety.Name
 			case plan.End:
 				return s.Journal, nil
 			}
@@ -103,18 +113,30 @@ func (r *InPlace) Run(ctx context.Context) (plan.Journal, error) {
 	}
 }
 
-// begin writes the journal, unless one is there.
-func (r *InPlace) begin(ctx context.Context) error {
+// look observes before anything is done. The error wraps ErrUnfinished where a restore has begun.
+func (r *InPlace) look(ctx context.Context) (plan.Observed, error) {
 	o, err := r.observe(ctx)
-	if err != nil || o.Journal != nil {
-		return err
+	if err != nil && o.Journal != nil {
+		err = unfinished(plan.Observed{}, err)
+	}
+	return o, err
+}
+
+// begin writes the journal, unless one is there. It returns the ID of the restore.
+func (r *InPlace) begin(ctx context.Context) (string, error) {
+	o, err := r.look(ctx)
+	if err != nil {
+		return "", err
+	}
+	if o.Journal != nil {
+		return o.Journal.ID, nil
 	}
 	j, err := plan.New(o)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := r.dryRun(ctx, j); err != nil {
-		return err
+		return "", err
 	}
 	step := plan.Begin{Journal: j}
 	err = r.execute(ctx, step)
@@ -122,10 +144,10 @@ func (r *InPlace) begin(ctx context.Context) error {
 		return r.begin(ctx) // another command was faster: go on with its restore, if it is the same
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w; %w", step, err, plan.ErrRefused)
+		return "", fmt.Errorf("%s: %w; %w", step, err, plan.ErrRefused)
 	}
 	r.Reporter.Did(step.String())
-	return nil
+	return j.ID, nil
 }
 
 // dryRun asks the API server whether it would take the claims, under other names as theirs are still in use. What admission
@@ -145,11 +167,13 @@ func (r *InPlace) dryRun(ctx context.Context, j plan.Journal) error {
 	return nil
 }
 
-func (r *InPlace) unfinished(o plan.Observed, err error) error {
-	if o.Journal == nil {
-		return err
+// unfinished says where the restore stood when all of it was seen last; nothing of that where it was not seen yet.
+func unfinished(last plan.Observed, err error) error {
+	const again = "run the same command again to go on"
+	if last.Journal == nil {
+		return fmt.Errorf("%w: %w; %s", ErrUnfinished, err, again)
 	}
-	return fmt.Errorf("%w: %w; %s; run the same command again to go on", ErrUnfinished, err, plan.Standing(o))
+	return fmt.Errorf("%w: %w; %s; %s", ErrUnfinished, err, plan.Standing(last), again)
 }
 
 // lists are what is watched for each kind.

@@ -196,7 +196,7 @@ func inPlace(ctx context.Context, s *session.Session, o *options, point string) 
 	}
 	j, err := r.Plan(ctx)
 	if err != nil {
-		return notFound(err)
+		return status(notFound(err))
 	}
 	if o.dryRun != dryRunNone {
 		return printJournal(s, o, j)
@@ -206,16 +206,21 @@ func inPlace(ctx context.Context, s *session.Session, o *options, point string) 
 			return err
 		}
 	}
-	j, err = r.Run(ctx)
-	if errors.Is(err, restore.ErrUnfinished) && !errors.Is(err, session.ErrTimeout) {
-		return &session.StatusError{Status: session.StatusUnfinished, Err: err}
-	}
-	if err != nil {
-		return err
+	if j, err = r.Run(ctx); err != nil {
+		return status(err)
 	}
 	progress.End()
 	tellSafety(s, namespace, j)
 	return printJournal(s, o, j)
+}
+
+// status is the error with its exit status where a restore in place has begun.
+func status(err error) error {
+	begun := errors.Is(err, restore.ErrUnfinished) || errors.Is(err, restore.ErrTaken)
+	if begun && !errors.Is(err, session.ErrTimeout) {
+		return &session.StatusError{Status: session.StatusUnfinished, Err: err}
+	}
+	return err
 }
 
 // tellSafety tells how to be rid of the safety snapshots.

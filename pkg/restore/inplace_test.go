@@ -1,0 +1,153 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	testclock "k8s.io/utils/clock/testing"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+)
+
+// shop has a VolumeSnapshot of claim data, which is gone, and a Deployment of two replicas that mounts it.
+func shop(t *testing.T) *fake.ClientBuilder {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, snapshotv1.AddToScheme, groupsnapshotv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mounts := corev1.PodSpec{Volumes: []corev1.Volume{{VolumeSource: corev1.VolumeSource{
+		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data"},
+	}}}}
+	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", UID: "ns"}},
+		&storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "fast"}, Provisioner: "a"},
+		&snapshotv1.VolumeSnapshot{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "snap", Annotations: map[string]string{
+				"snapshot-group/claim-spec": `{"storageClassName":"fast","storage":"1Gi","accessModes":["ReadWriteOnce"]}`,
+			}},
+			Spec:   snapshotv1.VolumeSnapshotSpec{Source: snapshotv1.VolumeSnapshotSource{PersistentVolumeClaimName: ptr.To("data")}},
+			Status: &snapshotv1.VolumeSnapshotStatus{ReadyToUse: ptr.To(true), BoundVolumeSnapshotContentName: ptr.To("content")},
+		},
+		&snapshotv1.VolumeSnapshotContent{
+			ObjectMeta: metav1.ObjectMeta{Name: "content"}, Spec: snapshotv1.VolumeSnapshotContentSpec{Driver: "a"},
+			Status: &snapshotv1.VolumeSnapshotContentStatus{SnapshotHandle: ptr.To("h"), ReadyToUse: ptr.To(true)},
+		},
+		&appsv1.Deployment{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "app", UID: "app"},
+			Spec:       appsv1.DeploymentSpec{Replicas: ptr.To(int32(2)), Template: corev1.PodTemplateSpec{Spec: mounts}},
+		},
+	)
+}
+
+// after is a Reporter that does something once, after a step.
+type after struct {
+	step string
+	do   func()
+}
+
+func (a after) Did(step string) {
+	if strings.HasPrefix(step, a.step) {
+		a.do()
+	}
+}
+
+func (a after) Waiting(string) {}
+
+func inPlace(c client.WithWatch, r Reporter) *InPlace {
+	clock := testclock.NewFakePassiveClock(time.Date(2026, 8, 22, 12, 0, 0, 0, time.UTC))
+	return &InPlace{Client: c, Clock: clock, Reporter: r, Namespace: "shop", Point: "snap"}
+}
+
+const created = `create claim "data" from VolumeSnapshot "snap"`
+
+func TestARestoreInPlaceSaysWhereItStood(t *testing.T) {
+	errDown := errors.New("the API server is down")
+	for name, tc := range map[string]struct {
+		does func(*testing.T, client.WithWatch, *error)
+		kind error
+		want string
+	}{
+		"when all was seen last": {func(_ *testing.T, _ client.WithWatch, down *error) { *down = errDown }, ErrUnfinished,
+			`the restore stands half way: list StorageClasses: the API server is down; 1 of 1 claims are replaced, ` +
+				`claim "data" is not bound yet, Deployment "app" is scaled to 0 of 2; run the same command again to go on`},
+		"when its journal has gone": {func(t *testing.T, c client.WithWatch, _ *error) {
+			t.Helper()
+			journal := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: JournalName}}
+			if err := c.Delete(t.Context(), journal); err != nil {
+				t.Error(err)
+			}
+		}, ErrTaken, `the restore was ended or given up by somebody else: ConfigMap "snapshot-group-restore" of namespace "shop" is gone; ` +
+			`before that, 1 of 1 claims are replaced, claim "data" is not bound yet, Deployment "app" is scaled to 0 of 2`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var down error
+			c := shop(t).WithInterceptorFuncs(failing(&down)).Build()
+			var happened bool
+			r := inPlace(c, nil)
+			r.Reporter = waiting(func() {
+				if !happened {
+					happened = true
+					tc.does(t, c, &down)
+				}
+			})
+			_, err := r.Run(t.Context())
+			if !errors.Is(err, tc.kind) {
+				t.Fatalf("error %v, want one that wraps %q", err, tc.kind)
+			}
+			if diff := cmp.Diff(tc.want, err.Error()); diff != "" {
+				t.Errorf("error (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestARestoreInPlaceThatCannotBeLookedAtHasBegun(t *testing.T) {
+	var down error
+	c := shop(t).WithInterceptorFuncs(failing(&down)).Build()
+	r := inPlace(c, after{created, func() { down = errors.New("the API server is down") }})
+	_, _ = r.Run(t.Context())
+	_, planErr := r.Plan(t.Context())
+	_, runErr := r.Run(t.Context())
+	for _, err := range []error{planErr, runErr} {
+		if !errors.Is(err, ErrUnfinished) {
+			t.Fatalf("error %v, want one that wraps %q", err, ErrUnfinished)
+		}
+		const want = "the restore stands half way: list StorageClasses: the API server is down; run the same command again to go on"
+		if diff := cmp.Diff(want, err.Error()); diff != "" {
+			t.Errorf("error (-want +got):\n%s", diff)
+		}
+	}
+}
+
+// waiting is a Reporter that does something when something is waited for.
+type waiting func()
+
+func (waiting) Did(string)       {}
+func (w waiting) Waiting(string) { w() }
+
+// failing fails to list StorageClasses with an error, once there is one.
+func failing(with *error) interceptor.Funcs {
+	return interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+		if _, is := list.(*storagev1.StorageClassList); is && *with != nil {
+			return *with
+		}
+		return c.List(ctx, list, options...)
+	}}
+}
