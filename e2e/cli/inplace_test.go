@@ -3,6 +3,8 @@ package cli_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -85,4 +87,45 @@ func scaledBack(t *testing.T, ns string) {
 	if *set.Spec.Replicas != 2 {
 		t.Errorf("the StatefulSet has %d replicas, want 2", *set.Spec.Replicas)
 	}
+}
+
+// A restore that stands half way has replaced one claim and not the other.
+func TestTheLoopKeepsClearOfARestoreInPlaceUntilItHasEnded(t *testing.T) {
+	const ns, in = "meets", " --namespace meets"
+	namespace(t, ns)
+	mysql(t, ns)
+	snapshot(t, ns, "demo")
+	ok(t, "kubectl annotate namespace meets snapshot-group/label-key=app && kubectl label namespace meets snapshot-group=enabled")
+	log := loop(t)
+	older := strings.TrimSpace(ok(t, "kubectl snapshot-group run --wait"+in))
+	newer := strings.TrimSpace(ok(t, "kubectl snapshot-group run --wait"+in))
+	const untilOneIsReplaced = 11
+	if !killedAt(t, ns, untilOneIsReplaced, after) {
+		t.Fatal("the restore came to its end")
+	}
+
+	ok(t, "kubectl annotate namespace meets snapshot-group/keep=1")
+	a := sh(t, "kubectl snapshot-group run --wait"+in)
+	want := `group "mysql": claim "data-mysql-0" is being restored in place from "demo", as ConfigMap "snapshot-group-restore" says; run that restore again to finish it`
+	if !strings.Contains(a.err, want) || a.status != 3 {
+		t.Errorf("the run ended with status %d and said %s, want %s", a.status, a.err, want)
+	}
+	eventually(t, "the loop to hold back what would expire", func(context.Context) error {
+		said, err := os.ReadFile(log)
+		if err == nil && !strings.Contains(string(said), "the restore in place to end, before anything expires") {
+			err = fmt.Errorf("it says\n%s", said)
+		}
+		return err
+	})
+	ok(t, "kubectl get volumegroupsnapshots "+older+" "+newer+in)
+
+	ok(t, restoreDemo+ns)
+	newest := strings.TrimSpace(ok(t, "kubectl snapshot-group run --wait"+in))
+	eventually(t, "the older restore points to expire", func(context.Context) error {
+		left := strings.Fields(ok(t, "kubectl get volumegroupsnapshots --selector=snapshot-group/run --output=jsonpath='{.items[*].metadata.name}'"+in))
+		if !slices.Equal(left, []string{newest}) {
+			return fmt.Errorf("there are %s, want %s alone", left, newest)
+		}
+		return nil
+	})
 }

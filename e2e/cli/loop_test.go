@@ -17,15 +17,15 @@ import (
 	"github.com/snapshot-group/snapshot-group/e2e/loopback"
 )
 
-// loop runs cmd/snapshotter until the end of the test.
-func loop(t *testing.T) {
+// loop runs cmd/snapshotter until the end of the test, and returns the file of its log.
+func loop(t *testing.T) string {
 	t.Helper()
 	probes := loopback.Address()
 	log, err := os.Create(filepath.Join(shared.Logs(), strings.ReplaceAll(t.Name(), "/", "-")+".loop.log"))
 	must(t, err)
 	defer log.Close() // the process has a copy of its own
 	cmd := exec.Command(filepath.Join(programs(), "snapshotter"), "--kubeconfig="+shared.Kubeconfig(), "--namespace=default",
-		"--leader-elect=false", "--metrics-bind-address=0", "--health-probe-bind-address="+probes)
+		"--leader-elect=false", "--log-level=debug", "--metrics-bind-address=0", "--health-probe-bind-address="+probes)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	must(t, cmd.Start())
@@ -51,6 +51,7 @@ func loop(t *testing.T) {
 		}
 		return nil
 	})
+	return log.Name()
 }
 
 // database has the two claims of the Velero document.

@@ -63,7 +63,7 @@ var acts = []act{
 	{
 		"runs snapshot a group and a claim in none, and the older restore points expire", (*site).expiry, nil,
 		[]string{
-			"patch namespaces",
+			"patch namespaces", "get configmaps",
 			"create volumegroupsnapshots" + groups, "get volumegroupsnapshots" + groups, "delete volumegroupsnapshots" + groups,
 			"create volumesnapshots" + snapshots, "get volumesnapshots" + snapshots, "delete volumesnapshots" + snapshots,
 		},

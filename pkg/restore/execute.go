@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/group/journal"
 	"github.com/snapshot-group/snapshot-group/pkg/restore/plan"
 )
 
@@ -43,8 +44,8 @@ func (r *InPlace) execute(ctx context.Context, step plan.Step) error {
 	case plan.Create:
 		return r.Client.Create(ctx, s.Claim.DeepCopy())
 	case plan.End:
-		journal := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: r.Namespace, Name: JournalName}}
-		return client.IgnoreNotFound(r.Client.Delete(ctx, journal))
+		written := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: r.Namespace, Name: journal.Name}}
+		return client.IgnoreNotFound(r.Client.Delete(ctx, written))
 	default:
 		return fmt.Errorf("step %T is not known", step)
 	}
@@ -57,9 +58,9 @@ func (r *InPlace) writeJournal(ctx context.Context, j plan.Journal) error {
 	}
 	return r.Client.Create(ctx, &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: r.Namespace, Name: JournalName, Labels: map[string]string{group.RestoreLabel: group.LabelValue(j.Point)},
+			Namespace: r.Namespace, Name: journal.Name, Labels: map[string]string{group.RestoreLabel: group.LabelValue(j.Point)},
 		},
-		Data: map[string]string{journalKey: text},
+		Data: map[string]string{journal.Key: text},
 	})
 }
 
@@ -68,10 +69,10 @@ func (r *InPlace) renewJournal(ctx context.Context, j plan.Journal) error {
 	if err != nil {
 		return err
 	}
-	held := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: r.Namespace, Name: JournalName}}
+	held := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: r.Namespace, Name: journal.Name}}
 	return r.patch(ctx, held, map[string]any{
 		"metadata": map[string]string{"resourceVersion": j.Version},
-		"data":     map[string]string{journalKey: text},
+		"data":     map[string]string{journal.Key: text},
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/snapshot-group/snapshot-group/pkg/group/journal"
 	"github.com/snapshot-group/snapshot-group/pkg/restore/changes"
 	"github.com/snapshot-group/snapshot-group/pkg/restore/plan"
 )
@@ -82,7 +83,7 @@ func (r *InPlace) Run(ctx context.Context) (plan.Journal, error) {
 		}
 		if o.Journal == nil || o.Journal.ID != id {
 			return plan.Journal{}, fmt.Errorf("%w: ConfigMap %q of namespace %q is gone; before that, %s",
-				ErrTaken, JournalName, r.Namespace, plan.Standing(last))
+				ErrTaken, journal.Name, r.Namespace, plan.Standing(last))
 		}
 		o.Secured = last.Secured
 		last = o

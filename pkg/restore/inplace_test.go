@@ -21,6 +21,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group/journal"
 )
 
 // shop has a VolumeSnapshot of claim data, which is gone, and a Deployment of two replicas that mounts it.
@@ -89,8 +91,8 @@ func TestARestoreInPlaceSaysWhereItStood(t *testing.T) {
 				`claim "data" is not bound yet, Deployment "app" is scaled to 0 of 2; run the same command again to go on`},
 		"when its journal has gone": {func(t *testing.T, c client.WithWatch, _ *error) {
 			t.Helper()
-			journal := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: JournalName}}
-			if err := c.Delete(t.Context(), journal); err != nil {
+			held := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: journal.Name}}
+			if err := c.Delete(t.Context(), held); err != nil {
 				t.Error(err)
 			}
 		}, ErrTaken, `the restore was ended or given up by somebody else: ConfigMap "snapshot-group-restore" of namespace "shop" is gone; ` +

@@ -16,14 +16,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/group/journal"
 	"github.com/snapshot-group/snapshot-group/pkg/restore/plan"
-)
-
-// The journal of a restore in place is the one key of a ConfigMap. There is one of its name in a namespace, so two restores
-// cannot work on the same claims.
-const (
-	JournalName = "snapshot-group-restore"
-	journalKey  = "journal.json"
 )
 
 // observe gathers what plan.Next needs to know.
@@ -55,16 +49,16 @@ func (r *InPlace) observe(ctx context.Context) (plan.Observed, error) {
 // journal is that of the restore that has begun; nil where none has. One of another restore is in the way.
 func (r *InPlace) journal(ctx context.Context) (*plan.Journal, error) {
 	var held corev1.ConfigMap
-	err := r.Client.Get(ctx, types.NamespacedName{Namespace: r.Namespace, Name: JournalName}, &held)
+	err := r.Client.Get(ctx, types.NamespacedName{Namespace: r.Namespace, Name: journal.Name}, &held)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read ConfigMap %q: %w", JournalName, err)
+		return nil, fmt.Errorf("read ConfigMap %q: %w", journal.Name, err)
 	}
-	j, err := plan.ParseJournal(held.Data[journalKey])
+	j, err := plan.ParseJournal(held.Data[journal.Key])
 	if err != nil {
-		return nil, fmt.Errorf("ConfigMap %q of namespace %q: %w", JournalName, r.Namespace, err)
+		return nil, fmt.Errorf("ConfigMap %q of namespace %q: %w", journal.Name, r.Namespace, err)
 	}
 	if j.Point != r.Point || !slices.Equal(j.Asked, r.Claims) {
 		return nil, fmt.Errorf("another restore in place is unfinished in namespace %q: finish it first: %s; %w",

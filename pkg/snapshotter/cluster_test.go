@@ -56,8 +56,9 @@ type cluster struct {
 	// mu is held for each write of the loop, which may make several at once.
 	mu     sync.Mutex
 	writes []string
-	// lists are the kinds that the loop has listed live.
-	lists []string
+	// lists are the kinds that the loop has listed live, journals is how often it has looked for a restore in place.
+	lists    []string
+	journals int
 	// killAt is the write at which the loop is cut off, counted from 1; 0 for none. answered: the write is done first.
 	killAt   int
 	answered bool
@@ -138,12 +139,20 @@ func (c *cluster) restart() {
 	})
 }
 
-// watchReads notes what the loop lists live.
+// watchReads notes what the loop reads live.
 func (c *cluster) watchReads() interceptor.Funcs {
-	return interceptor.Funcs{List: func(ctx context.Context, api client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
-		c.lists = append(c.lists, strings.TrimPrefix(fmt.Sprintf("%T", list), "*v1."))
-		return api.List(ctx, list, opts...)
-	}}
+	return interceptor.Funcs{
+		Get: func(ctx context.Context, api client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+			if _, journal := o.(*corev1.ConfigMap); journal {
+				c.journals++
+			}
+			return api.Get(ctx, key, o, opts...)
+		},
+		List: func(ctx context.Context, api client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+			c.lists = append(c.lists, strings.TrimPrefix(fmt.Sprintf("%T", list), "*v1."))
+			return api.List(ctx, list, opts...)
+		},
+	}
 }
 
 // intercept counts the loop's writes, and cuts the loop off where the test says.

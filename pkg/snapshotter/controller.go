@@ -129,22 +129,37 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 // decide plans from the cache, and where that may not do once more from live claims and classes: the watch of a claim may be behind
 // that of the Namespace.
 func (r *Reconciler) decide(ctx context.Context, ns *corev1.Namespace) (plan.Observed, []plan.Step, error) {
-	seen, err := r.observe(ctx, ns, r.cached)
+	seen, steps, err := r.planFrom(ctx, ns, r.cached)
+	if err != nil || !plan.NeedsLook(seen, steps, r.looked.at(ns.Name, seen.Run.ID)) {
+		return seen, steps, err
+	}
+	seen, steps, err = r.planFrom(ctx, ns, r.Live)
+	if err == nil && plan.Begun(seen) {
+		r.looked.note(ns.Name, seen.Run.ID)
+	}
+	return seen, steps, err
+}
+
+// planFrom plans from claims and classes as facts has them. Where something is to be created, it looks for a restore in place that this must
+// not meet, and plans again without that.
+func (r *Reconciler) planFrom(ctx context.Context, ns *corev1.Namespace, facts client.Reader) (plan.Observed, []plan.Step, error) {
+	seen, err := r.observe(ctx, ns, facts)
 	if err != nil {
 		return seen, nil, fmt.Errorf("observe namespace %q: %w", ns.Name, err)
 	}
 	steps := r.hold(ns.Name, seen, plan.Next(seen)) // first: one that there is no room for looks at nothing live
-	if !plan.NeedsLook(seen, steps, r.looked.at(ns.Name, seen.Run.ID)) {
+	if len(plan.Creates(steps)) == 0 {
 		return seen, steps, nil
 	}
-	if seen, err = r.observe(ctx, ns, r.Live); err != nil {
+	unfinished, err := r.restoring(ctx, ns.Name)
+	if err != nil {
 		return seen, nil, fmt.Errorf("observe namespace %q: %w", ns.Name, err)
 	}
-	steps = r.hold(ns.Name, seen, plan.Next(seen))
-	if plan.Begun(seen) {
-		r.looked.note(ns.Name, seen.Run.ID)
+	if unfinished == nil {
+		return seen, steps, nil
 	}
-	return seen, steps, nil
+	seen = spared(seen, *unfinished)
+	return seen, r.hold(ns.Name, seen, plan.Next(seen)), nil
 }
 
 // looks are the runs, by Namespace, whose claims were read live after all that the cache shows had begun.

@@ -267,3 +267,17 @@ func (p *pass) checkKept(ctx context.Context, s plan.DeleteSnapshot) error {
 	}
 	return nil
 }
+
+// checkMissing: nothing is given up for a VolumeGroupSnapshot that only the cache does not show.
+func (p *pass) checkMissing(ctx context.Context, s plan.Missing) error {
+	var live groupsnapshotv1.VolumeGroupSnapshot
+	err := p.Live.Get(ctx, client.ObjectKey{Namespace: p.ns.Name, Name: s.Snapshot}, &live)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look whether VolumeGroupSnapshot %q is gone: %w", s.Snapshot, err)
+	}
+	p.writes.Wrote(p.ns.Name, &live)
+	return fmt.Errorf("give up VolumeGroupSnapshot %q: it is there: %w", s.Snapshot, ErrStale)
+}

@@ -40,6 +40,15 @@ func (r *Reconciler) expiry(ctx context.Context, ns *corev1.Namespace, seen plan
 	if o.Orphans, err = r.orphans(ctx, objects); err != nil {
 		return nil, err
 	}
+	steps := expire.Next(o)
+	if !expire.Goes(steps) {
+		return steps, nil
+	}
+	unfinished, err := r.restoring(ctx, ns.Name)
+	if err != nil || unfinished == nil {
+		return steps, err
+	}
+	o.Restoring = true
 	return expire.Next(o), nil
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/group/journal"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/metrics"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
 )
@@ -262,16 +263,27 @@ func (r *Reconciler) volumeOf(ctx context.Context, c *corev1.PersistentVolumeCla
 	return volume, nil
 }
 
-// checkMissing: nothing is given up for a VolumeGroupSnapshot that only the cache does not show.
-func (p *pass) checkMissing(ctx context.Context, s plan.Missing) error {
-	var live groupsnapshotv1.VolumeGroupSnapshot
-	err := p.Live.Get(ctx, client.ObjectKey{Namespace: p.ns.Name, Name: s.Snapshot}, &live)
+// restoring is the journal of the restore in place that is unfinished in a Namespace, live; nil if none is. Nothing watches it: it is looked
+// for before something is made or deleted that such a restore must not meet.
+func (r *Reconciler) restoring(ctx context.Context, namespace string) (*journal.Journal, error) {
+	held := &corev1.ConfigMap{}
+	err := r.Live.Get(ctx, types.NamespacedName{Namespace: namespace, Name: journal.Name}, held)
 	switch {
 	case apierrors.IsNotFound(err):
-		return nil
+		return nil, nil
 	case err != nil:
-		return fmt.Errorf("look whether VolumeGroupSnapshot %q is gone: %w", s.Snapshot, err)
+		return nil, fmt.Errorf("look for a restore in place: %w", err)
 	}
-	p.writes.Wrote(p.ns.Name, &live)
-	return fmt.Errorf("give up VolumeGroupSnapshot %q: it is there: %w", s.Snapshot, ErrStale)
+	return new(journal.Of(held)), nil
+}
+
+// spared refuses what has a claim that is being restored in place: half of the data would be that from before.
+func spared(o plan.Observed, j journal.Journal) plan.Observed {
+	for i, g := range o.Groups {
+		o.Groups[i].Refusal = cmp.Or(g.Refusal, j.OfGroup(g.Name, o.Settings.LabelKey, g.Claims))
+	}
+	for i, c := range o.Claims {
+		o.Claims[i].Refusal = cmp.Or(c.Refusal, j.OfClaim(c.Name))
+	}
+	return o
 }

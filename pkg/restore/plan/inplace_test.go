@@ -10,6 +10,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/group/journal"
 )
 
 // begun is the shop after its restore has begun.
@@ -256,5 +257,21 @@ func TestStandingSaysWhereEverythingIs(t *testing.T) {
 		`StatefulSet "mysql" is scaled to 0 of 2, all is as it was before in safety snapshot "db-safety-20260822t120000z-beb28"`
 	if diff := cmp.Diff(want, Standing(o)); diff != "" {
 		t.Errorf("standing (-want +got):\n%s", diff)
+	}
+}
+
+func TestTheLoopReadsInTheJournalWhatIsReplaced(t *testing.T) {
+	data, err := begun(t, nil).Journal.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := journal.Of(&corev1.ConfigMap{Data: map[string]string{journal.Key: data}})
+	const want = `claim "data" is being restored in place from "db-1", as ConfigMap "snapshot-group-restore" says; run that restore again to finish it`
+	for what, got := range map[string]string{
+		"the claim": j.OfClaim("data"), "the group of its label": j.OfGroup("mysql", "app", nil),
+	} {
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("of %s (-want +got):\n%s", what, diff)
+		}
 	}
 }

@@ -112,7 +112,7 @@ type Group struct {
 	Run, Trigger string
 	// SnapshotName is group.SnapshotName, whether or not Snapshot exists.
 	SnapshotName string
-	// Refusal is why the rules do not let the group be snapshotted; empty if they do.
+	// Refusal is why the group may not be snapshotted, by the rules or for a restore in place; empty if it may.
 	Refusal string
 	// Unmade is why Snapshot could not be created when that was last tried; empty if it is not known to have failed.
 	Unmade string

@@ -15,6 +15,8 @@
 //	younger than keep-for, or kept by keep       stays
 //	else                                         goes
 //
+// While a restore in place is unfinished, what would go by this table waits.
+//
 // How it goes:
 //
 //	kept group        let all contents of members, and a content of policy Retain, go too; delete the VolumeGroupSnapshot;

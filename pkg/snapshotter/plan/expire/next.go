@@ -11,6 +11,9 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
 )
 
+// lookAgain is how often it is looked whether a restore in place that something waits for has ended.
+const lookAgain = time.Minute
+
 // Observed is all that Next may know of a Namespace in which no run goes on.
 type Observed struct {
 	Now time.Time
@@ -25,6 +28,8 @@ type Observed struct {
 	// InUse is, by the name of a restore point, what still needs it: a Pending claim that is being restored from it, or a content that
 	// somebody has imported from its storage.
 	InUse map[string]string
+	// Restoring: a restore in place of the Namespace is unfinished. What it goes by is not told from what it does not.
+	Restoring bool
 	// Orphans are what belongs to no restore point any more.
 	Orphans []point.Orphan
 	// Stuck are contents of members that go and that csi-snapshotter does not let go.
@@ -60,13 +65,25 @@ func Next(o Observed) []plan.Step {
 	case why == "" && o.Paused != "":
 		steps = append(steps, Pause{})
 	}
-	if why == "" {
+	switch {
+	case why != "":
+	case o.Restoring && len(goes) > 0: // of its end nothing tells
+		steps = append(steps, plan.Wait{For: "the restore in place to end, before anything expires", Until: o.Now.Add(lookAgain)})
+	default:
 		steps = append(steps, goes...)
 	}
 	if !wake.IsZero() {
 		steps = append(steps, plan.Wait{For: "the next restore point to grow too old", Until: wake})
 	}
 	return steps
+}
+
+// Goes tells whether a restore point goes by the steps that has not begun to.
+func Goes(steps []plan.Step) bool {
+	return slices.ContainsFunc(steps, func(s plan.Step) bool {
+		gone, goes := s.(Gone)
+		return goes && gone.Reason != Orphaned
+	})
 }
 
 // bySeries splits points, sorted as they are, into those of each group and of each claim without one.

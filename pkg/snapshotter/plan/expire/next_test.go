@@ -113,6 +113,16 @@ func TestNext(t *testing.T) {
 			o.InUse = map[string]string{"pg-1": `claim "restored"`}
 			return o
 		}(), []string{}},
+		"while a restore in place is unfinished, what is due waits": {func() Observed {
+			o := observed(one, whole(1), whole(0))
+			o.Restoring = true
+			return o
+		}(), []string{"wait: the restore in place to end, before anything expires"}},
+		"and what goes already is carried to the end": {func() Observed {
+			o := observed(one, whole(1, letGo), whole(0))
+			o.Restoring = true
+			return o
+		}(), []string{`delete VolumeSnapshot "m-pg-1"`}},
 		"a point that is being detached is neither counted nor touched": {
 			observed(one, whole(1), whole(0, func(p *point.Point) { p.Workflow = group.Detach })), []string{}},
 		"an incomplete newer one supersedes nothing": {observed(one, whole(1), whole(0, halved)), []string{}},
