@@ -24,8 +24,8 @@ type Changes struct {
 
 	// happened holds at most one.
 	happened chan struct{}
-	// ended: one of the watches did, as the API server ends each after a while.
-	ended   atomic.Bool
+	// ended: one of the watches did, as the API server ends each after a while. Those that were stopped have an older one.
+	ended   *atomic.Bool
 	watches []watch.Interface
 }
 
@@ -40,7 +40,7 @@ func Watch(ctx context.Context, c client.WithWatch, what ...What) (*Changes, err
 }
 
 func (w *Changes) begin(ctx context.Context) error {
-	w.ended.Store(false)
+	w.ended = new(atomic.Bool)
 	for _, what := range w.what {
 		began, err := w.client.Watch(ctx, what.List, what.Options...)
 		if err != nil {
@@ -48,17 +48,17 @@ func (w *Changes) begin(ctx context.Context) error {
 			return fmt.Errorf("watch %T: %w", what.List, err)
 		}
 		w.watches = append(w.watches, began)
-		go w.follow(began)
+		go w.follow(began, w.ended)
 	}
 	return nil
 }
 
 // follow passes on until the watch ends, which counts as a change.
-func (w *Changes) follow(events watch.Interface) {
+func (w *Changes) follow(events watch.Interface, ended *atomic.Bool) {
 	for {
 		_, more := <-events.ResultChan()
 		if !more {
-			w.ended.Store(true)
+			ended.Store(true)
 		}
 		select {
 		case w.happened <- struct{}{}:
