@@ -75,11 +75,8 @@ func copyOf(p Point, m Member, o CopyOptions, f CopyFacts) (Copy, error) {
 	if why := validation.IsDNS1123Subdomain(name); len(why) > 0 {
 		return Copy{}, fmt.Errorf("%q cannot be the name of a claim: %s", name, strings.Join(why, "; "))
 	}
-	spec, err := specOf(m, f.Originals[m.Claim], o.Overrides)
+	spec, err := maker{p.Driver, f.StorageClasses, o.Overrides}.specOf(m, f.Originals[m.Claim])
 	if err != nil {
-		return Copy{}, err
-	}
-	if err := checkClass(m.Claim, spec, p.Driver, f.StorageClasses); err != nil {
 		return Copy{}, err
 	}
 	from := p.Namespace + "/" + p.Name
@@ -108,10 +105,11 @@ func copyOf(p Point, m Member, o CopyOptions, f CopyFacts) (Copy, error) {
 	return c, nil
 }
 
-// static are a VolumeSnapshot in another namespace and its content, for the snapshot on storage that a member stands for. The
-// content's policy is Retain: neither of the two ever deletes what is the member's.
+// static are a VolumeSnapshot in another namespace and its content, for the snapshot on storage that a member stands for. Their name is that
+// snapshot's own: those of a member that has been made anew since are others. The content's policy is Retain: neither of the two ever deletes
+// what is the member's.
 func static(p Point, m Member, namespace string) (*snapshotv1.VolumeSnapshot, *snapshotv1.VolumeSnapshotContent) {
-	sum := sha256.Sum256([]byte(p.Namespace + "/" + p.Name + "/" + m.Snapshot + "/" + namespace))
+	sum := sha256.Sum256([]byte(p.Namespace + "/" + p.Name + "/" + m.Snapshot + "/" + m.Handle + "/" + namespace))
 	name := fmt.Sprintf("restore-%x", sum[:8])
 	labels := map[string]string{group.RestoreLabel: group.LabelValue(p.Name)}
 	content := &snapshotv1.VolumeSnapshotContent{

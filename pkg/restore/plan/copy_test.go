@@ -56,6 +56,21 @@ func TestACopyInAnotherNamespaceStandsForTheSnapshotOnStorage(t *testing.T) {
 	}
 }
 
+func TestACopyOfASnapshotThatWasMadeAnewStandsForTheNewOne(t *testing.T) {
+	name := func(handle string) string {
+		p := point()
+		p.Members[0].Handle = handle
+		copies, err := Copies(p, CopyOptions{Namespace: "staging", Claims: []string{"data"}}, copyFacts())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return copies[0].Content.Name
+	}
+	if old, anew := name("h-1"), name("h-2"); old == anew {
+		t.Errorf("both contents are called %q, so that of the old snapshot would be taken for the new one's", old)
+	}
+}
+
 func TestCopiesAreRefused(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(*Point, *CopyOptions, *CopyFacts)
