@@ -42,11 +42,8 @@ func (o Observed) replacement(m Member, id string) (Replacement, error) {
 		return Replacement{}, fmt.Errorf("VolumeSnapshot %q of %q is gone: what is left of it can be restored by --to-namespace alone", m.Snapshot, m.Claim)
 	}
 	live := o.Claims[m.Claim]
-	spec, err := specOf(m, live, o.Overrides)
+	spec, err := maker{o.Point.Driver, o.StorageClasses, o.Overrides}.specOf(m, live)
 	if err != nil {
-		return Replacement{}, err
-	}
-	if err := checkClass(m.Claim, spec, o.Point.Driver, o.StorageClasses); err != nil {
 		return Replacement{}, err
 	}
 	r := Replacement{Name: m.Claim, Snapshot: m.Snapshot, New: claimOf(o.Point.Namespace, m.Claim, spec, m.Snapshot)}

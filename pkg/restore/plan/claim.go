@@ -26,10 +26,18 @@ type Overrides struct {
 	VolumeMode   corev1.PersistentVolumeMode
 }
 
+// maker makes claims from snapshots on driver.
+type maker struct {
+	driver    string
+	classes   group.StorageClassList
+	overrides Overrides
+}
+
 // specOf is what a restored claim asks for: what the member recorded, else what the claim asks for that is still there, else
 // what storage knows; the Overrides above all. An error says what is still missing and which flag gives it.
-func specOf(m Member, live *corev1.PersistentVolumeClaim, o Overrides) (group.ClaimSpec, error) {
+func (k maker) specOf(m Member, live *corev1.PersistentVolumeClaim) (group.ClaimSpec, error) {
 	var spec group.ClaimSpec
+	o := k.overrides
 	switch {
 	case m.Spec != nil:
 		spec = *m.Spec
@@ -43,7 +51,8 @@ func specOf(m Member, live *corev1.PersistentVolumeClaim, o Overrides) (group.Cl
 			spec.VolumeMode = ptr.To(m.Mode)
 		}
 	}
-	if mapped, found := o.Classes[ptr.Deref(spec.StorageClassName, "")]; found {
+	recorded := ptr.Deref(spec.StorageClassName, "")
+	if mapped, found := o.Classes[recorded]; found {
 		spec.StorageClassName = ptr.To(mapped)
 	}
 	if o.StorageClass != "" {
@@ -67,28 +76,32 @@ func specOf(m Member, live *corev1.PersistentVolumeClaim, o Overrides) (group.Cl
 	if spec.Storage.IsZero() {
 		return spec, fmt.Errorf("the size of claim %q is not recorded and storage does not tell that of its snapshot: say it by --storage", m.Claim)
 	}
-	return spec, nil
+	flag := "--map-class " + recorded + "=CLASS"
+	if recorded == "" || o.StorageClass != "" { // which --map-class has no word for, or no say in
+		flag = "--storage-class=CLASS"
+	}
+	return spec, k.checkClass(m.Claim, spec.StorageClassName, flag)
 }
 
-// checkClass says what is wrong with the StorageClass of a claim, if the volume is to be made from a snapshot on driver.
-func checkClass(claim string, spec group.ClaimSpec, driver string, classes group.StorageClassList) error {
-	name := ptr.Deref(spec.StorageClassName, "")
-	class, found := classes.StorageClass(name)
+// checkClass says what is wrong with the StorageClass of a claim, and by which flag it gets another.
+func (k maker) checkClass(claim string, named *string, flag string) error {
+	driver, name := k.driver, ptr.Deref(named, "")
+	class, found := k.classes.StorageClass(name)
 	switch {
-	case spec.StorageClassName == nil:
-		if class, found = classes.DefaultStorageClass(); !found {
+	case named == nil:
+		if class, found = k.classes.DefaultStorageClass(); !found {
 			return fmt.Errorf("claim %q had no StorageClass and the cluster has no default: name one by --storage-class", claim)
 		}
 	case name == "":
 		return fmt.Errorf(`claim %q was bound by hand (storageClassName ""), which cannot be restored so: name a class of driver %q by --storage-class`,
 			claim, driver)
 	case !found:
-		return fmt.Errorf("StorageClass %q of claim %q does not exist: map it to one of driver %q by --map-class %s=CLASS", name, claim, driver, name)
+		return fmt.Errorf("StorageClass %q of claim %q does not exist: name one of driver %q by %s", name, claim, driver, flag)
 	}
-	of := group.DriverOf(&corev1.PersistentVolumeClaim{Spec: corev1.PersistentVolumeClaimSpec{StorageClassName: &class.Name}}, nil, classes)
+	of := group.DriverOf(&corev1.PersistentVolumeClaim{Spec: corev1.PersistentVolumeClaimSpec{StorageClassName: &class.Name}}, nil, k.classes)
 	if driver != "" && of.Name != driver {
-		return fmt.Errorf("StorageClass %q of claim %q is of driver %q, its snapshot on driver %q: map it by --map-class %s=CLASS",
-			class.Name, claim, class.Provisioner, driver, class.Name)
+		return fmt.Errorf("StorageClass %q of claim %q is of driver %q, its snapshot on driver %q: name one of that by %s",
+			class.Name, claim, class.Provisioner, driver, flag)
 	}
 	return nil
 }

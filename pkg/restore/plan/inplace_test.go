@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
@@ -166,12 +167,21 @@ func TestARestoreInPlaceIsRefused(t *testing.T) {
 		"where it has no member of a claim": {func(o *Observed) { o.Asked = []string{"index"} },
 			`restore point "db-1" has no member of claim "index" (it has "data", "logs"); nothing was changed`},
 		"where a class is gone": {func(o *Observed) { o.StorageClasses = nil; o.Asked = []string{"data"} },
-			`StorageClass "fast" of claim "data" does not exist: map it to one of driver "a" by --map-class fast=CLASS; nothing was changed`},
+			`StorageClass "fast" of claim "data" does not exist: name one of driver "a" by --map-class fast=CLASS; nothing was changed`},
 		"where a class is of another driver": {func(o *Observed) {
 			o.Overrides.Classes = map[string]string{"fast": "other"}
 			o.Asked = []string{"data"}
 		},
-			`StorageClass "other" of claim "data" is of driver "b", its snapshot on driver "a": map it by --map-class other=CLASS; nothing was changed`},
+			`StorageClass "other" of claim "data" is of driver "b", its snapshot on driver "a": name one of that by --map-class fast=CLASS; nothing was changed`},
+		"where the one class for all does not exist": {func(o *Observed) { o.Overrides.StorageClass = "typo"; o.Asked = []string{"data"} },
+			`StorageClass "typo" of claim "data" does not exist: name one of driver "a" by --storage-class=CLASS; nothing was changed`},
+		"where the default class, which a claim had, is of another driver now": {func(o *Observed) {
+			byDefault := storage("other", "b", storagev1.VolumeBindingImmediate)
+			byDefault.Annotations = map[string]string{"storageclass.kubernetes.io/is-default-class": "true"}
+			o.StorageClasses = group.StorageClassList{byDefault}
+			o.Point.Members[0].Spec.StorageClassName, o.Asked = nil, []string{"data"}
+		},
+			`StorageClass "other" of claim "data" is of driver "b", its snapshot on driver "a": name one of that by --storage-class=CLASS; nothing was changed`},
 		"where a claim had no class to be made by": {func(o *Observed) { o.Point.Members[0].Spec.StorageClassName = ptr.To(""); o.Asked = []string{"data"} },
 			`claim "data" was bound by hand (storageClassName ""), which cannot be restored so: name a class of driver "a" by --storage-class; nothing was changed`},
 		"where nothing is recorded of a claim that is gone": {func(o *Observed) { o.Point.Members[0].Spec, o.Claims["data"] = nil, nil; o.Asked = []string{"data"} },
