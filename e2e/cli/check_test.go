@@ -60,11 +60,14 @@ func TestCheckFindsWhatIsBrokenAndSaysWhatMendsIt(t *testing.T) {
 		"no VolumeSnapshotClass at all": {
 			breaks: []string{"kubectl delete volumesnapshotclass csi-a"},
 			want:   `failure no-default-snapshot-class: driver "csi-a.test" has no VolumeSnapshotClass, and needs one marked default`,
+			undo: []string{"kubectl delete volumesnapshotclass csi-a.test",
+				class("VolumeSnapshotClass", "snapshot.storage.k8s.io", "csi-a", `annotations: {snapshot.storage.kubernetes.io/is-default-class: "true"}`)},
 		},
 		"no VolumeGroupSnapshotClass": {
 			breaks: []string{"kubectl delete volumegroupsnapshotclass csi-a"},
 			want:   `failure no-group-snapshot-class: driver "csi-a.test" has no VolumeGroupSnapshotClass`,
-			undo:   []string{relabel},
+			undo: []string{"kubectl delete volumegroupsnapshotclass csi-a.test",
+				class("VolumeGroupSnapshotClass", "groupsnapshot.storage.k8s.io", "csi-a", ""), relabel},
 		},
 		"several VolumeGroupSnapshotClasses": {
 			breaks: []string{"kubectl annotate volumegroupsnapshotclass csi-a groupsnapshot.storage.kubernetes.io/is-default-class-",
@@ -268,11 +271,11 @@ failure [mixed-drivers] group "db-cluster-1" in namespace "my-database": its cla
 failure [no-group-snapshot-class] group "db-cluster-1" in namespace "my-database": driver "efs.csi.aws.com" has no VolumeGroupSnapshotClass
   why:  a group snapshot cannot be asked for without a class of the driver
   mend: create a VolumeGroupSnapshotClass of driver "efs.csi.aws.com":
-        kubectl apply --filename - <<'EOF'
+        kubectl create --filename - <<'EOF'
         apiVersion: groupsnapshot.storage.k8s.io/v1
         kind: VolumeGroupSnapshotClass
         metadata:
-          name: efs
+          name: efs.csi.aws.com
         driver: efs.csi.aws.com
         deletionPolicy: Delete
         EOF

@@ -47,6 +47,15 @@ type workload struct {
 	ready, wanted int32
 }
 
+// command brings up what nobody wants a Pod of; for a DaemonSet, which the nodes decide about, it shows why.
+func (w workload) command(o client.Object) string {
+	what := fmt.Sprintf("%s %s --namespace %s", strings.ToLower(w.kind), o.GetName(), o.GetNamespace())
+	if w.kind == "DaemonSet" {
+		return "kubectl describe " + what
+	}
+	return "kubectl scale " + what + " --replicas=1"
+}
+
 func add(c *finding.Cluster, o client.Object, w workload, containers []corev1.Container) {
 	for _, container := range containers {
 		for _, name := range []string{finding.Controller, finding.Sidecar} {
@@ -55,7 +64,7 @@ func add(c *finding.Cluster, o client.Object, w workload, containers []corev1.Co
 			}
 			c.Programs = append(c.Programs, finding.Program{
 				Name: name, Workload: fmt.Sprintf("%s %q in namespace %q", w.kind, o.GetName(), o.GetNamespace()),
-				Command: fmt.Sprintf("kubectl scale %s %s --namespace %s --replicas=1", strings.ToLower(w.kind), o.GetName(), o.GetNamespace()),
+				Command: w.command(o),
 				Args:    slices.Concat(container.Command, container.Args), Ready: w.ready, Wanted: w.wanted,
 			})
 		}

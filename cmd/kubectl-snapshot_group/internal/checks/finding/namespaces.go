@@ -117,7 +117,8 @@ func FromDecision(d policy.Decision, where, groupSnapshots string) []Finding {
 // toCreate is a remedy that has no command of its own: a class is missing altogether.
 var toCreate = regexp.MustCompile(`create a (VolumeGroupSnapshotClass|VolumeSnapshotClass) of driver "([^"]+)"`)
 
-// creation is the command that makes the classes that a remedy wants; empty where it wants none.
+// creation is the command that makes the classes that a remedy wants; empty where it wants none. They are named by the whole name of the driver,
+// and created rather than applied: what is there already, of this or of another driver, must not become theirs.
 func creation(remedy, groupSnapshots string) string {
 	var manifests []string
 	for _, wanted := range toCreate.FindAllStringSubmatch(remedy, -1) {
@@ -126,14 +127,13 @@ func creation(remedy, groupSnapshots string) string {
 		if kind == "VolumeGroupSnapshotClass" {
 			api, annotations = group.GroupSnapshotAPIGroup+"/"+groupSnapshots, ""
 		}
-		name, _, _ := strings.Cut(driver, ".")
 		manifests = append(manifests, fmt.Sprintf("apiVersion: %s\nkind: %s\nmetadata:\n  name: %s%s\ndriver: %s\ndeletionPolicy: Delete\n",
-			api, kind, name, annotations, driver))
+			api, kind, driver, annotations, driver))
 	}
 	if len(manifests) == 0 {
 		return ""
 	}
-	return "kubectl apply --filename - <<'EOF'\n" + strings.Join(manifests, "---\n") + "EOF"
+	return "kubectl create --filename - <<'EOF'\n" + strings.Join(manifests, "---\n") + "EOF"
 }
 
 // pending are claims of groups that are not bound: a group is snapshotted whole or not at all.
