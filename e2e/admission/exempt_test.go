@@ -51,7 +51,7 @@ func TestALabelPutsAClaimIntoAGroup(t *testing.T) {
 	u := newUser(t, "")
 	ns := namespace(t, u, "relabel", nil)
 	forTheTest(t, u, csiVolume("relabel-pv", "csi-b.test"))
-	logs := claim(ns, "logs", "", onVolume("relabel-pv"), withoutGroup)
+	logs := claim(ns, "logs", "", onVolume("relabel-pv"), withoutGroup, labelled(group.VeleroRestoreLabel, "monday")) // restored some day: no exception
 	admitted(t, u.Create(t.Context(), claim(ns, "data", "csi-a")))
 	u.eventuallyRefused(t, claim(ns, "logs", "csi-b"), mixed(ns))
 	admitted(t, u.Create(t.Context(), logs))

@@ -21,21 +21,27 @@ import (
 
 // changedClaim changes the claim of a review.
 func changedClaim(change func(*corev1.PersistentVolumeClaim)) func(*admissionv1.AdmissionRequest) {
-	return func(r *admissionv1.AdmissionRequest) {
-		var claim corev1.PersistentVolumeClaim
-		err := json.Unmarshal(r.Object.Raw, &claim)
-		change(&claim)
-		raw, encodeErr := json.Marshal(claim)
-		if err := errors.Join(err, encodeErr); err != nil {
-			panic(err)
-		}
-		r.Object = runtime.RawExtension{Raw: raw}
+	return func(r *admissionv1.AdmissionRequest) { r.Object.Raw = edited(r.Object.Raw, change) }
+}
+
+func edited(raw []byte, change func(*corev1.PersistentVolumeClaim)) []byte {
+	var claim corev1.PersistentVolumeClaim
+	err := json.Unmarshal(raw, &claim)
+	change(&claim)
+	raw, encodeErr := json.Marshal(claim)
+	if err := errors.Join(err, encodeErr); err != nil {
+		panic(err)
 	}
+	return raw
 }
 
 const mixed = `claim "data-0" cannot join group "db" in namespace "shop": ` +
 	`[mixed-drivers] its claims are on 2 drivers and one group snapshot is taken by one driver: "a.csi" (claim "data-0"), "b.csi" (claim "logs"); ` +
 	`to mend it, create claim "data-0" with a StorageClass of driver "b.csi" (it has "a.csi" by StorageClass "fast") or leave out its label velero.io/volume-group=db`
+
+const wronglyLabelled = `claim "data-0" cannot join group "db2" in namespace "shop": ` +
+	`[mixed-drivers] its claims are on 2 drivers and one group snapshot is taken by one driver: "a.csi" (claim "data-0"), "b.csi" (claim "logs"); ` +
+	`to mend it, leave claim "data-0" out, since it has "a.csi" by StorageClass "fast", or give it a label velero.io/volume-group of another value`
 
 func TestClaims(t *testing.T) {
 	logs := claimObject("logs", "slow", inGroup)
@@ -92,12 +98,19 @@ func TestClaims(t *testing.T) {
 				`group "db" (admitted because user "velero" is exempt): [mixed-drivers] its claims are on 2 drivers and one group snapshot is taken by one driver: "a.csi" (claim "data-0"), "b.csi" (claim "logs")`,
 				`[mixed-drivers] to mend it, take it out of the group: kubectl label persistentvolumeclaim data-0 --namespace shop velero.io/volume-group-`,
 			}},
+		"a label is refused, as to any other, to a claim that was restored some day": {file: "claim-update.json",
+			cached: cluster(claimObject("data-0", "fast", inGroup), claimObject("logs", "slow", map[string]string{group.DefaultLabelKey: "db2"})),
+			change: func(r *admissionv1.AdmissionRequest) {
+				restored := func(c *corev1.PersistentVolumeClaim) {
+					metav1.SetMetaDataLabel(&c.ObjectMeta, group.RestoreLabel, "db-1")
+				}
+				r.Object.Raw, r.OldObject.Raw = edited(r.Object.Raw, restored), edited(r.OldObject.Raw, restored)
+			},
+			code: 403, series: `outcome="denied",rule="mixed-drivers"`, message: wronglyLabelled},
 		"a label is refused to a claim that it would put in the wrong group": {file: "claim-update.json",
 			cached: cluster(claimObject("data-0", "fast", inGroup), claimObject("logs", "slow", map[string]string{group.DefaultLabelKey: "db2"})),
 			code:   403, series: `outcome="denied",rule="mixed-drivers"`,
-			message: `claim "data-0" cannot join group "db2" in namespace "shop": ` +
-				`[mixed-drivers] its claims are on 2 drivers and one group snapshot is taken by one driver: "a.csi" (claim "data-0"), "b.csi" (claim "logs"); ` +
-				`to mend it, leave claim "data-0" out, since it has "a.csi" by StorageClass "fast", or give it a label velero.io/volume-group of another value`},
+			message: wronglyLabelled},
 		"other labels of a claim in a bad group may change": {file: "claim-update.json", cached: cluster(logs, claimObject("data-0", "fast", inGroup)),
 			change: changedClaim(func(c *corev1.PersistentVolumeClaim) {
 				c.Labels = map[string]string{group.DefaultLabelKey: "db", "app": "x"}

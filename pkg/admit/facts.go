@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -70,14 +71,21 @@ func requestOf(review claimReview, settings group.Settings, exempt exempt) polic
 	if claim.DeletionTimestamp != nil || (review.old != nil && review.old.Labels[settings.LabelKey] == value) {
 		return policy.Request{}
 	}
-	req := policy.Request{
-		Operation: policy.Create, Namespace: claim.Namespace, Group: value, Claim: claim.Name,
-		Mode: settings.Mode, Exempt: exempt.why(review.user, claim.Labels),
-	}
+	operation, given := policy.Create, claim.Labels
 	if review.old != nil {
-		req.Operation = policy.Relabel
+		operation, given = policy.Relabel, added(review.old.Labels, claim.Labels)
 	}
-	return req
+	return policy.Request{
+		Operation: operation, Namespace: claim.Namespace, Group: value, Claim: claim.Name,
+		Mode: settings.Mode, Exempt: exempt.why(review.user, given),
+	}
+}
+
+// added are the labels that a change adds. A claim keeps the label of its restore for good, and is no exception for as long.
+func added(before, after map[string]string) map[string]string {
+	labels := maps.Clone(after)
+	maps.DeleteFunc(labels, func(key, value string) bool { return before[key] == value })
+	return labels
 }
 
 // members are the claims with the one that joins, as it would become, in place of what is known of it. Of the others only the
