@@ -30,7 +30,9 @@ func TestEveryCommandOfTheDocumentation(t *testing.T) {
 	suite.Must(t, err)
 	s := newSite(t)
 	page, done := "", map[string]bool{}
-	for _, c := range commands {
+	for len(commands) > 0 {
+		c := commands[0]
+		commands = commands[1:]
 		same := standIns("CONTENT").Replace(c.Text)
 		if _, is := covered.elsewhere[c.Text]; is || done[same] {
 			continue
@@ -43,7 +45,23 @@ func TestEveryCommandOfTheDocumentation(t *testing.T) {
 		if err := s.try(t.Context(), c); err != nil {
 			t.Error(err)
 		}
+		if strings.HasPrefix(c.Text, "helm install") {
+			commands = append(s.notes(t), commands...)
+		}
 	}
+}
+
+// notes are the commands that helm tells, once it has installed the chart, to type next.
+func (s *site) notes(t *testing.T) []Command {
+	t.Helper()
+	got, err := s.typed(t.Context(), s.dir, "helm get notes snapshot-group --namespace snapshot-group")
+	suite.Must(t, err)
+	commands, err := Commands("NOTES.txt", strings.ReplaceAll(got.out, "\n  ", "\n    "))
+	suite.Must(t, err)
+	if len(commands) < 5 {
+		t.Errorf("the notes have few commands: %s", got.out)
+	}
+	return commands
 }
 
 // try types a command, and waits for what its reader would wait for. It must end as it should. That grep finds nothing is as good as that
