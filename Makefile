@@ -134,11 +134,12 @@ bench-snapshotter: components ## What the loop costs: a bare VolumeGroupSnapshot
 	go run ./e2e/bench/snapshots/cmd $(BENCH_FLAGS)
 
 .PHONY: deps
-deps: ## Installs what tests need and the machine lacks: a C compiler for the race detector, buildah, Prometheus and Alertmanager, packages of the node tier.
+deps: ## Installs what tests need and the machine lacks: a C compiler for the race detector, buildah, skopeo, Prometheus and Alertmanager, packages of the node tier.
 	@command -v gcc > /dev/null || { apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev; } || \
 		{ echo 'no gcc, which go test -race needs, and it could not be installed: run as root, or install gcc and libc6-dev' >&2; exit 1; }
-	@command -v buildah > /dev/null || [ "$$(id -u)" != 0 ] || { apt-get update && apt-get install --yes --no-install-recommends buildah; } || \
-		{ echo 'no buildah, which builds the Dockerfile, and it could not be installed: install buildah 1.28 or later' >&2; exit 1; }
+	@{ command -v buildah && command -v skopeo; } > /dev/null || [ "$$(id -u)" != 0 ] || { \
+		apt-get update && apt-get install --yes --no-install-recommends buildah skopeo; } || \
+		{ echo 'no buildah or no skopeo, which build and copy the image, and they could not be installed: install buildah 1.28 or later, and skopeo' >&2; exit 1; }
 	@{ command -v promtool && { command -v prometheus-alertmanager || [ "$$(id -u)" != 0 ]; }; } > /dev/null || { \
 		[ -e $(POLICY) ] || { trap 'rm -f $(POLICY)' EXIT; printf '#!/bin/sh\nexit 101\n' > $(POLICY); chmod +x $(POLICY); }; \
 		apt-get update && apt-get install --yes --no-install-recommends prometheus prometheus-alertmanager; } || \

@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"maps"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +19,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
@@ -55,6 +58,9 @@ func TestTheDockerfileGivesWhatMakeImageGives(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("image (-make image +Dockerfile):\n%s", diff)
 			}
+			if diff := cmp.Diff(digest(t, assembled), copied(t, assembled)); diff != "" {
+				t.Errorf("configuration (-archive +registry):\n%s", diff)
+			}
 			if want.Architecture != arch || want.User != "65532:65532" {
 				t.Errorf("image for %s with user %q, want %s and one that is not root", want.Architecture, want.User, arch)
 			}
@@ -67,6 +73,34 @@ func TestTheDockerfileGivesWhatMakeImageGives(t *testing.T) {
 			}
 		})
 	}
+}
+
+// digest is that of an archive's configuration, which tells its layers.
+func digest(t *testing.T, archive string) v1.Hash {
+	t.Helper()
+	img, err := tarball.ImageFromPath(archive, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := img.ConfigName()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// copied copies an archive to a registry, as docs/install.md says but for TLS, and returns what digest is of what is there then.
+func copied(t *testing.T, archive string) v1.Hash {
+	t.Helper()
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	defer server.Close()
+	to := "docker://" + server.Listener.Addr().String() + "/snapshot-group:" + version
+	run(t, "skopeo", "copy", "--insecure-policy", "--dest-tls-verify=false", "docker-archive:"+archive, to)
+	manifest, err := v1.ParseManifest(strings.NewReader(run(t, "skopeo", "inspect", "--raw", "--tls-verify=false", to)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return manifest.Config.Digest
 }
 
 // builder is buildah with storage of its own, in which there is an image to compile in. No registry is asked.
@@ -167,12 +201,12 @@ func read(t *testing.T, archive string) built {
 		if h.Typeflag == tar.TypeDir {
 			continue
 		}
-		digest := sha256.New()
-		n, err := io.Copy(digest, r)
+		sum := sha256.New()
+		n, err := io.Copy(sum, r)
 		if err != nil {
 			t.Fatal(err)
 		}
 		b.Bytes += n
-		b.Files["/"+strings.Trim(h.Name, "/")] = fmt.Sprintf("%c %o %d:%d %s %s", h.Typeflag, h.Mode&0o7777, h.Uid, h.Gid, h.Linkname, hex.EncodeToString(digest.Sum(nil)))
+		b.Files["/"+strings.Trim(h.Name, "/")] = fmt.Sprintf("%c %o %d:%d %s %s", h.Typeflag, h.Mode&0o7777, h.Uid, h.Gid, h.Linkname, hex.EncodeToString(sum.Sum(nil)))
 	}
 }
