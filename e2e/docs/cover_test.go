@@ -74,10 +74,8 @@ var covered = cover{
 		"go run ./e2e/cluster/cmd status":                                   "e2e/cluster TestComponentsComeAndGo",
 		"go run ./e2e/cluster/cmd component kill snapshot-controller":       "e2e/cluster TestComponentsComeAndGo",
 		"go run ./e2e/cluster/cmd load dist/snapshot-group-0.1.0-amd64.tar": "e2e/story TestTheMainJob",
-		"tail -f .cluster/logs/csi-a-snapshotter.log":                       "e2e/cluster TestComponentsComeAndGo",
-		"tail -f .cluster/logs/audit.log":                                   "e2e/rights TestEveryRightIsNeeded",
 		"kubectl apply --filename manifests/install.yaml":                   "e2e/upgrade TestWhileNoPodRunsOnlyNamespacesThatOptedInNotice",
-		"skopeo copy docker-archive:dist/snapshot-group-0.1.0-amd64.tar docker://registry.example.com/snapshot-group:0.1.0": "build/image TestTheProductHoldsItsCommandsAndNoShell",
+		"skopeo copy docker-archive:dist/snapshot-group-0.1.0-amd64.tar docker://registry.example.com/snapshot-group:0.1.0": "e2e/image TestTheDockerfileGivesWhatMakeImageGives",
 	},
 }
 

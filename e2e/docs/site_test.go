@@ -55,6 +55,7 @@ func newSite(t *testing.T) *site {
 		filepath.Dir(c.Program("kubectl"))+":"+filepath.Dir(c.Program("helm"))+":"+os.Getenv("PATH"))
 	for _, build := range []string{
 		"go run ./build/image/cmd --version 0.1.0 --ref registry.example.com/snapshot-group:0.1.0 --output " + tarball,
+		"ln --symbolic " + c.Dir() + " " + s.dir + "/.cluster",
 		"ln --symbolic $PWD/charts $PWD/manifests $PWD/e2e/docs/testdata/app $PWD/e2e/docs/testdata/app.yaml " + s.dir,
 		"kubectl apply --filename e2e/docs/testdata/before.yaml",
 	} {
