@@ -3,9 +3,12 @@ package fault_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	groupv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 )
 
 const apiServer = "kube-apiserver"
@@ -20,7 +23,7 @@ func TestTheAPIServerIsAway(t *testing.T) {
 	p := newPair(t, "away")
 	resume := hang(t)
 	p.ask(t)
-	eventually(t, "the group snapshots to begin", p.begun)
+	eventually(t, "snapshot-controller to hand over to the driver", p.handedOver)
 	revive := kill(t, apiServer)
 	defer caughtUp(t) // for the tests to come
 	defer revive()
@@ -28,6 +31,24 @@ func TestTheAPIServerIsAway(t *testing.T) {
 	eventually(t, "the loop to end and not to start again", kubelet.failed(3))
 	revive()
 	p.endAsUndisturbed(t)
+}
+
+// handedOver: each group has a content that is protected, the last that snapshot-controller does before the driver has answered.
+func (p pair) handedOver(ctx context.Context) error {
+	var contents groupv1.VolumeGroupSnapshotContentList
+	if err := admin.List(ctx, &contents); err != nil {
+		return err
+	}
+	n := 0
+	for _, c := range contents.Items {
+		if slices.Contains(p, c.Spec.VolumeGroupSnapshotRef.Namespace) && len(c.Finalizers) > 0 {
+			n++
+		}
+	}
+	if want := len(p) * len(groups); n != want {
+		return fmt.Errorf("%d contents are protected, want %d", n, want)
+	}
+	return nil
 }
 
 // kubelet starts a loop again whenever it ends.
