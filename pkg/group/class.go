@@ -84,6 +84,11 @@ func choose(driver string, named []Named, classes []Class, onlyOne bool) Choice 
 	return Choice{Tied: names(own)}
 }
 
+// There tells whether the choice is a class that exists and is of the driver: what an annotation names need not be.
+func (c Choice) There(driver string, classes []Class) bool {
+	return slices.ContainsFunc(classes, func(o Class) bool { return o.Name == c.Name && o.Driver == driver })
+}
+
 // Defaults are the names of the driver's classes that are marked default, sorted.
 func Defaults(driver string, classes []Class) []string {
 	return names(slices.DeleteFunc(slices.Clone(classes), func(c Class) bool { return c.Driver != driver || !c.Default }))

@@ -217,8 +217,10 @@ func (s *sight) addMissing(o *snapshotv1.VolumeSnapshot, claim *corev1.Persisten
 		return fmt.Errorf("mark member %q: %w", o.Name, err)
 	}
 	out.Missing = group.Marks{Labels: absent(marks.Labels, o.Labels), Annotations: absent(marks.Annotations, o.Annotations)}
-	if ptr.Deref(o.Spec.VolumeSnapshotClassName, "") == "" {
-		out.Class = group.ChooseSnapshotClass(s.content.Spec.Driver, named, s.classes).Name
+	// With a class that is not there, snapshot-controller (external-snapshotter 8.7) fails a member, and its detach would never end.
+	choice := group.ChooseSnapshotClass(s.content.Spec.Driver, named, s.classes)
+	if ptr.Deref(o.Spec.VolumeSnapshotClassName, "") == "" && choice.There(s.content.Spec.Driver, s.classes) {
+		out.Class = choice.Name
 	}
 	return nil
 }

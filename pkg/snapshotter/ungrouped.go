@@ -39,9 +39,8 @@ func judgeClaim(c *corev1.PersistentVolumeClaim, d group.Driver, s group.Setting
 		named = append(named, group.NamedByNamespace(group.SnapshotClassAnnotation, s.SnapshotClass))
 	}
 	chosen := group.ChooseSnapshotClass(d.Name, named, classes)
-	exists := slices.ContainsFunc(classes, func(c group.Class) bool { return c.Name == chosen.Name && c.Driver == d.Name })
 	switch {
-	case exists:
+	case chosen.There(d.Name, classes):
 		return plan.Claim{Class: chosen.Name}
 	case chosen.Name != "":
 		return plan.Claim{Refusal: fmt.Sprintf("%s asks for VolumeSnapshotClass %q, and driver %q has none of that name", chosen.How, chosen.Name, d.Name)}

@@ -92,7 +92,7 @@ func classOf(snapshot *snapshotv1.VolumeSnapshot, f Facts) (name, missing string
 	if choice.Name == "" {
 		return "", fmt.Sprintf("driver %q has %d VolumeSnapshotClasses and none is singled out", f.Driver, len(choice.Tied))
 	}
-	if !slices.ContainsFunc(f.SnapshotClasses, func(c group.Class) bool { return c.Name == choice.Name && c.Driver == f.Driver }) {
+	if !choice.There(f.Driver, f.SnapshotClasses) {
 		return "", fmt.Sprintf("%s names VolumeSnapshotClass %q, and driver %q has none of that name", choice.How, choice.Name, f.Driver)
 	}
 	return choice.Name, ""

@@ -112,10 +112,7 @@ func (g Group) past() Group {
 }
 
 func incomplete(o Observed, g Group) progress {
-	why := g.lacks()
-	if cause := g.cause(); cause != "" {
-		why += ": " + cause
-	}
+	why := g.withCause(g.lacks())
 	if o.Stopped() {
 		return hopelessFor("not complete when the run was stopped: %s", o.unreadable())
 	}
@@ -205,7 +202,7 @@ func overdueDetach(g Group, timeout time.Duration) progress {
 		return p
 	}
 	wait := p.steps[len(p.steps)-1].(Wait) //nolint:forcetypeassert // detach's steps end in a Wait
-	return failedFor("complete but not detached after %s: waiting for %s", timeout, wait.For)
+	return failedFor("complete but not detached after %s: waiting for %s", timeout, g.withCause(wait.For))
 }
 
 // cut measures a complete group.

@@ -261,6 +261,16 @@ func TestNext(t *testing.T) {
 			[]string{`end manual run 20261122t120000z: failed: group "db": complete but not detached after 1m0s: ` +
 				"waiting for snapshot-controller to see the release of 2 members"},
 		},
+		"what an object of it says of that is told": {
+			observed(time.Minute, group.Detach, changed(complete("db"), func(g *Group) {
+				anchored(g)
+				free(&g.Members[0])
+				free(&g.Members[1])
+				g.Members[1].Error = "class not found"
+			})),
+			[]string{`end manual run 20261122t120000z: failed: group "db": complete but not detached after 1m0s: ` +
+				"waiting for snapshot-controller to see the release of 2 members: class not found"},
+		},
 		"a run found only after its deadline makes nothing any more": {
 			observed(time.Hour, group.Keep, unmade("db")),
 			[]string{`end manual run 20261122t120000z: failed: group "db": no snapshot was begun within 1m0s`},

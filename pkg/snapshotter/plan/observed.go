@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -225,20 +226,22 @@ func (m Member) unmarked() bool {
 	return len(m.Missing.Labels) > 0 || len(m.Missing.Annotations) > 0 || m.Class != ""
 }
 
-// cause is the first error that an object of the group reports of itself, empty if none does.
-func (g Group) cause() string {
-	if g.Snapshot != nil && g.Snapshot.Error != "" {
-		return g.Snapshot.Error
+// withCause is what is waited for, with the first error that an object of the group reports of itself.
+func (g Group) withCause(what string) string {
+	var errs []string
+	if g.Snapshot != nil {
+		errs = append(errs, g.Snapshot.Error)
 	}
-	if g.Content != nil && g.Content.Error != "" {
-		return g.Content.Error
+	if g.Content != nil {
+		errs = append(errs, g.Content.Error)
 	}
 	for _, m := range g.Members {
-		if m.Error != "" {
-			return m.Error
-		}
+		errs = append(errs, m.Error)
 	}
-	return ""
+	if cause := cmp.Or(errs...); cause != "" {
+		what += ": " + cause
+	}
+	return what
 }
 
 // lacks says what the group has yet to get to be complete, empty once it is.
