@@ -177,7 +177,7 @@ func (l *looks) forget(namespace string) { l.runs.Delete(namespace) }
 // hold plans again without the groups that the bound has no room for.
 func (r *Reconciler) hold(namespace string, seen plan.Observed, steps []plan.Step) []plan.Step {
 	wanted := plan.Creates(steps)
-	granted := r.Flights.Board(namespace, len(plan.InFlight(steps)), wanted)
+	granted := r.Flights.Board(namespace, len(plan.InFlight(seen, steps)), wanted)
 	if len(granted) == len(wanted) {
 		return steps
 	}

@@ -136,17 +136,23 @@ func Creates(steps []Step) []string {
 	return names
 }
 
-// InFlight are the groups that something is being done or waited for, but for what they are held back for and for those
-// that the steps begin.
-func InFlight(steps []Step) []string {
-	seen := map[string]bool{"": true} // what is of no group
+// InFlight are the groups and claims of the run that something is being done or waited for, but for what they are held back for and for
+// those that the steps begin. What another run has left is not among them: it has no deadline, and its storage has taken its snapshot.
+func InFlight(o Observed, steps []Step) []string {
+	counts := map[string]bool{}
+	for _, g := range o.Groups {
+		counts[g.Name] = true
+	}
+	for _, c := range o.Claims {
+		counts[ClaimUnit(c.Name)] = true
+	}
 	for _, name := range Creates(steps) {
-		seen[name] = true
+		counts[name] = false
 	}
 	var names []string
 	for _, s := range steps {
-		if w, _ := s.(Wait); !w.Room && !seen[s.Of()] {
-			seen[s.Of()] = true
+		if w, _ := s.(Wait); !w.Room && counts[s.Of()] {
+			counts[s.Of()] = false
 			names = append(names, s.Of())
 		}
 	}

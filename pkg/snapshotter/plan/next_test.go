@@ -294,13 +294,3 @@ func TestNext(t *testing.T) {
 		})
 	}
 }
-
-func TestInFlightIsEachGroupOnceThatIsNotBegunAndNotHeld(t *testing.T) {
-	steps := []Step{
-		Repair{Group: "a"}, Wait{Group: "a"}, Create{Group: "b"}, Wait{Group: "b"}, Wait{Group: "c", Room: true},
-		CreateOne{Claim: "d"}, Wait{Group: ClaimUnit("e")}, Wait{For: "the next slot"},
-	}
-	if diff := cmp.Diff([]string{"a", ClaimUnit("e")}, InFlight(steps)); diff != "" {
-		t.Errorf("in flight (-want +got):\n%s", diff)
-	}
-}

@@ -112,11 +112,11 @@ func TestAHeldGroupWaitsAndItsRunIsNotBegun(t *testing.T) {
 	if diff := cmp.Diff([]string{"a"}, Creates(steps)); diff != "" {
 		t.Errorf("begun (-want +got):\n%s", diff)
 	}
-	if got := InFlight(steps); got != nil {
+	if got := InFlight(o, steps); got != nil {
 		t.Errorf("in flight besides: %s, want none", got)
 	}
 	o = observed(time.Second, group.Keep, changed(complete("a"), func(g *Group) { g.Members = nil }), changed(unmade("b"), held))
-	if diff := cmp.Diff([]string{"a"}, InFlight(Next(o))); diff != "" {
+	if diff := cmp.Diff([]string{"a"}, InFlight(o, Next(o))); diff != "" {
 		t.Errorf("in flight a second later (-want +got):\n%s", diff)
 	}
 }
