@@ -52,6 +52,8 @@ func (c *cluster) takeAlone() bool {
 				},
 			}
 			c.must(c.api.Create(c.t.Context(), content))
+			content.Status = &snapshotv1.VolumeSnapshotContentStatus{SnapshotHandle: ptr.To("one-" + string(s.UID)), ReadyToUse: ptr.To(true)}
+			c.must(c.api.Status().Update(c.t.Context(), content))
 			s.Status = &snapshotv1.VolumeSnapshotStatus{ReadyToUse: ptr.To(!c.broken), BoundVolumeSnapshotContentName: &content.Name}
 			if c.broken {
 				s.Status.Error = &snapshotv1.VolumeSnapshotError{Message: ptr.To("disk on fire")}

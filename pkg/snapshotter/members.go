@@ -137,6 +137,7 @@ func (s *sight) member(ctx context.Context, o *snapshotv1.VolumeSnapshot) (plan.
 	out := plan.Member{
 		Name: o.Name, UID: o.UID,
 		Claim:    ptr.Deref(o.Spec.Source.PersistentVolumeClaimName, ""),
+		Label:    o.Labels[group.ClaimLabel],
 		Owned:    slices.Contains(ownerOf(o), string(s.uid)),
 		Settled:  slices.Contains(o.Finalizers, asSourceFinalizer),
 		Guarded:  slices.Contains(o.Finalizers, group.InGroupFinalizer),

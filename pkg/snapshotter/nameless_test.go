@@ -47,3 +47,15 @@ func TestAClaimWithoutAMemberFailsItsGroupWithTheReason(t *testing.T) {
 		t.Errorf("failed (-want +got):\n%s", diff)
 	}
 }
+
+// The claim of such a member is known once its name is written to it.
+func TestACompleteGroupOutlivesAClaimThatIsDeletedWhileItsRunGoesOn(t *testing.T) {
+	c := newCluster(t, asks(group.Keep), claim("log", ""), volume("log"))
+	c.nameless, c.broken = true, true // the snapshot of log is not ready before the deadline
+	c.untilRest()
+	c.must(c.api.Delete(t.Context(), claim("data", "pg")))
+	c.untilRest()
+	if got := c.run(); got.Outcome != group.Running || len(got.Failed) != 0 || len(c.snapshots()) != 1 {
+		t.Errorf("run %+v and %d group snapshots, want it going on and the complete one", got, len(c.snapshots()))
+	}
+}

@@ -173,8 +173,8 @@ type Content struct {
 type Member struct {
 	Name string
 	UID  types.UID
-	// Claim is what it was made of; empty where nothing tells.
-	Claim string
+	// Claim is what it was made of; empty where nothing tells. Label is group.ClaimLabel, by which it is known even if the claim is gone.
+	Claim, Label string
 	// Handle is the volume that it is a snapshot of; empty until its content is known.
 	Handle string
 	// Cut is when storage took the snapshot; zero if unknown.
@@ -269,7 +269,7 @@ func (g Group) Uncovered() []string {
 		return nil
 	}
 	return slices.DeleteFunc(slices.Clone(g.Snapshot.Claims), func(claim string) bool {
-		return slices.ContainsFunc(g.Members, func(m Member) bool { return m.Claim == claim })
+		return slices.ContainsFunc(g.Members, func(m Member) bool { return m.Claim == claim || m.Label == group.LabelValue(claim) })
 	})
 }
 
