@@ -235,6 +235,7 @@ func snapshotOfGroup(o *groupsnapshotv1.VolumeGroupSnapshot, g plan.Group) *plan
 		Created:  o.CreationTimestamp.Time,
 		Foreign:  !isOfRun(o, g),
 		Deleting: o.DeletionTimestamp != nil,
+		Held:     o.Labels[group.HoldLabel] == group.HoldValue,
 	}
 	if claims := o.Annotations[group.ClaimsAnnotation]; claims != "" {
 		s.Claims = strings.Split(claims, ",")

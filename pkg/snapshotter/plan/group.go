@@ -142,10 +142,14 @@ func keep(o Observed, g Group) progress {
 
 // anchor begins the detach of a complete group. The content is kept first: from then on nothing on storage is lost.
 func anchor(o Observed, g Group) progress {
+	labels := g.marks()
+	if g.Snapshot.Held { // it is on the anchor that a hold is looked for from now on
+		labels[group.HoldLabel] = group.HoldValue
+	}
 	p := detach(g, o.deadline())
 	p.steps = slices.Insert(p.steps, 0, Step(Anchor{
 		Group: g.Name, Content: g.Content.Name, UID: g.Content.UID, ResourceVersion: g.Content.ResourceVersion,
-		Labels: g.marks(), Cut: g.cut(o.Now),
+		Labels: labels, Cut: g.cut(o.Now),
 	}))
 	return p
 }

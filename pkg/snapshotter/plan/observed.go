@@ -140,7 +140,9 @@ type Snapshot struct {
 	// Foreign: it does not carry the labels of this group and run, so somebody else made it.
 	Foreign         bool
 	Ready, Deleting bool
-	Error           string
+	// Held: somebody has protected it from expiry already.
+	Held  bool
+	Error string
 	// Claims are the names of the claims that the run meant it to cover, sorted.
 	Claims []string
 }
