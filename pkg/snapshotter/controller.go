@@ -79,7 +79,7 @@ type Reconciler struct {
 	// cached reads from the cache what is only looked at.
 	cached   client.Reader
 	writes   *settle.Writes
-	refusals *refusals.Creates
+	refusals *refusals.Writes
 	looked   looks
 	told     *violations.Told
 }

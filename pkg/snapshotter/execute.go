@@ -125,19 +125,15 @@ func (p *pass) do(ctx context.Context, step plan.Step) error {
 	case plan.GiveUp:
 		return p.writeRun(ctx, p.ns, s.Run, time.Time{})
 	case plan.Create:
-		err := p.create(ctx, s)
-		p.refusals.Note(p.ns.Name, s.Name, err)
-		return err
+		return p.noted(s, p.create(ctx, s))
 	case plan.CreateOne:
-		err := p.createOne(ctx, s)
-		p.refusals.Note(p.ns.Name, s.Name, err)
-		return err
+		return p.noted(s, p.createOne(ctx, s))
 	case plan.DeleteOne:
 		return p.deleteOne(ctx, s)
 	case plan.Repair:
-		return p.repair(ctx, s)
+		return p.noted(s, p.repair(ctx, s))
 	case plan.Anchor:
-		return p.anchor(ctx, s)
+		return p.noted(s, p.anchor(ctx, s))
 	case plan.Unbind:
 		return p.unbind(ctx, s)
 	case plan.Release:
@@ -162,6 +158,14 @@ func (p *pass) do(ctx context.Context, step plan.Step) error {
 		return nil
 	}
 	return p.expire(ctx, step)
+}
+
+// noted remembers why a step was refused, for a run that ends without it. One that was planned from an older view was not.
+func (p *pass) noted(s plan.Step, err error) error {
+	if !errors.Is(err, ErrStale) {
+		p.refusals.Note(p.ns.Name, s.Of(), err)
+	}
+	return err
 }
 
 // begin writes the run, and with it the slot that it answers: neither is there without the other.

@@ -62,7 +62,7 @@ func (r *Reconciler) observe(ctx context.Context, ns *corev1.Namespace, facts cl
 		g := found.groups[name]
 		g.Name, g.Run, g.Trigger = name, o.Run.ID, o.Run.Trigger
 		g.SnapshotName = group.SnapshotName(ns.UID, name, o.Run.ID)
-		g.Unmade = r.refusals.Why(ns.Name, g.SnapshotName)
+		g.Unmade = r.refusals.Why(ns.Name, name)
 		if err := r.sightOf(ns, o.Settings).fill(ctx, &g); err != nil {
 			return o, fmt.Errorf("observe group %q: %w", name, err)
 		}

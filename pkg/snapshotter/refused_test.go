@@ -75,8 +75,45 @@ func TestARunThatMayNotCreateEndsWithWhatTheAPIServerSaid(t *testing.T) {
 	if diff := cmp.Diff(want, c.run().Failed); diff != "" {
 		t.Errorf("reasons (-want +got):\n%s", diff)
 	}
-	if why := c.loop.refusals.Why("db", group.SnapshotName("ns", "pg", c.run().ID)); why != "" {
+	if why := c.loop.refusals.Why("db", "pg"); why != "" {
 		t.Errorf("%q is remembered after the run, want nothing", why)
+	}
+}
+
+func TestARunEndsThoughWhatACompleteGroupLacksIsRefused(t *testing.T) {
+	for name, tc := range map[string]struct {
+		workflow group.Workflow
+		refused  string
+		want     string // the outcome and message of the run
+	}{
+		"a kept group is whole without marks": {group.Keep, "patch VolumeSnapshot", `succeeded: snapshotted "pg"`},
+		"a group without an anchor is kept": {group.Detach, "patch VolumeGroupSnapshotContent", `failed: group "pg": ` +
+			`complete but not detached after 10m0s, so it is kept as it is: keep content "groupsnapcontent-uid-1": a policy denied the request`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t, asks(tc.workflow))
+			c.refuse = func(what string) error {
+				if what == tc.refused {
+					return apierrors.NewBadRequest("a policy denied the request")
+				}
+				return nil
+			}
+			reconciled := func() group.LastRun {
+				_, _ = c.loop.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: "db"}})
+				c.controllers()
+				return c.run().LastRun
+			}
+			for range 3 {
+				if got := reconciled(); got.Outcome != group.Running {
+					t.Fatalf("run %s before its deadline, want it to go on", got)
+				}
+			}
+			c.clock.SetTime(noon.Add(group.DefaultTimeout))
+			got := reconciled()
+			if diff := cmp.Diff(tc.want, fmt.Sprintf("%s: %s", got.Outcome, got.Message)); diff != "" || len(c.snapshots()) != 1 {
+				t.Errorf("%d group snapshots, want one; run (-want +got):\n%s", len(c.snapshots()), diff)
+			}
+		})
 	}
 }
 

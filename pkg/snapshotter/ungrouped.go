@@ -90,7 +90,7 @@ func (r *Reconciler) claims(ctx context.Context, ns *corev1.Namespace, o plan.Ob
 	for _, name := range slices.Sorted(maps.Keys(found)) {
 		c := found[name]
 		c.Name, c.SnapshotName = name, group.ClaimSnapshotName(ns.UID, name, o.Run.ID)
-		c.Unmade = r.refusals.Why(ns.Name, c.SnapshotName)
+		c.Unmade = r.refusals.Why(ns.Name, plan.ClaimUnit(name))
 		if err := s.addSnapshot(ctx, &c, o.Run.ID); err != nil {
 			return nil, fmt.Errorf("observe claim %q: %w", name, err)
 		}

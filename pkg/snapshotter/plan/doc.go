@@ -25,8 +25,8 @@
 //	snapshot being deleted by somebody       give up
 //	incomplete                               give up past the deadline or where waiting cannot help, else nudge late members, wait
 //	complete, detach, content being deleted  give up: nothing can keep it any more
-//	complete, keep                           repair members that lack labels or class; then done
-//	complete, detach                         anchor, then as detach
+//	complete, keep                           repair members that lack labels or class, until the deadline if that is refused; then done
+//	complete, detach                         failed, and kept, if the anchor is refused past the deadline; else anchor, then as detach
 //
 // A claim without the group label within a run, first match:
 //

@@ -133,15 +133,21 @@ func keep(o Observed, g Group) progress {
 			steps = append(steps, Repair{Group: g.Name, Member: m.Name, UID: m.UID, Marks: m.Missing, Class: m.Class})
 		}
 	}
-	if len(steps) > 0 {
+	if len(steps) > 0 && !o.hopeless(g) { // without marks the restore point is whole all the same
 		wait := Wait{Group: g.Name, For: "the repaired members", Until: o.deadline()}
 		return progress{steps: append(steps, wait)}
 	}
 	return progress{cuts: []Cut{g.cut(o.Now)}}
 }
 
+// hopeless: past the deadline, what a complete group lacks is refused, such as by a policy, and may be for ever.
+func (o Observed) hopeless(g Group) bool { return o.overdue() && g.Unmade != "" }
+
 // anchor begins the detach of a complete group. The content is kept first: from then on nothing on storage is lost.
 func anchor(o Observed, g Group) progress {
+	if o.hopeless(g) {
+		return failedFor("complete but not detached after %s, so it is kept as it is: %s", o.Settings.Timeout, g.Unmade)
+	}
 	labels := g.marks()
 	if g.Snapshot.Held { // it is on the anchor that a hold is looked for from now on
 		labels[group.HoldLabel] = group.HoldValue

@@ -115,7 +115,8 @@ type Group struct {
 	SnapshotName string
 	// Refusal is why the group may not be snapshotted, by the rules or for a restore in place; empty if it may.
 	Refusal string
-	// Unmade is why Snapshot could not be created when that was last tried; empty if it is not known to have failed.
+	// Unmade is why what comes next (Snapshot, the anchor, the marks of a member) was refused when it was last tried; empty if it is not
+	// known to have been.
 	Unmade string
 	// Held: too many groups of the cluster are in flight for this one to be begun now.
 	Held bool

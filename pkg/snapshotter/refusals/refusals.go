@@ -1,42 +1,43 @@
-// Package refusals remembers why snapshots could not be begun, so that a run that ends without them can say so.
+// Package refusals remembers why what a run was to write was refused, so that it can end without that and say so.
 //
 // It is kept in memory: a process that takes over is refused the same again, unless it begins past the deadline.
 package refusals
 
 import "sync"
 
-// Creates are the snapshots that could not be created when that was last tried.
-type Creates struct {
+// Writes are those that were refused when they were last tried.
+type Writes struct {
 	mu  sync.Mutex
-	why map[string]map[string]string // by Namespace and name
+	why map[string]map[string]string // by Namespace and by group or claim
 }
 
-// New returns Creates that remember nothing.
-func New() *Creates { return &Creates{why: map[string]map[string]string{}} }
+// New returns Writes that remember nothing.
+func New() *Writes { return &Writes{why: map[string]map[string]string{}} }
 
-// Note remembers why a snapshot was not created; nothing where err is nil.
-func (c *Creates) Note(namespace, name string, err error) {
+// Note remembers why a write for a group or claim was refused; that it was not, where err is nil.
+func (w *Writes) Note(namespace, unit string, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if err == nil {
+		delete(w.why[namespace], unit)
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.why[namespace] == nil {
-		c.why[namespace] = map[string]string{}
+	if w.why[namespace] == nil {
+		w.why[namespace] = map[string]string{}
 	}
-	c.why[namespace][name] = err.Error()
+	w.why[namespace][unit] = err.Error()
 }
 
-// Why is why a snapshot was not created; empty if that is not known.
-func (c *Creates) Why(namespace, name string) string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.why[namespace][name]
+// Why is why the last write for a group or claim was refused; empty if that is not known.
+func (w *Writes) Why(namespace, unit string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.why[namespace][unit]
 }
 
 // Forget is for a Namespace whose run has ended.
-func (c *Creates) Forget(namespace string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.why, namespace)
+func (w *Writes) Forget(namespace string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.why, namespace)
 }
