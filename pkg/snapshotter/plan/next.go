@@ -16,30 +16,39 @@ const maxMessageBytes = 8 << 10
 // the last one. Of the two, the slot comes first: it can be too late for it.
 //
 // A scheduled run's ID is its slot. A manual run's ID is its first second, or the next one where that is a slot. Two runs
-// never share one, even where the clock stands still or was moved back: slots are had in order, and a run begins no earlier
-// than a second after the last.
+// never share one, even where the clock stands still or was moved back: slots are had in order, and the ID of a manual run is at
+// least a second after what any run before it had.
 func Current(last Run, o Observed) (run Run, begins bool) {
 	if last.Outcome == group.Running {
 		return last, false
 	}
-	began := latest(o.Now.UTC().Truncate(time.Second), last.Time.Add(time.Second))
+	now, taken := o.Now.UTC().Truncate(time.Second), last.taken()
 	run.Leftovers = carried(last.Leftovers, o.Now)
-	run.LastRun = group.LastRun{Trigger: group.TriggerSchedule, Request: last.Request, Outcome: group.Running}
+	run.LastRun = group.LastRun{Trigger: group.TriggerSchedule, Request: last.Request, Time: now, Outcome: group.Running}
+	if taken.After(now) {
+		run.Taken = taken
+	}
 	slot := o.due()
 	switch {
 	case !slot.IsZero():
 		run.ID = group.RunID(slot)
 	case o.Settings.RunNow != "" && o.Settings.RunNow != last.Request:
-		if o.Settings.Schedule.Next(began.Add(-time.Second)).Equal(began) {
-			began = began.Add(time.Second)
+		first := latest(now, taken.Add(time.Second))
+		if o.Settings.Schedule.Next(first.Add(-time.Second)).Equal(first) {
+			first = first.Add(time.Second)
 		}
-		run.ID, run.Trigger, run.Request = group.RunID(began), group.TriggerManual, o.Settings.RunNow
+		run.ID, run.Trigger, run.Request = group.RunID(first), group.TriggerManual, o.Settings.RunNow
 		run.Groups = o.Settings.RunGroups
 	default:
 		return last, false
 	}
-	run.Time = began
 	return run, true
+}
+
+// taken is the newest second that may be in the ID of this run or of one before it.
+func (r Run) taken() time.Time {
+	id, _ := group.RunTime(r.ID)
+	return latest(latest(r.Time, id), r.Taken)
 }
 
 // Slot is the slot of a scheduled run; false of one that was asked for.

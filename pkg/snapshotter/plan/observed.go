@@ -43,6 +43,8 @@ type Run struct {
 	// each has the first maxClaims.
 	Failed  map[string]string `json:"failed,omitempty"`
 	Skipped map[string]string `json:"skipped,omitempty"`
+	// Taken is the newest second of an earlier run's ID, where the clock has been moved back since; else zero.
+	Taken time.Time `json:"taken,omitzero"`
 	// Leftovers are the VolumeGroupSnapshots that this run and those shortly before it have given up, the newest last.
 	Leftovers []Leftover `json:"leftovers,omitempty"`
 }

@@ -25,15 +25,34 @@ func TestCurrent(t *testing.T) {
 		"a new request begins a run of this second":        {last, "2", noon.Add(300 * time.Millisecond), "20261122t120000z", true},
 		"a request in the last run's second gets the next": {last, "2", noon.Add(-time.Millisecond), "20261122t120000z", true},
 		"a clock moved back gives no ID a second time":     {last, "2", noon.Add(-time.Hour), "20261122t120000z", true},
-		"a run that goes on comes before a new request":    {going(), "2", noon.Add(time.Second), "20261122t120000z", false},
+		"nor after a scheduled run in between": {
+			Run{LastRun: group.LastRun{ID: "20261122t100000z", Time: noon.Add(-2 * time.Hour), Outcome: group.Succeeded}, Taken: noon.Add(-time.Second)},
+			"2", noon.Add(-time.Hour), "20261122t120000z", true},
+		"a run that goes on comes before a new request": {going(), "2", noon.Add(time.Second), "20261122t120000z", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			run, begins := Current(tc.last, Observed{Now: tc.now, Settings: group.Settings{RunNow: tc.runNow}})
 			if run.ID != tc.wantID || begins != tc.wantBegins {
 				t.Errorf("run %q begins %v, want %q begins %v", run.ID, begins, tc.wantID, tc.wantBegins)
 			}
-			if begins && (run.Outcome != group.Running || run.Request != tc.runNow || group.RunID(run.Time) != run.ID) {
-				t.Errorf("run %+v, want it running, for request %q, at its ID's time", run, tc.runNow)
+			if begins && (run.Outcome != group.Running || run.Request != tc.runNow || !run.Time.Equal(tc.now.Truncate(time.Second))) {
+				t.Errorf("run %+v, want it running, for request %q, since now: its deadline counts from there", run, tc.runNow)
+			}
+		})
+	}
+}
+
+func TestARunKnowsWhichIDsWereTakenByAClockThatWasAhead(t *testing.T) {
+	ahead := noon.Add(time.Hour)
+	last := Run{LastRun: group.LastRun{ID: group.RunID(ahead), Time: ahead, Outcome: group.Succeeded}}
+	for name, tc := range map[string]struct{ now, want time.Time }{
+		"the clock was moved back": {noon, ahead},
+		"it is past them again":    {ahead.Add(time.Second), time.Time{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run, _ := Current(last, Observed{Now: tc.now, Settings: group.Settings{RunNow: "2"}})
+			if !run.Taken.Equal(tc.want) {
+				t.Errorf("taken until %s, want %s", run.Taken, tc.want)
 			}
 		})
 	}
