@@ -108,6 +108,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	}
 	seen, steps, err := r.decide(ctx, ns)
 	if err != nil {
+		r.Flights.Leave(ns.Name)
 		return reconcile.Result{}, r.unreadable(ctx, ns, err)
 	}
 	expiry, err := r.expiry(ctx, ns, seen)

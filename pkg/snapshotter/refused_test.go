@@ -1,6 +1,7 @@
 package snapshotter
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
@@ -133,5 +135,24 @@ func TestARecordWrittenByHandIsToldAndForAPersonToMend(t *testing.T) {
 	}
 	if granted := c.loop.Flights.Board("other", 0, []string{"a", "b"}); len(granted) != maxInFlight {
 		t.Errorf("room for %v, want all: nothing of db is in flight", granted)
+	}
+}
+
+// failing is a cache that cannot be read.
+type failing struct{ client.Reader }
+
+func (failing) List(context.Context, client.ObjectList, ...client.ListOption) error { return errKilled }
+
+func TestNobodyWaitsForANamespaceThatCannotBeLookedAt(t *testing.T) {
+	c := newCluster(t, asks(group.Keep))
+	c.loop.Flights.Board("other", maxInFlight, nil)
+	c.once()
+	c.loop.cached = failing{c.loop.cached}
+	if _, err := c.loop.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: "db"}}); err == nil {
+		t.Fatal("no error, want that of the cache")
+	}
+	c.loop.Flights.Board("other", 0, nil)
+	if granted := c.loop.Flights.Board("third", 0, []string{"a", "b"}); len(granted) != maxInFlight {
+		t.Errorf("room for %v, want all: db does not wait any more", granted)
 	}
 }

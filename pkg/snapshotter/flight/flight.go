@@ -16,8 +16,15 @@ type Bound struct {
 
 	mu      sync.Mutex
 	going   map[string]int // by Namespace
-	waiting []string       // Namespaces, the longest first
+	waiting []waiter       // the longest first
 	wake    func(namespace string)
+}
+
+// waiter is a Namespace that was refused room.
+type waiter struct {
+	namespace string
+	wants     int  // how many groups it was refused room for
+	woken     bool // since it was refused
 }
 
 // New returns a Bound of at least one group.
@@ -34,25 +41,28 @@ func (b *Bound) Wake(wake func(namespace string)) {
 
 // Board says that a Namespace has so many groups in flight and wants room for others, and returns those that have room:
 // they are in flight from now on. Groups that were in flight and are not counted any more make room, and the Namespaces
-// that have waited the longest are woken. One that is refused room waits, until it boards again.
+// that have waited the longest are woken. One that is refused room keeps its place until it has all the room that it wants, and nobody
+// behind it is granted what it needs: it must board again soon after it was woken, or Leave.
 func (b *Bound) Board(namespace string, going int, wanted []string) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.waiting = slices.DeleteFunc(b.waiting, func(name string) bool { return name == namespace })
 	b.going[namespace] = going
-	granted := wanted[:min(len(wanted), max(b.room(), 0))]
+	granted := wanted[:min(len(wanted), max(b.room()-b.ahead(namespace), 0))]
 	b.going[namespace] += len(granted)
 	if b.going[namespace] == 0 {
 		delete(b.going, namespace)
 	}
-	for range min(b.room(), len(b.waiting)) {
-		b.wake(b.waiting[0])
-		b.waiting = b.waiting[1:]
-	}
-	if len(granted) < len(wanted) {
-		b.waiting = append(b.waiting, namespace)
-	}
+	b.queue(waiter{namespace: namespace, wants: len(wanted) - len(granted)})
+	b.wakeNext()
 	return granted
+}
+
+// Leave takes a Namespace that cannot say what it wants out of those that wait: others must not wait for it.
+func (b *Bound) Leave(namespace string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.queue(waiter{namespace: namespace})
+	b.wakeNext()
 }
 
 // room is how many more groups may be in flight; negative where a restart has found more than that.
@@ -62,4 +72,51 @@ func (b *Bound) room() int {
 		room -= n
 	}
 	return room
+}
+
+// place is that of a Namespace among those that wait, behind all of them where it does not wait.
+func (b *Bound) place(namespace string) int {
+	i := slices.IndexFunc(b.waiting, func(w waiter) bool { return w.namespace == namespace })
+	if i < 0 {
+		return len(b.waiting)
+	}
+	return i
+}
+
+// ahead is how many groups those want room for that wait longer.
+func (b *Bound) ahead(namespace string) int {
+	n := 0
+	for _, w := range b.waiting[:b.place(namespace)] {
+		n += w.wants
+	}
+	return n
+}
+
+// queue keeps the place of one that wants room, or lets it go.
+func (b *Bound) queue(w waiter) {
+	i := b.place(w.namespace)
+	switch {
+	case i == len(b.waiting) && w.wants > 0:
+		b.waiting = append(b.waiting, w)
+	case i < len(b.waiting) && w.wants > 0:
+		b.waiting[i] = w
+	case i < len(b.waiting):
+		b.waiting = slices.Delete(b.waiting, i, i+1)
+	}
+}
+
+// wakeNext wakes those that there is room for, the longest first, each once until it boards.
+func (b *Bound) wakeNext() {
+	room := b.room()
+	for i := range b.waiting {
+		if room <= 0 {
+			return
+		}
+		w := &b.waiting[i]
+		room -= w.wants
+		if !w.woken {
+			w.woken = true
+			b.wake(w.namespace)
+		}
+	}
 }

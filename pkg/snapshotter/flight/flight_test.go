@@ -55,6 +55,42 @@ func TestBoard(t *testing.T) {
 			b.Board("b", 0, nil)
 			return b.Board("c", 0, []string{"z"})
 		}, []string{"z"}, []string{"b", "c"}},
+		"who was woken keeps its place: a newcomer is not granted what it needs": {1, func(b *boarding) []string {
+			b.Board("a", 0, []string{"x"})
+			b.Board("b", 0, []string{"y"})
+			b.Board("a", 0, nil)
+			return b.Board("c", 0, []string{"z"})
+		}, []string{}, []string{"b"}},
+		"and boards when it comes": {1, func(b *boarding) []string {
+			b.Board("a", 0, []string{"x"})
+			b.Board("b", 0, []string{"y"})
+			b.Board("a", 0, nil)
+			b.Board("c", 0, []string{"z"})
+			return b.Board("b", 0, []string{"y"})
+		}, []string{"y"}, []string{"b"}},
+		"a newcomer is granted what those ahead leave": {2, func(b *boarding) []string {
+			b.Board("a", 0, []string{"w", "x"})
+			b.Board("b", 0, []string{"y"})
+			b.Board("a", 0, nil)
+			return b.Board("c", 0, []string{"z", "zz"})
+		}, []string{"z"}, []string{"b"}},
+		"who was granted some of what it wants keeps its place for the rest": {2, func(b *boarding) []string {
+			b.Board("a", 0, []string{"w", "x"})
+			b.Board("b", 0, []string{"y", "yy"})
+			b.Board("c", 0, []string{"z"})
+			b.Board("a", 1, nil)
+			b.Board("b", 0, []string{"y", "yy"})
+			b.Board("a", 0, nil)
+			return b.Board("c", 0, []string{"z"})
+		}, []string{}, []string{"b", "b"}},
+		"nobody waits for who left, though it was woken": {1, func(b *boarding) []string {
+			b.Board("a", 0, []string{"x"})
+			b.Board("b", 0, []string{"y"})
+			b.Board("c", 0, []string{"z"})
+			b.Board("a", 0, nil)
+			b.Leave("b")
+			return b.Board("c", 0, []string{"z"})
+		}, []string{"z"}, []string{"b", "c"}},
 		"who does not want room any more is not woken": {1, func(b *boarding) []string {
 			b.Board("a", 0, []string{"x"})
 			b.Board("b", 0, []string{"y"})
