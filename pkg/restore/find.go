@@ -24,8 +24,12 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/restore/plan"
 )
 
-// ErrNoPoint reports that a namespace has no restore point of a name.
-var ErrNoPoint = errors.New("no such restore point")
+var (
+	// ErrNoPoint reports that a namespace has no restore point of a name.
+	ErrNoPoint = errors.New("no such restore point")
+	// ErrGoing reports that a restore point is on its way out, which cannot be taken back.
+	ErrGoing = errors.New("is being deleted")
+)
 
 // Find reads the restore point of a name: a VolumeGroupSnapshot, whoever made it; else what is left of one that was detached;
 // else a VolumeSnapshot that stands alone.
@@ -65,7 +69,7 @@ func whole(ctx context.Context, c client.Reader, vgs *groupsnapshotv1.VolumeGrou
 		p.SelectedBy = slices.Sorted(maps.Keys(s.MatchLabels))
 	}
 	if vgs.DeletionTimestamp != nil {
-		return p, fmt.Errorf("VolumeGroupSnapshot %q is being deleted: choose another restore point", vgs.Name)
+		return p, fmt.Errorf("VolumeGroupSnapshot %q %w: choose another restore point", vgs.Name, ErrGoing)
 	}
 	p.Class = ptr.Deref(vgs.Spec.VolumeGroupSnapshotClassName, "")
 	if vgs.Status != nil && ptr.Deref(vgs.Status.BoundVolumeGroupSnapshotContentName, "") != "" {
@@ -119,7 +123,7 @@ func detached(ctx context.Context, c client.Reader, anchor *groupsnapshotv1.Volu
 	p.SelectedBy = []string{group.DefaultLabelKey}
 	fromContent(anchor, &p)
 	if anchor.DeletionTimestamp != nil {
-		return p, fmt.Errorf("restore point %q is being deleted: choose another", p.Name)
+		return p, fmt.Errorf("restore point %q %w: choose another", p.Name, ErrGoing)
 	}
 	if anchor.Status == nil || anchor.Status.VolumeGroupSnapshotHandle == nil {
 		return p, nil

@@ -80,16 +80,15 @@ func inPlace(c client.WithWatch, r Reporter) *InPlace {
 const created = `create claim "data" from VolumeSnapshot "snap"`
 
 func TestARestoreInPlaceSaysWhereItStood(t *testing.T) {
-	errDown := errors.New("the API server is down")
 	for name, tc := range map[string]struct {
-		does func(*testing.T, client.WithWatch, *error)
+		does func(*testing.T, client.WithWatch, *bool)
 		kind error
 		want string
 	}{
-		"when all was seen last": {func(_ *testing.T, _ client.WithWatch, down *error) { *down = errDown }, ErrUnfinished,
+		"when all was seen last": {func(_ *testing.T, _ client.WithWatch, down *bool) { *down = true }, ErrUnfinished,
 			`the restore stands half way: list StorageClasses: the API server is down; 1 of 1 claims are replaced, ` +
 				`claim "data" is not bound yet, Deployment "app" is scaled to 0 of 2; run the same command again to go on`},
-		"when its journal has gone": {func(t *testing.T, c client.WithWatch, _ *error) {
+		"when its journal has gone": {func(t *testing.T, c client.WithWatch, _ *bool) {
 			t.Helper()
 			held := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: journal.Name}}
 			if err := c.Delete(t.Context(), held); err != nil {
@@ -99,7 +98,7 @@ func TestARestoreInPlaceSaysWhereItStood(t *testing.T) {
 			`before that, 1 of 1 claims are replaced, claim "data" is not bound yet, Deployment "app" is scaled to 0 of 2`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var down error
+			var down bool
 			c := shop(t).WithInterceptorFuncs(failing(&down)).Build()
 			var happened bool
 			r := inPlace(c, nil)
@@ -121,9 +120,9 @@ func TestARestoreInPlaceSaysWhereItStood(t *testing.T) {
 }
 
 func TestARestoreInPlaceThatCannotBeLookedAtHasBegun(t *testing.T) {
-	var down error
+	var down bool
 	c := shop(t).WithInterceptorFuncs(failing(&down)).Build()
-	r := inPlace(c, after{created, func() { down = errors.New("the API server is down") }})
+	r := inPlace(c, after{created, func() { down = true }})
 	_, _ = r.Run(t.Context())
 	_, planErr := r.Plan(t.Context())
 	_, runErr := r.Run(t.Context())
@@ -138,17 +137,50 @@ func TestARestoreInPlaceThatCannotBeLookedAtHasBegun(t *testing.T) {
 	}
 }
 
+func TestARestoreInPlaceEndsAlthoughItsPointIsGone(t *testing.T) {
+	c := shop(t).Build()
+	r := inPlace(c, after{created, func() {
+		bind(t, c)
+		if err := c.Delete(t.Context(), &snapshotv1.VolumeSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "snap"}}); err != nil {
+			t.Error(err)
+		}
+	}})
+	if _, err := r.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	app := &appsv1.Deployment{}
+	if err := c.Get(t.Context(), client.ObjectKey{Namespace: "shop", Name: "app"}, app); err != nil {
+		t.Fatal(err)
+	}
+	if got := *app.Spec.Replicas; got != 2 {
+		t.Errorf("the Deployment has %d replicas, want 2", got)
+	}
+}
+
+// bind binds the restored claim.
+func bind(t *testing.T, c client.Client) {
+	t.Helper()
+	claim := &corev1.PersistentVolumeClaim{}
+	if err := c.Get(t.Context(), client.ObjectKey{Namespace: "shop", Name: "data"}, claim); err != nil {
+		t.Fatal(err)
+	}
+	claim.Status.Phase = corev1.ClaimBound
+	if err := c.Status().Update(t.Context(), claim); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // waiting is a Reporter that does something when something is waited for.
 type waiting func()
 
 func (waiting) Did(string)       {}
 func (w waiting) Waiting(string) { w() }
 
-// failing fails to list StorageClasses with an error, once there is one.
-func failing(with *error) interceptor.Funcs {
+// failing fails to list StorageClasses once the API server is down.
+func failing(down *bool) interceptor.Funcs {
 	return interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
-		if _, is := list.(*storagev1.StorageClassList); is && *with != nil {
-			return *with
+		if _, is := list.(*storagev1.StorageClassList); is && *down {
+			return errors.New("the API server is down")
 		}
 		return c.List(ctx, list, options...)
 	}}

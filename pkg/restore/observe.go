@@ -3,6 +3,7 @@ package restore
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -33,7 +34,9 @@ func (r *InPlace) observe(ctx context.Context) (plan.Observed, error) {
 	if o.Journal, err = r.journal(ctx); err != nil {
 		return o, err
 	}
-	if o.Point, err = Find(ctx, r.Client, r.Namespace, r.Point); err != nil {
+	// a restore that has begun can be ended without its point, once all claims are replaced
+	gone := func() bool { return o.Journal != nil && (errors.Is(err, ErrNoPoint) || errors.Is(err, ErrGoing)) }
+	if o.Point, err = Find(ctx, r.Client, r.Namespace, r.Point); err != nil && !gone() {
 		return o, err
 	}
 	if err := r.addCluster(ctx, &o); err != nil {
