@@ -18,11 +18,15 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/restore/plan"
 )
 
-// execute does one step by one write.
+// execute does one step, by one write but for a hold that several objects carry.
 func (r *InPlace) execute(ctx context.Context, step plan.Step) error {
 	switch s := step.(type) {
 	case plan.Begin:
 		return r.writeJournal(ctx, s.Journal)
+	case plan.Hold:
+		return SetHold(ctx, r.Client, group.HoldValue, carriers(s.Point)...)
+	case plan.Release:
+		return client.IgnoreNotFound(SetHold(ctx, r.Client, "", carriers(s.Point)...))
 	case plan.Renew:
 		return r.renewJournal(ctx, s.Journal)
 	case plan.Scale:

@@ -59,6 +59,9 @@ func Find(ctx context.Context, c client.Reader, namespace, name string) (plan.Po
 		return p, fmt.Errorf("read VolumeSnapshot %q: %w", name, err)
 	}
 	p.Volumes = 1
+	if vs.Labels[group.GroupLabel] == "" { // of a member, its group carries the hold
+		carry(&p, snapshotKind, vs)
+	}
 	return withMembers(ctx, c, p, []*snapshotv1.VolumeSnapshot{vs})
 }
 
@@ -71,6 +74,7 @@ func whole(ctx context.Context, c client.Reader, vgs *groupsnapshotv1.VolumeGrou
 	if vgs.DeletionTimestamp != nil {
 		return p, fmt.Errorf("VolumeGroupSnapshot %q %w: choose another restore point", vgs.Name, ErrGoing)
 	}
+	carry(&p, group.GroupSnapshotKind, vgs)
 	p.Class = ptr.Deref(vgs.Spec.VolumeGroupSnapshotClassName, "")
 	if vgs.Status != nil && ptr.Deref(vgs.Status.BoundVolumeGroupSnapshotContentName, "") != "" {
 		content := &groupsnapshotv1.VolumeGroupSnapshotContent{}
@@ -94,8 +98,17 @@ func whole(ctx context.Context, c client.Reader, vgs *groupsnapshotv1.VolumeGrou
 	return withMembers(ctx, c, p, members)
 }
 
+// carry adds an object to the carriers of a point's hold, if a run has labelled it: a VolumeGroupSnapshotContent is once it is
+// detached, so that while that goes on, both it and the VolumeGroupSnapshot carry the hold.
+func carry(p *plan.Point, kind string, o client.Object) {
+	if labels := o.GetLabels(); labels[group.RunLabel] != "" {
+		p.Carriers = append(p.Carriers, plan.Carrier{Kind: kind, Name: o.GetName(), Held: labels[group.HoldLabel] == group.HoldValue})
+	}
+}
+
 // fromContent adds what a VolumeGroupSnapshotContent says of a point.
 func fromContent(content *groupsnapshotv1.VolumeGroupSnapshotContent, p *plan.Point) {
+	carry(p, contentKind, content)
 	p.Driver = content.Spec.Driver
 	p.Class = cmp.Or(p.Class, ptr.Deref(content.Spec.VolumeGroupSnapshotClassName, ""))
 	p.Volumes = len(content.Spec.Source.VolumeHandles)

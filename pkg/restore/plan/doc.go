@@ -5,6 +5,7 @@
 // and a step is repeated until what it makes is there, so that the same command goes on after any end of the one before.
 //
 //	a claim is not replaced yet, and
+//	    a run made the restore point, nobody holds it hold it
 //	    its volume would go with it                   keep the volume: policy Retain
 //	    claims were used since the safety snapshot    renew the journal, for another; stop where this command took it
 //	    a workload that mounts the claims has Pods    scale it to 0
@@ -22,5 +23,6 @@
 //	    a workload is scaled to 0                     scale it back
 //	    one is not bound                              wait; stop where there is no workload that would use it
 //	    a replaced volume is kept                     give it back the policy that it had
+//	    this restore holds the restore point          release it
 //	    else                                          end
 package plan

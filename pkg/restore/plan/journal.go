@@ -22,6 +22,9 @@ type Journal struct {
 	Claims    []Replacement `json:"claims"`
 	Workloads []Scaled      `json:"workloads,omitempty"`
 
+	// Hold: the point is held until the end, and released then. Nobody held it before.
+	Hold bool `json:"hold,omitempty"`
+
 	// Version is that of the ConfigMap which the journal was read from: of two commands, one changes it.
 	Version string `json:"-"`
 }

@@ -13,6 +13,9 @@ import (
 // say how far it is, so the same command goes on after any end of the one before. The package comment is its table.
 func Next(o Observed) Step {
 	if len(o.remaining()) > 0 {
+		if o.Journal.Hold && len(o.Point.Carriers) > 0 && !o.Point.held() {
+			return Hold{Point: o.Point}
+		}
 		if step := o.keep(); step != nil {
 			return step
 		}
@@ -149,12 +152,15 @@ func (o Observed) binding(c *corev1.PersistentVolumeClaim) Binding {
 	return Immediate
 }
 
-// finish frees the volumes that were replaced.
+// finish frees the volumes that were replaced, and lets go of the restore point.
 func (o Observed) finish() Step {
 	for _, r := range o.Journal.Claims {
 		if v := o.Volumes[r.Volume]; v != nil && v.Spec.PersistentVolumeReclaimPolicy != r.Policy {
 			return Policy{Volume: r.Volume, Policy: r.Policy, Claim: r.Name}
 		}
+	}
+	if o.Journal.Hold && o.Point.held() {
+		return Release{Point: o.Point}
 	}
 	return End{Journal: *o.Journal}
 }

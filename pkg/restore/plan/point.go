@@ -25,6 +25,20 @@ type Point struct {
 	Volumes int
 	// Members are by the names of their claims.
 	Members []Member
+	// Carriers are the objects that a hold of the point is put on; none where no run made it, and a hold means nothing to its maker.
+	Carriers []Carrier
+}
+
+// Carrier is an object of a restore point that lives as long as that does.
+type Carrier struct {
+	Kind, Name string
+	// Held: the hold is on it.
+	Held bool
+}
+
+// held is whether the point is protected from expiry.
+func (p Point) held() bool {
+	return slices.ContainsFunc(p.Carriers, func(c Carrier) bool { return c.Held })
 }
 
 // Member is one snapshot of a Point.

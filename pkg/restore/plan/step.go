@@ -31,6 +31,10 @@ type (
 		Workload Scaled
 		From     int32
 	}
+	// Hold keeps the restore point from expiring.
+	Hold struct{ Point Point }
+	// Release lets it expire again.
+	Release struct{ Point Point }
 	// Renew changes the journal so that another safety snapshot is taken.
 	Renew struct {
 		Journal Journal
@@ -81,6 +85,12 @@ func (s Begin) String() string {
 func (s Scale) String() string {
 	return fmt.Sprintf("scale %s from %d to %d", s.Workload, s.From, s.Workload.Replicas)
 }
+
+func (s Hold) String() string {
+	return fmt.Sprintf("hold restore point %q until it is restored", s.Point.Name)
+}
+
+func (s Release) String() string { return fmt.Sprintf("release restore point %q", s.Point.Name) }
 
 func (s Renew) String() string {
 	told := fmt.Sprintf("give up safety snapshot %q, since %s after it was taken", s.Outdated, s.Why)

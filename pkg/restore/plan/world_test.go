@@ -80,6 +80,10 @@ func shop() Observed {
 // do plays the cluster: it does a step, and brings a Wait to its end. It returns false at the end of the restore.
 func do(o *Observed, step Step) bool {
 	switch s := step.(type) {
+	case Hold:
+		o.Point.Carriers = []Carrier{{Kind: "VolumeGroupSnapshot", Name: "db-1", Held: true}}
+	case Release:
+		o.Point.Carriers[0].Held = false
 	case Renew:
 		o.Journal, o.Safety = &s.Journal, nil
 	case Scale:

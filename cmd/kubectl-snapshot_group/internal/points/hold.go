@@ -2,7 +2,6 @@ package points
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -10,7 +9,6 @@ import (
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/session"
@@ -51,8 +49,8 @@ func holding(s *session.Session, cmd *cobra.Command, value string) *cobra.Comman
 			return session.Explain(err)
 		}
 		for _, p := range found {
-			if err := hold(cmd.Context(), c, p, value); err != nil {
-				return err
+			if err := restore.SetHold(cmd.Context(), c, value, p.carriers()...); err != nil {
+				return fmt.Errorf("label restore point %q: %w", p.Name, err)
 			}
 			said := "held"
 			if value == "" {
@@ -97,26 +95,8 @@ func (o objects) find(namespace string, names []string) ([]listed, error) {
 	return out, nil
 }
 
-// hold labels the object that the restore point lives as long as: the VolumeGroupSnapshot, the anchor, or the ungrouped
-// VolumeSnapshot.
-func hold(ctx context.Context, c client.Client, p listed, value string) error {
-	var label any
-	if value != "" {
-		label = value
-	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": map[string]any{group.HoldLabel: label}}})
-	if err != nil {
-		return fmt.Errorf("encode patch: %w", err)
-	}
-	for _, o := range p.carriers() {
-		if err := c.Patch(ctx, o, client.RawPatch(types.MergePatchType, patch)); err != nil {
-			return fmt.Errorf("label restore point %q: %w", p.Name, err)
-		}
-	}
-	return nil
-}
-
-// carriers are the objects that carry the hold of a restore point.
+// carriers are the objects that carry the hold of a restore point, which live as long as it does: the VolumeGroupSnapshot, the anchor,
+// or the ungrouped VolumeSnapshot.
 func (l listed) carriers() []client.Object {
 	meta := metav1.ObjectMeta{Namespace: l.Namespace, Name: l.Name}
 	switch {
