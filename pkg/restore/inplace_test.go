@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group/journal"
+	"github.com/snapshot-group/snapshot-group/pkg/restore/plan"
 )
 
 // shop has a VolumeSnapshot of claim data, which is gone, and a Deployment of two replicas that mounts it.
@@ -154,6 +155,21 @@ func TestARestoreInPlaceEndsAlthoughItsPointIsGone(t *testing.T) {
 	}
 	if got := *app.Spec.Replicas; got != 2 {
 		t.Errorf("the Deployment has %d replicas, want 2", got)
+	}
+}
+
+func TestAPodUsesTheClaimsOfItsEphemeralVolumes(t *testing.T) {
+	template := &corev1.EphemeralVolumeSource{VolumeClaimTemplate: &corev1.PersistentVolumeClaimTemplate{}}
+	c := shop(t).WithObjects(&corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "shell"},
+		Spec:       corev1.PodSpec{Volumes: []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{Ephemeral: template}}}},
+	}).Build()
+	var o plan.Observed
+	if err := addUsers(t.Context(), c, "shop", &o); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]plan.Pod{{Name: "shell", Claims: []string{"shell-data"}}}, o.Pods); diff != "" {
+		t.Errorf("Pods (-want +got):\n%s", diff)
 	}
 }
 

@@ -53,7 +53,7 @@ func addUsers(ctx context.Context, c client.Reader, namespace string, o *plan.Ob
 		}
 	}
 	for i := range pods.Items {
-		p := plan.Pod{Name: pods.Items[i].Name, Claims: mounts(pods.Items[i].Spec.Volumes)}
+		p := plan.Pod{Name: pods.Items[i].Name, Claims: append(mounts(pods.Items[i].Spec.Volumes), ephemeral(&pods.Items[i])...)}
 		if by := metav1.GetControllerOf(&pods.Items[i]); by != nil {
 			p.Owner, p.Workload = fmt.Sprintf("%s %q", by.Kind, by.Name), owners[by.UID]
 		}
@@ -78,6 +78,17 @@ func mounts(volumes []corev1.Volume) []string {
 	for _, v := range volumes {
 		if v.PersistentVolumeClaim != nil {
 			out = append(out, v.PersistentVolumeClaim.ClaimName)
+		}
+	}
+	return out
+}
+
+// ephemeral are the claims of a Pod's generic ephemeral volumes, which are named after both.
+func ephemeral(p *corev1.Pod) []string {
+	var out []string
+	for _, v := range p.Spec.Volumes {
+		if v.Ephemeral != nil {
+			out = append(out, p.Name+"-"+v.Name)
 		}
 	}
 	return out

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
@@ -42,6 +43,9 @@ func (o Observed) replacement(m Member, id string) (Replacement, error) {
 		return Replacement{}, fmt.Errorf("VolumeSnapshot %q of %q is gone: what is left of it can be restored by --to-namespace alone", m.Snapshot, m.Claim)
 	}
 	live := o.Claims[m.Claim]
+	if by := podOf(live); by != "" {
+		return Replacement{}, fmt.Errorf("claim %q is a generic ephemeral volume of Pod %q and goes with it: restore a copy, by --name-suffix", m.Claim, by)
+	}
 	spec, err := maker{o.Point.Driver, o.StorageClasses, o.Overrides}.specOf(m, live)
 	if err != nil {
 		return Replacement{}, err
@@ -82,18 +86,44 @@ func (o Observed) users(members []Member) (scaled []Scaled, problems []string) {
 		}
 	}
 	for _, p := range o.Pods {
-		used := slices.DeleteFunc(slices.Clone(p.Claims), func(c string) bool { return !slices.Contains(names, c) })
-		if len(used) == 0 || p.Workload != "" {
-			continue
+		if problem := o.inTheWay(p, names); problem != "" {
+			problems = append(problems, problem)
 		}
-		of := ""
-		if p.Owner != "" {
-			of = " of " + p.Owner
-		}
-		problems = append(problems, fmt.Sprintf("Pod %q%s uses %s and belongs to no StatefulSet or Deployment that could be scaled down: delete it first",
-			p.Name, of, nounOf("claim", used)))
 	}
 	return scaled, problems
+}
+
+// inTheWay says why a Pod would go on to use the claims; empty where it uses none, or goes with a workload that mounts them.
+func (o Observed) inTheWay(p Pod, claims []string) string {
+	used := slices.DeleteFunc(slices.Clone(p.Claims), func(c string) bool { return !slices.Contains(claims, c) })
+	of := func(w Workload) bool { return w.String() == p.Workload }
+	switch i := slices.IndexFunc(o.Workloads, of); {
+	case len(used) == 0 || slices.ContainsFunc(o.mounting(claims), of):
+		return ""
+	case i < 0:
+		owner := ""
+		if p.Owner != "" {
+			owner = " of " + p.Owner
+		}
+		return fmt.Sprintf("Pod %q%s uses %s and belongs to no StatefulSet or Deployment that could be scaled down: delete it first",
+			p.Name, owner, nounOf("claim", used))
+	case o.Workloads[i].Replicas == 0:
+		return "" // it is on its way out
+	default:
+		return fmt.Sprintf("Pod %q of %s uses %s, which the template of that does not mount any more: wait until it is rolled out",
+			p.Name, p.Workload, nounOf("claim", used))
+	}
+}
+
+// podOf is the Pod that controls a claim, as its generic ephemeral volume; empty where none does.
+func podOf(live *corev1.PersistentVolumeClaim) string {
+	if live == nil {
+		return ""
+	}
+	if by := metav1.GetControllerOf(live); by != nil && by.Kind == "Pod" {
+		return by.Name
+	}
+	return ""
 }
 
 // remaining are the claims of the journal that are not replaced yet.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
@@ -51,6 +52,12 @@ func TestARestoreInPlaceIsRefused(t *testing.T) {
 		"where scaling deletes claims": {func(o *Observed) { o.Workloads[0].Deletes = true },
 			`StatefulSet "mysql" deletes its claims when it is scaled down: first run: kubectl patch statefulset mysql --namespace shop ` +
 				`--patch '{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenScaled":"Retain"}}}'; nothing was changed`},
+		"where a claim goes with its Pod": {func(o *Observed) {
+			o.Claims["data"].OwnerReferences = []metav1.OwnerReference{{Kind: "Pod", Name: "shell", Controller: ptr.To(true)}}
+		}, `claim "data" is a generic ephemeral volume of Pod "shell" and goes with it: restore a copy, by --name-suffix; nothing was changed`},
+		"where a Pod is left of an earlier template": {func(o *Observed) { o.Workloads[0].Mounts = nil },
+			`Pod "mysql-0" of StatefulSet "mysql" uses claims "data", "logs", which the template of that does not mount any more: ` +
+				`wait until it is rolled out; nothing was changed`},
 		"where a Pod belongs to nothing": {func(o *Observed) { o.Pods = []Pod{{Name: "dump-x", Owner: `Job "dump"`, Claims: []string{"data"}}} },
 			`Pod "dump-x" of Job "dump" uses claim "data" and belongs to no StatefulSet or Deployment that could be scaled down: delete it first; nothing was changed`},
 	} {
