@@ -36,6 +36,9 @@ func addUsers(ctx context.Context, c client.Reader, namespace string, o *plan.Ob
 		for _, t := range sets.Items[i].Spec.VolumeClaimTemplates {
 			w.Templates = append(w.Templates, t.Name)
 		}
+		if ordinals := sets.Items[i].Spec.Ordinals; ordinals != nil {
+			w.Start = ordinals.Start
+		}
 		if p := sets.Items[i].Spec.PersistentVolumeClaimRetentionPolicy; p != nil {
 			w.Deletes = p.WhenScaled == appsv1.DeletePersistentVolumeClaimRetentionPolicyType
 		}

@@ -21,7 +21,7 @@
 //	all claims are replaced, and
 //	    one is not bound that needs no Pod for it     wait
 //	    a workload is scaled to 0                     scale it back
-//	    one is not bound                              wait; stop where there is no workload that would use it
+//	    one is not bound                              wait, if a workload uses it; stop if none, nor is it secured
 //	    a replaced volume is kept                     give it back the policy that it had
 //	    this restore holds the restore point          release it
 //	    else                                          end

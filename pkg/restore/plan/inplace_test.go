@@ -100,6 +100,14 @@ func TestARestoreInPlace(t *testing.T) {
 		}, append(append(without(4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19),
 			`select claim "logs" for the safety snapshot`,
 			`take safety snapshot "db-safety-20260822t120000z-beb28" of claim "logs"`), without(0, 1, 2, 3, 4, 5, 6, 9, 10)...)},
+		"does not wait for a claim that no workload uses": {func(o *Observed) {
+			o.Overrides.StorageClass, o.Workloads[0].Mounts = "late", []string{"data"}
+		}, append(append(without(15, 16, 17, 18, 19), `scale StatefulSet "mysql" from 0 to 2`, `wait for claim "data" to be bound`, all[17], all[18]),
+			all[19]+`; not bound until a Pod uses them: "logs"`)},
+		"stops for one whose data from before is in its volume alone": {func(o *Observed) {
+			o.Unsafe, o.Overrides.StorageClass, o.Workloads[0].Mounts = true, "late", []string{"data"}
+		}, append(without(4, 5, 6, 7, 8, 15, 16, 17, 18, 19), `scale StatefulSet "mysql" from 0 to 2`, `wait for claim "data" to be bound`,
+			`claim "logs" is restored and will be bound when a Pod uses it; start one, then the volumes that were replaced can be freed`)},
 		"makes claims that are gone, of which nothing can be secured": {func(o *Observed) {
 			o.Claims = map[string]*corev1.PersistentVolumeClaim{}
 		}, []string{
@@ -180,6 +188,15 @@ func TestAStatefulSetMountsTheClaimsOfItsTemplates(t *testing.T) {
 	for name, want := range map[string]bool{"data-mysql-0": true, "data-mysql-11": true, "data-mysql-": false, "data-mysql-x": false, "logs-mysql-0": false, "data-mysql-0-copy": false} {
 		if got := w.mounts(name); got != want {
 			t.Errorf("mounts %q: %t, want %t", name, got, want)
+		}
+	}
+}
+
+func TestAStatefulSetStartsPodsByItsOrdinals(t *testing.T) {
+	w := Workload{Name: "mysql", Start: 1, Templates: []string{"data"}}
+	for name, want := range map[string]bool{"data-mysql-0": false, "data-mysql-1": true, "data-mysql-2": true, "data-mysql-3": false, "logs": false} {
+		if got := w.starts(name, 2); got != want {
+			t.Errorf("starts %q: %t, want %t", name, got, want)
 		}
 	}
 }

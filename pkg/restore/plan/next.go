@@ -126,14 +126,18 @@ const (
 	WaitsForPod Binding = "waits for a Pod"
 )
 
-// bound waits until the restored claims of a binding are bound.
+// bound waits until the restored claims of a binding are bound. One that no workload will use is not waited for, unless its data from
+// before is in the replaced volume alone.
 func (o Observed) bound(b Binding) Step {
 	for _, r := range o.Journal.Claims {
 		live := o.Claims[r.Name]
 		if live == nil || live.Status.Phase == corev1.ClaimBound || o.binding(live) != b {
 			continue
 		}
-		if b == WaitsForPod && len(o.Journal.Workloads) == 0 {
+		if b == WaitsForPod && !o.awaited(r.Name) {
+			if r.Volume == "" || o.Safety != nil && slices.Contains(o.Journal.Safety.Claims, r.Name) {
+				continue
+			}
 			return Stop{
 				Why: fmt.Sprintf("claim %q is restored and will be bound when a Pod uses it", r.Name),
 				Do:  "start one, then the volumes that were replaced can be freed",
@@ -142,6 +146,14 @@ func (o Observed) bound(b Binding) Step {
 		return Wait{For: fmt.Sprintf("claim %q to be bound", r.Name), On: []Kind{Claims}}
 	}
 	return nil
+}
+
+// awaited is whether a workload that is scaled back has a Pod for the claim.
+func (o Observed) awaited(claim string) bool {
+	return slices.ContainsFunc(o.Journal.Workloads, func(s Scaled) bool {
+		w, found := o.workload(s)
+		return found && w.starts(claim, s.Replicas)
+	})
 }
 
 func (o Observed) binding(c *corev1.PersistentVolumeClaim) Binding {
@@ -162,5 +174,11 @@ func (o Observed) finish() Step {
 	if o.Journal.Hold && o.Point.held() {
 		return Release{Point: o.Point}
 	}
-	return End{Journal: *o.Journal}
+	end := End{Journal: *o.Journal}
+	for _, r := range o.Journal.Claims {
+		if live := o.Claims[r.Name]; live != nil && live.Status.Phase != corev1.ClaimBound {
+			end.Unbound = append(end.Unbound, r.Name)
+		}
+	}
+	return end
 }

@@ -50,6 +50,8 @@ type Workload struct {
 	Replicas   int32
 	// Owner is the controller of the workload, which would scale it back; empty where it has none.
 	Owner string
+	// Start is the first ordinal of a StatefulSet's Pods.
+	Start int32
 	// Templates are the names of a StatefulSet's volumeClaimTemplates, Mounts the claims that its Pods name themselves.
 	Templates, Mounts []string
 	// Deletes: a StatefulSet that deletes the claims of the Pods that it is scaled down by.
@@ -60,14 +62,25 @@ func (w Workload) String() string { return Scaled{Kind: w.Kind, Name: w.Name}.St
 
 // mounts is whether a Pod of the workload has the claim, or would have it if the workload were scaled up.
 func (w Workload) mounts(claim string) bool {
-	if slices.Contains(w.Mounts, claim) {
-		return true
+	_, found := w.ordinal(claim)
+	return found || slices.Contains(w.Mounts, claim)
+}
+
+// starts is whether the workload has a Pod with the claim while it has so many replicas.
+func (w Workload) starts(claim string, replicas int32) bool {
+	ordinal, found := w.ordinal(claim)
+	return found && ordinal >= int64(w.Start) && ordinal < int64(w.Start)+int64(replicas) || slices.Contains(w.Mounts, claim) && replicas > 0
+}
+
+// ordinal is that of the Pod which has the claim by a template.
+func (w Workload) ordinal(claim string) (int64, bool) {
+	for _, template := range w.Templates {
+		text, found := strings.CutPrefix(claim, template+"-"+w.Name+"-")
+		if ordinal, err := strconv.ParseUint(text, 10, 31); found && err == nil {
+			return int64(ordinal), true
+		}
 	}
-	return slices.ContainsFunc(w.Templates, func(template string) bool {
-		ordinal, found := strings.CutPrefix(claim, template+"-"+w.Name+"-")
-		_, err := strconv.ParseUint(ordinal, 10, 31)
-		return found && err == nil
-	})
+	return 0, false
 }
 
 // Pod is a Pod, finished or not: a claim cannot go while a Pod names it.

@@ -73,7 +73,11 @@ type (
 		On  []Kind
 	}
 	// End deletes the journal.
-	End struct{ Journal Journal }
+	End struct {
+		Journal Journal
+		// Unbound are the claims that are bound once a Pod uses them, which none of the workloads does.
+		Unbound []string
+	}
 	// Stop is for a person: the restore cannot go on, for the reason Why, until Do is done. Then the same command goes on.
 	Stop struct{ Why, Do string }
 )
@@ -128,7 +132,11 @@ func (s Create) String() string {
 func (s Wait) String() string { return "wait for " + s.For }
 
 func (s End) String() string {
-	return fmt.Sprintf("end the restore of %s from %q", claimsOf(s.Journal.Claims), s.Journal.Point)
+	told := fmt.Sprintf("end the restore of %s from %q", claimsOf(s.Journal.Claims), s.Journal.Point)
+	if len(s.Unbound) > 0 {
+		told += fmt.Sprintf("; not bound until a Pod uses them: %s", quoted(s.Unbound))
+	}
+	return told
 }
 
 func (s Stop) String() string { return s.Why + "; " + s.Do }

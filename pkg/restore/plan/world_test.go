@@ -129,7 +129,7 @@ func happen(o *Observed) {
 		switch {
 		case c.DeletionTimestamp != nil:
 			delete(o.Claims, name)
-		case c.UID == "new" && (*c.Spec.StorageClassName != "late" || o.Workloads[0].Replicas > 0):
+		case c.UID == "new" && (*c.Spec.StorageClassName != "late" || o.Workloads[0].starts(name, o.Workloads[0].Replicas)):
 			c.Status.Phase = corev1.ClaimBound
 		}
 	}
