@@ -56,6 +56,9 @@ func (r *Reconciler) candidates(ctx context.Context, facts client.Reader, ns *co
 			continue
 		}
 		f.Members = policy.Members(of, func(c *corev1.PersistentVolumeClaim) group.Driver { return drivers[c.Name] })
+		if len(f.Members) == 0 { // all are being deleted, with their application
+			continue
+		}
 		out.groups[name] = judge(policy.Request{Operation: policy.Audit, Namespace: ns.Name, Group: name}, f, of)
 	}
 	return out, nil
@@ -136,7 +139,7 @@ func (r *Reconciler) Audit(ctx context.Context, ns *corev1.Namespace, s group.Se
 	return out, nil
 }
 
-// judge says whether a group may be snapshotted and by which class.
+// judge says whether a group, of at least one member, may be snapshotted and by which class.
 func judge(req policy.Request, f policy.Facts, claims []*corev1.PersistentVolumeClaim) plan.Group {
 	var g plan.Group
 	for _, m := range f.Members {
@@ -152,10 +155,7 @@ func judge(req policy.Request, f policy.Facts, claims []*corev1.PersistentVolume
 			return g
 		}
 	}
-	g.Refusal = "every claim of it is being deleted"
-	if len(f.Members) > 0 {
-		g.Refusal = fmt.Sprintf("the driver of claim %q is unknown: %s", f.Members[0].Name, f.Members[0].Driver.Unknown)
-	}
+	g.Refusal = fmt.Sprintf("the driver of claim %q is unknown: %s", f.Members[0].Name, f.Members[0].Driver.Unknown)
 	return g
 }
 

@@ -204,3 +204,13 @@ func TestNoMemberIsGivenAClassThatIsNotThere(t *testing.T) {
 		})
 	}
 }
+
+func TestAGroupThatIsBeingRemovedFailsNoRun(t *testing.T) {
+	going := claim("old", "removed")
+	going.DeletionTimestamp, going.Finalizers = &metav1.Time{Time: noon}, []string{"kubernetes.io/pvc-protection"}
+	c := newCluster(t, asks(group.Keep), going, volume("old"))
+	c.untilRest()
+	if diff := cmp.Diff(wantRun(group.Succeeded, `snapshotted "pg"`), c.run()); diff != "" {
+		t.Errorf("run (-want +got):\n%s", diff)
+	}
+}
