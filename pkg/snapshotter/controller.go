@@ -119,7 +119,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	if err != nil {
 		return reconcile.Result{}, fmt.Errorf("audit namespace %q: %w", ns.Name, err)
 	}
-	steps = slices.Concat(steps, broken, expiry)
+	steps = slices.Concat(expiry, steps, broken) // the step that begins a run waits for all before it
 	done, runErr := r.execute(ctx, ns, steps)
 	if err := r.report(ctx, ns, done, seen.Now); err != nil {
 		return reconcile.Result{}, err // first: runErr will recur, an untold outcome will not

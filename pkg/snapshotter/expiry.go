@@ -20,9 +20,10 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan/expire"
 )
 
-// expiry are the steps of expiry. While a run goes on there are none: what it is making is nobody's orphan.
+// expiry are the steps of expiry. While a run goes on there are none: what it is making is nobody's orphan. When one begins, nothing is made
+// yet; without that look, runs that follow one upon the other would let pile up what each makes superfluous, as if somebody had edited keep.
 func (r *Reconciler) expiry(ctx context.Context, ns *corev1.Namespace, seen plan.Observed) ([]plan.Step, error) {
-	if seen.Run.Outcome == group.Running {
+	if seen.Run.Outcome == group.Running && !seen.Begins {
 		return nil, nil
 	}
 	objects, err := r.objects(ctx, ns)

@@ -132,3 +132,48 @@ func TestANamespaceThatIsNotOptedInAndHoldsNoGroupIsLookedUpAndNoMore(t *testing
 		t.Errorf("lists (-want +got):\n%s", diff)
 	}
 }
+
+// untilNextRun asks for a run while one goes on, and returns the writes of the pass that begins it.
+func (c *cluster) untilNextRun(request string) []string {
+	c.t.Helper()
+	c.once()
+	c.annotate(map[string]string{group.RunNowAnnotation: request})
+	from := 0
+	for before := c.run().ID; c.run().ID == before; c.controllers() {
+		from = len(c.writes)
+		c.once()
+	}
+	return c.writes[from:]
+}
+
+// Nothing expires while a run goes on, so each run that is asked for meanwhile would find what two have made superfluous.
+func TestRunsThatFollowOneUponTheOtherPauseNoExpiry(t *testing.T) {
+	annotations := asks(group.Keep)
+	annotations[group.KeepAnnotation] = "1"
+	var more []client.Object
+	for i := range maxExpire {
+		name := fmt.Sprintf("log-%d", i)
+		more = append(more, claim(name, ""), volume(name))
+	}
+	c := newCluster(t, annotations, more...)
+	for _, request := range []string{"2", "3", "4"} {
+		c.untilNextRun(request)
+	}
+	c.untilRest()
+	if why := c.namespace().Annotations[group.ExpiryPausedAnnotation]; why != "" || len(c.snapshots()) != 1 {
+		t.Errorf("%d group snapshots, want the newest; expiry is paused: %s", len(c.snapshots()), why)
+	}
+}
+
+func TestWhatExpiresWhenARunBeginsGoesBeforeAnythingIsMade(t *testing.T) {
+	annotations := asks(group.Keep)
+	annotations[group.KeepAnnotation] = "1"
+	c := newCluster(t, annotations)
+	c.untilNextRun("2")
+	want := []string{
+		"patch VolumeSnapshotContent", "patch VolumeSnapshotContent", "delete VolumeGroupSnapshot", "apply Namespace", "create VolumeGroupSnapshot",
+	}
+	if diff := cmp.Diff(want, c.untilNextRun("3")); diff != "" {
+		t.Errorf("writes (-want +got):\n%s", diff)
+	}
+}
