@@ -13,6 +13,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -155,6 +156,26 @@ func TestARestoreInPlaceEndsAlthoughItsPointIsGone(t *testing.T) {
 	}
 	if got := *app.Spec.Replicas; got != 2 {
 		t.Errorf("the Deployment has %d replicas, want 2", got)
+	}
+}
+
+func TestARestoreInPlaceIsFinishedAsItBegan(t *testing.T) {
+	var down bool
+	c := shop(t).WithInterceptorFuncs(failing(&down)).Build()
+	r := inPlace(c, after{created, func() { down = true }})
+	r.Claims, r.Overrides = []string{"data"}, plan.Overrides{StorageClass: "fast", Storage: resource.MustParse("2Gi")}
+	if _, err := r.Run(t.Context()); !errors.Is(err, ErrUnfinished) {
+		t.Fatalf("error %v, want one that wraps %q", err, ErrUnfinished)
+	}
+	down, r.Overrides.Storage = false, resource.Quantity{}
+	_, err := r.Run(t.Context())
+	if !errors.Is(err, plan.ErrRefused) {
+		t.Fatalf("error %v, want one that wraps %q", err, plan.ErrRefused)
+	}
+	const want = `another restore in place is unfinished in namespace "shop": finish it first: kubectl snapshot-group restore snap ` +
+		`--in-place --namespace shop --claim data --storage-class=fast --storage=2Gi; nothing was changed`
+	if diff := cmp.Diff(want, err.Error()); diff != "" {
+		t.Errorf("error (-want +got):\n%s", diff)
 	}
 }
 

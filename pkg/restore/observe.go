@@ -63,7 +63,7 @@ func (r *InPlace) journal(ctx context.Context) (*plan.Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ConfigMap %q of namespace %q: %w", journal.Name, r.Namespace, err)
 	}
-	if j.Point != r.Point || !slices.Equal(j.Asked, r.Claims) {
+	if j.Point != r.Point || !slices.Equal(j.Asked, r.Claims) || !slices.Equal(j.Flags, r.Overrides.Flags()) {
 		return nil, fmt.Errorf("another restore in place is unfinished in namespace %q: finish it first: %s; %w",
 			r.Namespace, command(r.Namespace, *j), plan.ErrRefused)
 	}
@@ -77,7 +77,7 @@ func command(namespace string, j plan.Journal) string {
 	for _, c := range j.Asked {
 		words = append(words, "--claim", c)
 	}
-	return strings.Join(words, " ")
+	return strings.Join(append(words, j.Flags...), " ")
 }
 
 func (r *InPlace) addCluster(ctx context.Context, o *plan.Observed) error {

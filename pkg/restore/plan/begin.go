@@ -17,7 +17,7 @@ func New(o Observed) (Journal, error) {
 	if len(problems) > 0 {
 		return Journal{}, refused(problems)
 	}
-	j := Journal{Point: o.Point.Name, ID: group.RunID(o.Now), Asked: o.Asked, Hold: !o.Point.held()}
+	j := Journal{Point: o.Point.Name, ID: group.RunID(o.Now), Asked: o.Asked, Flags: o.Overrides.Flags(), Hold: !o.Point.held()}
 	for _, m := range members {
 		r, err := o.replacement(m, j.ID)
 		if err != nil {

@@ -3,6 +3,8 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -15,7 +17,9 @@ type Journal struct {
 	Point string `json:"point"`
 	ID    string `json:"id"`
 	// Asked are the claims that were asked for; empty is all.
-	Asked  []string `json:"asked,omitempty"`
+	Asked []string `json:"asked,omitempty"`
+	// Flags are those of the Overrides that it began with, as Overrides.Flags.
+	Flags  []string `json:"flags,omitempty"`
 	Safety Safety   `json:"safety,omitzero"`
 	// Outdated are the names of safety snapshots that were taken before, after which claims were used again.
 	Outdated  []string      `json:"outdated,omitempty"`
@@ -51,6 +55,28 @@ type Scaled struct {
 }
 
 func (s Scaled) String() string { return fmt.Sprintf("%s %q", s.Kind, s.Name) }
+
+// Flags are the flags of the command line that say the same, in an order of their own: two Overrides are the same if these are.
+func (o Overrides) Flags() []string {
+	var out []string
+	add := func(flag, value string) {
+		if value != "" {
+			out = append(out, "--"+flag+"="+value)
+		}
+	}
+	for _, from := range slices.Sorted(maps.Keys(o.Classes)) {
+		add("map-class", from+"="+o.Classes[from])
+	}
+	add("storage-class", o.StorageClass)
+	if !o.Storage.IsZero() {
+		add("storage", o.Storage.String())
+	}
+	for _, mode := range o.AccessModes {
+		add("access-mode", string(mode))
+	}
+	add("volume-mode", string(o.VolumeMode))
+	return out
+}
 
 // ParseJournal reads what Encode has written.
 func ParseJournal(data string) (*Journal, error) {
