@@ -64,6 +64,26 @@ func TestARestoreInPlaceThatIsKilledAtAnyWriteGoesOn(t *testing.T) {
 	}
 }
 
+// What is written between two commands of a restore is in no safety snapshot that the first has taken: the second takes another.
+func TestARestoreInPlaceSecuresWhatIsWrittenWhileItIsInterrupted(t *testing.T) {
+	const ns = "interrupted"
+	namespace(t, ns)
+	mysql(t, ns)
+	snapshot(t, ns, "demo")
+	const untilAllIsSecured = 9
+	if !killedAt(t, ns, untilAllIsSecured, after) {
+		t.Fatal("the restore came to its end")
+	}
+	ok(t, "kubectl scale statefulset mysql --replicas=2 --namespace "+ns)
+	write(t, ns, "later", "data-mysql-0", "data-mysql-1")
+	ok(t, "kubectl scale statefulset mysql --replicas=0 --namespace "+ns)
+	ok(t, restoreDemo+ns)
+	scaledBack(t, ns)
+	last := ok(t, "kubectl get volumegroupsnapshots --sort-by=.metadata.creationTimestamp --output=jsonpath='{.items[-1:].metadata.name}' --namespace "+ns)
+	ok(t, "kubectl snapshot-group restore "+last+" --name-suffix=-later --wait --namespace "+ns)
+	holds(t, ns, "later", "data-mysql-0-later", "data-mysql-1-later")
+}
+
 const (
 	restoreDemo = "kubectl-snapshot_group restore demo --in-place --yes --namespace "
 	// writesInPlace is how many writes a restore in place of two claims of one StatefulSet makes: the steps of inPlaceGolden.
