@@ -110,19 +110,20 @@ func (s *site) reconcileTime(ctx context.Context, address, namespace string) (ti
 }
 
 func (s *site) fillNamespace(ctx context.Context, namespace string) error {
-	objects := []client.Object{&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}}
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+	if err := s.fillWith(ctx, ns); err != nil {
+		return err
+	}
 	for i := range claimsPerNamespace {
-		objects = append(objects, claimOf(namespace, groupName(0), fmt.Sprintf("claim-%d", i)))
-	}
-	for i := range pointsPerNamespace {
-		objects = append(objects, point(namespace, fmt.Sprintf("20260101t0000%02dz", i))...)
-	}
-	for _, o := range objects {
-		if err := s.fillWith(ctx, o); err != nil {
-			return fmt.Errorf("create %T %q: %w", o, o.GetName(), err)
+		if err := s.fillWith(ctx, claimOf(namespace, groupName(0), claimName(i))); err != nil {
+			return err
 		}
 	}
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+	for i := range pointsPerNamespace {
+		if err := s.fillPoint(ctx, groupSnapshotOf(ns, fmt.Sprintf("20260101t0000%02dz", i))); err != nil {
+			return err
+		}
+	}
 	optIn := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"labels":{%q:%q}}}`, group.OptInLabel, group.OptInValue))
 	if err := s.api.Patch(ctx, ns, optIn); err != nil {
 		return fmt.Errorf("opt namespace %q in: %w", namespace, err)
@@ -130,11 +131,27 @@ func (s *site) fillNamespace(ctx context.Context, namespace string) error {
 	return nil
 }
 
+func (s *site) fillPoint(ctx context.Context, snapshot *groupv1.VolumeGroupSnapshot) error {
+	if err := s.fillWith(ctx, snapshot); err != nil {
+		return err
+	}
+	for i := range claimsPerNamespace {
+		member := memberOf(snapshot, i)
+		if err := s.fillWith(ctx, member); err != nil {
+			return err
+		}
+		if err := s.fillWith(ctx, contentOf(snapshot, member, i)); err != nil {
+			return err
+		}
+	}
+	return s.fillWith(ctx, groupContentOf(snapshot))
+}
+
 // fillWith creates an object with its status, which a creation leaves out.
 func (s *site) fillWith(ctx context.Context, o client.Object) error {
 	before, _ := o.DeepCopyObject().(client.Object)
 	if err := s.api.Create(ctx, o); err != nil {
-		return err
+		return fmt.Errorf("create %T %q: %w", o, before.GetName(), err)
 	}
 	switch o := o.(type) {
 	case *groupv1.VolumeGroupSnapshot:
@@ -148,5 +165,8 @@ func (s *site) fillWith(ctx context.Context, o client.Object) error {
 	default:
 		return nil
 	}
-	return s.api.Status().Update(ctx, o)
+	if err := s.api.Status().Update(ctx, o); err != nil {
+		return fmt.Errorf("write the status of %T %q: %w", o, o.GetName(), err)
+	}
+	return nil
 }
