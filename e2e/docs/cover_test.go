@@ -60,6 +60,7 @@ var covered = cover{
 		"make test":                           "make test",
 		"make build":                          "make build",
 		"make krew":                           "make krew",
+		"make bench":                          "make bench",
 		"make bench-admission":                "make bench-admission",
 		"make bench-snapshotter":              "make bench-snapshotter",
 		"make image ARCH=arm64":               "make image",
