@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	rounds   = 100
+	rounds   = 200
 	lanes    = 4  // rounds that go on at once, one of each kind
 	runners  = 20 // claims of a round, all at once
 	replicas = 3
