@@ -192,4 +192,14 @@ func (s *site) well(t *testing.T) {
 	if d.Status.UpdatedReplicas != *d.Spec.Replicas || d.Status.Replicas != d.Status.ReadyReplicas || d.Status.ObservedGeneration != d.Generation || spoilt {
 		s.ok(t, s.dir, rolledOut)
 	}
+	suite.Eventually(t, "the former Pods to be gone, whose logs the next command might ask for", func(ctx context.Context) error {
+		var pods corev1.PodList
+		if err := s.api.List(ctx, &pods, client.InNamespace(d.Namespace), client.MatchingLabels(d.Spec.Selector.MatchLabels)); err != nil {
+			return err
+		}
+		if ending := slices.IndexFunc(pods.Items, func(p corev1.Pod) bool { return p.DeletionTimestamp != nil }); ending >= 0 {
+			return fmt.Errorf("pod %s is ending", pods.Items[ending].Name)
+		}
+		return nil
+	})
 }

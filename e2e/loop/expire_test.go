@@ -26,13 +26,9 @@ func TestOnlyTheNewestRestorePointsAreKept(t *testing.T) {
 	kept.becomes(t, keptPoints(2))
 	detached := withHistory(t, "expire-detach", 4, map[string]string{group.KeepAnnotation: "2", group.WorkflowAnnotation: "detach"})
 	detached.becomes(t, detachedPoints(2))
-	if got := l.metric(t, `snapshot_group_expired_total{outcome="expired"}`); got != "4" {
-		t.Errorf("%s restore points expired, want 4", got)
-	}
+	l.tells(t, `snapshot_group_expired_total{outcome="expired"}`, "4")
 	for _, kind := range point.OrphanKinds {
-		if got := l.metric(t, fmt.Sprintf("snapshot_group_orphans{kind=%q}", kind)); got != "0" {
-			t.Errorf("%s orphans of kind %s, want 0", got, kind)
-		}
+		l.tells(t, fmt.Sprintf("snapshot_group_orphans{kind=%q}", kind), "0")
 	}
 }
 
@@ -198,9 +194,7 @@ func TestABadEditWipesNoHistory(t *testing.T) {
 	if why != want {
 		t.Errorf("paused: %s\nwant: %s", why, want)
 	}
-	if got := l.metric(t, `snapshot_group_expiry_paused{namespace="expire-pause"}`); got != "1" {
-		t.Errorf("metric of the pause %q, want 1", got)
-	}
+	l.tells(t, `snapshot_group_expiry_paused{namespace="expire-pause"}`, "1")
 	told := 0
 	for _, e := range events(t, h.namespace) {
 		if e == "Warning ExpiryPaused: "+want {

@@ -65,17 +65,27 @@ func start(t *testing.T, flags ...string) *loop {
 	return l
 }
 
-// metric is the value of a series without labels, as text.
-func (l *loop) metric(t *testing.T, name string) string {
-	t.Helper()
-	text, err := get(t.Context(), "http://"+l.metrics+"/metrics")
-	must(t, err)
+// metric is the value of a series, as text; empty where there is none.
+func (l *loop) metric(ctx context.Context, name string) (string, error) {
+	text, err := get(ctx, "http://"+l.metrics+"/metrics")
 	for line := range strings.Lines(text) {
 		if value, found := strings.CutPrefix(line, name+" "); found {
-			return strings.TrimSpace(value)
+			return strings.TrimSpace(value), err
 		}
 	}
-	return ""
+	return "", err
+}
+
+// tells waits until a metric has a value: others see what the loop has written before it counts it, or before its own cache has it.
+func (l *loop) tells(t *testing.T, name, want string) {
+	t.Helper()
+	eventually(t, time.Minute, fmt.Sprintf("metric %s to be %s", name, want), func(ctx context.Context) error {
+		got, err := l.metric(ctx, name)
+		if err == nil && got != want {
+			err = fmt.Errorf("it is %q", got)
+		}
+		return err
+	})
 }
 
 func get(ctx context.Context, url string) (string, error) {

@@ -59,12 +59,8 @@ func TestARunBeginsAtItsSlotAndTheNextSlotIsSkippedWhileItGoesOn(t *testing.T) {
 	if want := slot.Add(time.Minute).Format(time.RFC3339); has[group.LastScheduledAnnotation] != want {
 		t.Errorf("last scheduled %q, want the slot that was skipped, %q", has[group.LastScheduledAnnotation], want)
 	}
-	if got := l.metric(t, "snapshot_group_schedule_skipped_total"); got != "1" {
-		t.Errorf("%q slots skipped, want 1", got)
-	}
-	if got := l.metric(t, `snapshot_group_runs_total{outcome="succeeded",trigger="schedule"}`); got != "1" {
-		t.Errorf("%q scheduled runs succeeded, want 1", got)
-	}
+	l.tells(t, "snapshot_group_schedule_skipped_total", "1")
+	l.tells(t, `snapshot_group_runs_total{outcome="succeeded",trigger="schedule"}`, "1")
 }
 
 // missed are annotations of a loop that has gone by a schedule for long and was away for the last hours.
