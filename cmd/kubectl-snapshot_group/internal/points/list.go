@@ -71,17 +71,15 @@ func again(ctx context.Context, c client.WithWatch, show func(context.Context) e
 		return err
 	}
 	defer watched.Stop()
-	for {
-		if err := show(ctx); err != nil {
-			return err
-		}
-		if err := watched.Next(ctx); err != nil {
-			if ctx.Err() != nil {
-				return nil // the user has seen enough
-			}
-			return err
+	for err == nil {
+		if err = show(ctx); err == nil {
+			err = watched.Next(ctx)
 		}
 	}
+	if ctx.Err() != nil {
+		return nil // the user has seen enough
+	}
+	return err
 }
 
 func printList(ctx context.Context, s *session.Session, out *session.Output, of scope) error {
