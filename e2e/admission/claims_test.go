@@ -2,11 +2,15 @@ package admission_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
@@ -85,10 +89,44 @@ func TestAVolumeThatIsNotCSIJoinsNoGroup(t *testing.T) {
 	admitted(t, u.Create(t.Context(), claim(ns, "data", "local", withoutGroup)))
 }
 
+// A volume keeps the source of an in-tree plugin whatever driver serves it, and snapshot-controller refuses it.
+func TestAVolumeOfAMigratedPluginJoinsNoGroup(t *testing.T) {
+	u := newUser(t, "")
+	ns := namespace(t, u, "migrated", nil)
+	storageClass(t, u, "migrated", "kubernetes.io/aws-ebs")
+	const which = `"kubernetes.io/aws-ebs", which CSI driver "ebs.csi.aws.com" serves since CSI migration but does not snapshot; to mend it, create it` +
+		` with a StorageClass of a CSI driver or leave out its label velero.io/volume-group=db`
+	u.eventuallyRefused(t, claim(ns, "logs", "migrated"), deniedBy(claimsWebhook,
+		`claim "logs" cannot join group "db" in namespace "migrated": [not-csi] claim "logs" is not on a CSI driver: StorageClass "migrated" has provisioner `+
+			which, "not-csi"))
+	disk := volume("migrated", corev1.PersistentVolumeSource{AWSElasticBlockStore: &corev1.AWSElasticBlockStoreVolumeSource{VolumeID: "vol-1"}})
+	disk.Spec.ClaimRef = &corev1.ObjectReference{Namespace: ns, Name: "data"}
+	forTheTest(t, u, disk)
+	u.eventuallyRefused(t, claim(ns, "data", "", onVolume(disk.Name)), deniedBy(claimsWebhook,
+		`claim "data" cannot join group "db" in namespace "migrated": [not-csi] claim "data" is not on a CSI driver: PersistentVolume "migrated"`+
+			` has a volume source of in-tree plugin `+which, "not-csi"))
+
+	admitted(t, u.Create(t.Context(), claim(ns, "data", "", onVolume(disk.Name), withoutGroup)))
+	snapshot := &snapshotv1.VolumeSnapshot{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "data"},
+		Spec:       snapshotv1.VolumeSnapshotSpec{Source: snapshotv1.VolumeSnapshotSource{PersistentVolumeClaimName: ptr.To("data")}},
+	}
+	admitted(t, u.Create(t.Context(), snapshot))
+	eventually(t, "snapshot-controller to refuse the volume", func() error {
+		if err := u.Get(t.Context(), client.ObjectKeyFromObject(snapshot), snapshot); err != nil {
+			return err
+		}
+		if s := snapshot.Status; s == nil || s.Error == nil || !strings.Contains(ptr.Deref(s.Error.Message, ""), "non-CSI") {
+			return fmt.Errorf("status %+v", s)
+		}
+		return nil
+	})
+}
+
 func TestEveryReasonIsGivenAtOnce(t *testing.T) {
 	u := newUser(t, "")
 	ns := namespace(t, u, "bare-driver", nil)
-	storageClass(t, u, "bare", "kubernetes.io/aws-ebs") // which CSI migration calls ebs.csi.aws.com
+	storageClass(t, u, "bare", "ebs.csi.aws.com")
 	admitted(t, u.Create(t.Context(), claim(ns, "data", "csi-a")))
 	u.eventuallyRefused(t, claim(ns, "logs", "bare"), deniedBy(claimsWebhook,
 		`claim "logs" cannot join group "db" in namespace "bare-driver": [mixed-drivers] its claims are on 2 drivers and one group snapshot`+

@@ -11,17 +11,18 @@ import (
 	translate "k8s.io/csi-translation-lib"
 )
 
-// inTreePrefix begins the provisioners built into Kubernetes. What CSI migration does not translate of them
-// (kubernetes.io/no-provisioner above all) cannot be snapshotted.
+// inTreePrefix begins the provisioners built into Kubernetes. CSI migration translates some of them, and others
+// (kubernetes.io/no-provisioner above all) not.
 const inTreePrefix = "kubernetes.io/"
 
 // Driver is the driver of a claim and how it was found out.
 type Driver struct {
-	// Name is the CSI driver's name; empty where the driver is not CSI or is unknown.
+	// Name is the CSI driver's name; empty where the driver is not CSI or is unknown. That of a volume which CSI migration gave to a
+	// driver is set together with NotCSI.
 	Name string `json:"name,omitempty"`
 	// From says where Name or NotCSI was read: `PersistentVolume "pv-1"`, `default StorageClass "fast"`.
 	From string `json:"from,omitempty"`
-	// NotCSI names the volume source or provisioner that is not CSI.
+	// NotCSI names the volume source or provisioner that is not CSI, so that nobody snapshots the volume.
 	NotCSI string `json:"notCSI,omitempty"`
 	// Unknown says why neither of the two could be found out.
 	Unknown string `json:"unknown,omitempty"`
@@ -60,7 +61,8 @@ func (l StorageClassList) DefaultStorageClass() (*storagev1.StorageClass, bool) 
 
 // DriverOf finds the driver of a claim: its PersistentVolume where the claim names one (bound or pre-bound), else the
 // provisioner of its StorageClass, else that of the cluster's default. In-tree names are translated as the CSI migration
-// of Kubernetes does (k8s.io/csi-translation-lib). volume is nil where spec.volumeName is empty or names no volume.
+// of Kubernetes does (k8s.io/csi-translation-lib); snapshot-controller has no such translation and refuses any volume whose source is
+// not csi (external-snapshotter 8.7, pkg/common-controller: getCreateSnapshotInput, createGroupSnapshotContent). volume is nil where spec.volumeName is empty or names no volume.
 func DriverOf(claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume, classes StorageClasses) Driver {
 	d, from := resolve(claim, volume, classes)
 	if from.name != "" {
@@ -125,7 +127,7 @@ func driverOfVolume(volume *corev1.PersistentVolume) Driver {
 	translator := translate.New()
 	if plugin, err := translator.GetInTreePluginNameFromSpec(volume, nil); err == nil {
 		if name, err := translator.GetCSINameFromInTreeName(plugin); err == nil {
-			return Driver{Name: name}
+			return migrated(name, fmt.Sprintf("a volume source of in-tree plugin %q", plugin))
 		}
 	}
 	return Driver{NotCSI: "volume source " + sourceName(&volume.Spec.PersistentVolumeSource)}
@@ -154,9 +156,14 @@ func driverOfProvisioner(class *storagev1.StorageClass) Driver {
 		return Driver{Name: class.Provisioner}
 	}
 	if name, err := translate.New().GetCSINameFromInTreeName(class.Provisioner); err == nil {
-		return Driver{Name: name}
+		return migrated(name, fmt.Sprintf("provisioner %q", class.Provisioner))
 	}
 	return Driver{NotCSI: fmt.Sprintf("provisioner %q", class.Provisioner)}
+}
+
+// migrated is a driver that serves what an in-tree plugin did, in volumes that keep the plugin's source.
+func migrated(name, plugin string) Driver {
+	return Driver{Name: name, NotCSI: fmt.Sprintf("%s, which CSI driver %q serves since CSI migration but does not snapshot", plugin, name)}
 }
 
 func isDefaultStorageClass(class *storagev1.StorageClass) bool {

@@ -41,16 +41,18 @@ func TestDriverOf(t *testing.T) {
 	}{
 		"a volume decides over the StorageClass": {class: ptr.To("fast"), volumeName: ptr.To("pv"), volume: csi,
 			want: Driver{Name: "c.csi", From: `PersistentVolume "pv"`}},
-		"a volume of a migrated plugin is on the driver that took it over": {
+		"a volume of a migrated plugin is on the driver that took it over, and is not CSI": {
 			volume: volume(corev1.PersistentVolumeSource{AWSElasticBlockStore: &corev1.AWSElasticBlockStoreVolumeSource{VolumeID: "vol-1"}}),
-			want:   Driver{Name: "ebs.csi.aws.com", From: `PersistentVolume "pv"`}},
+			want: Driver{Name: "ebs.csi.aws.com", From: `PersistentVolume "pv"`, NotCSI: `a volume source of in-tree plugin "kubernetes.io/aws-ebs", ` +
+				`which CSI driver "ebs.csi.aws.com" serves since CSI migration but does not snapshot`}},
 		"an NFS volume is not CSI": {volume: volume(corev1.PersistentVolumeSource{NFS: &corev1.NFSVolumeSource{}}),
 			want: Driver{NotCSI: "volume source nfs", From: `PersistentVolume "pv"`}},
 		"a volume source without a name here is not CSI either": {volume: volume(corev1.PersistentVolumeSource{RBD: &corev1.RBDPersistentVolumeSource{}}),
 			want: Driver{NotCSI: "volume source of an in-tree plugin", From: `PersistentVolume "pv"`}},
 		"an unbound claim is on its class's provisioner": {class: ptr.To("fast"), want: Driver{Name: "a.csi", From: `StorageClass "fast"`}},
 		"the beta annotation names the class before the field": {class: ptr.To("fast"), betaClass: ptr.To("ebs"),
-			want: Driver{Name: "ebs.csi.aws.com", From: `StorageClass "ebs"`}},
+			want: Driver{Name: "ebs.csi.aws.com", From: `StorageClass "ebs"`, NotCSI: `provisioner "kubernetes.io/aws-ebs", ` +
+				`which CSI driver "ebs.csi.aws.com" serves since CSI migration but does not snapshot`}},
 		"a volume that is gone leaves the class to decide": {class: ptr.To("fast"), volumeName: ptr.To("pv"),
 			want: Driver{Name: "a.csi", From: `StorageClass "fast"`}},
 		"a built-in provisioner that was never migrated is not CSI": {class: ptr.To("local"),

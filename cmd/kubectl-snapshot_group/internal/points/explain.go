@@ -161,10 +161,10 @@ func (e explained) print(s *session.Session) {
 		line("Group", e.Group+", with "+strings.Join(e.Others, ", "))
 	}
 	switch {
-	case e.Driver.Name != "":
-		line("Driver", e.Driver.Name+", by "+e.Driver.From)
 	case e.Driver.NotCSI != "":
 		line("Driver", "not CSI: "+e.Driver.NotCSI+", by "+e.Driver.From)
+	case e.Driver.Name != "":
+		line("Driver", e.Driver.Name+", by "+e.Driver.From)
 	default:
 		line("Driver", "unknown: "+e.Driver.Unknown)
 	}

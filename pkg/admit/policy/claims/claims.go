@@ -10,10 +10,14 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy/rule"
 )
 
-// perDriver asks check about each CSI driver of the members that req is about, and makes one verdict of the answers.
+// perDriver asks check about each CSI driver of the members that req is about, and makes one verdict of the answers. Members that
+// nobody snapshots need no class, so they are not-csi's alone.
 func perDriver(req rule.Request, f rule.Facts, check func(driver string) rule.Verdict) rule.Verdict {
 	var all rule.Verdict
 	for _, d := range byDriver(f.Asked(req)) {
+		if !d.snapshots {
+			continue
+		}
 		switch v := check(d.driver); {
 		case v == rule.Pass:
 		case all == rule.Pass:
@@ -38,6 +42,7 @@ func byDriver(members []rule.Member) []onDriver {
 			out = slices.Insert(out, i, onDriver{driver: m.Driver.Name})
 		}
 		out[i].claims = append(out[i].claims, m.Name)
+		out[i].snapshots = out[i].snapshots || m.Driver.NotCSI == ""
 	}
 	return out
 }
@@ -45,6 +50,8 @@ func byDriver(members []rule.Member) []onDriver {
 type onDriver struct {
 	driver string
 	claims []string
+	// snapshots: the driver can snapshot some of the claims.
+	snapshots bool
 }
 
 // ungroup is the command that takes claims out of the group.

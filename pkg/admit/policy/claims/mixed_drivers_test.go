@@ -37,6 +37,11 @@ func TestMixedDrivers(t *testing.T) {
 		"nor for one that is there": {joins(rule.Relabel, "logs"), holding("a"),
 			rule.Refuse(held, `try again in two minutes, or give it a label velero.io/volume-group of another value`)},
 		"a group that is held for the claim's driver is for it": {joins(rule.Create, "logs"), holding("b"), rule.Pass},
+		"a volume of a migrated plugin counts as on the driver that serves it": {joins(rule.Create, "data-1"),
+			good(on("a", "data-0"), on("a", "data-1"), rule.Member{Name: "logs", Driver: group.Driver{Name: "a", NotCSI: "x"}}), rule.Pass},
+		"or on another, where that serves it": {audit(),
+			good(on("a", "data-0"), on("a", "data-1"), rule.Member{Name: "logs", Driver: group.Driver{Name: "b", NotCSI: "x"}}),
+			rule.Refuse(two, `take out those that are not on "a": kubectl label persistentvolumeclaim logs --namespace shop velero.io/volume-group-`)},
 		"claims that are not CSI or unknown are no driver of their own": {joins(rule.Create, "data"),
 			good(on("a", "data"), rule.Member{Name: "n", Driver: group.Driver{NotCSI: "x"}}, rule.Member{Name: "u", Driver: group.Driver{Unknown: "x"}}), rule.Pass},
 	})

@@ -24,6 +24,11 @@ func TestNoDefaultSnapshotClass(t *testing.T) {
 		"classes that are not default do not do":           {joins(rule.Create, "data"), with(group.Class{Name: "two", Driver: "a"}, group.Class{Name: "one", Driver: "a", Labelled: true}), unmarked},
 		"the default of another driver does not do":        {joins(rule.Relabel, "logs"), with(standard), none},
 		"a claim is not blamed for another claim's driver": {joins(rule.Create, "data"), with(standard), rule.Pass},
+		"what nobody snapshots needs no class": {audit(), func() rule.Facts {
+			f := good(on("a", "data"), rule.Member{Name: "logs", Driver: group.Driver{Name: "b", NotCSI: "x"}})
+			f.SnapshotClasses = []group.Class{standard}
+			return f
+		}(), rule.Pass},
 		"an audit asks for every driver": {audit(), with(group.Class{Name: "one", Driver: "a"}),
 			rule.Refuse(unmarked.Reason+"; "+none.Reason, unmarked.Remedy+"; "+none.Remedy)},
 	})
