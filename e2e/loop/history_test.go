@@ -92,7 +92,7 @@ func (h *history) left(ctx context.Context) (string, error) {
 		return "", err
 	}
 	complete := 0
-	for _, p := range point.Find(o) {
+	for _, p := range point.Index(o).Points() {
 		if p.Complete() {
 			complete++
 		}
@@ -137,7 +137,7 @@ func (h *history) points(t *testing.T) []point.Point {
 	t.Helper()
 	o, err := h.objects(t.Context())
 	must(t, err)
-	return point.Find(o)
+	return point.Index(o).Points()
 }
 
 // label sets a label, or takes it off where value is empty.

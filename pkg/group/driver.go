@@ -61,8 +61,9 @@ func (l StorageClassList) DefaultStorageClass() (*storagev1.StorageClass, bool) 
 
 // DriverOf finds the driver of a claim: its PersistentVolume where the claim names one (bound or pre-bound), else the
 // provisioner of its StorageClass, else that of the cluster's default. In-tree names are translated as the CSI migration
-// of Kubernetes does (k8s.io/csi-translation-lib); snapshot-controller has no such translation and refuses any volume whose source is
-// not csi (external-snapshotter 8.7, pkg/common-controller: getCreateSnapshotInput, createGroupSnapshotContent). volume is nil where spec.volumeName is empty or names no volume.
+// of Kubernetes does (k8s.io/csi-translation-lib); snapshot-controller has no such translation and refuses any volume whose
+// source is not csi (external-snapshotter 8.7, pkg/common-controller: createSnapshotContent, createGroupSnapshotContent).
+// volume is nil where spec.volumeName is empty or names no volume.
 func DriverOf(claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume, classes StorageClasses) Driver {
 	d, from := resolve(claim, volume, classes)
 	if from.name != "" {

@@ -32,14 +32,16 @@ func (r *Reconciler) expiry(ctx context.Context, ns *corev1.Namespace, seen plan
 	}
 	o := expire.Observed{
 		Now: seen.Now, Name: ns.Name, Namespace: ns.UID, Settings: seen.Settings, Problems: seen.Problems,
-		Points: point.Find(objects), Stuck: point.Stuck(objects), Doubles: point.Doubles(objects), Limit: r.MaxExpire,
+		Points: objects.Points(), Stuck: objects.Stuck(), Doubles: objects.Doubles(), Limit: r.MaxExpire,
 		Paused: ns.Annotations[group.ExpiryPausedAnnotation],
-	}
-	if o.InUse, err = r.inUse(ctx, ns.Name, o.Points); err != nil {
-		return nil, err
 	}
 	if o.Orphans, err = r.orphans(ctx, objects); err != nil {
 		return nil, err
+	}
+	if asked := expire.Asks(o); len(asked) > 0 { // mostly there is none
+		if o.InUse, err = r.inUse(ctx, ns.Name, asked); err != nil {
+			return nil, err
+		}
 	}
 	steps := expire.Next(o)
 	if !expire.Goes(steps) {
@@ -76,7 +78,7 @@ func (r *Reconciler) abandoned(ctx context.Context, name string) (reconcile.Resu
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	steps := slices.Concat(expire.Free(orphans), expire.Unstick(point.Stuck(objects)), expire.Undouble(point.Doubles(objects)))
+	steps := slices.Concat(expire.Free(orphans), expire.Unstick(objects.Stuck()), expire.Undouble(objects.Doubles()))
 	if len(steps) == 0 {
 		return reconcile.Result{}, nil
 	}
@@ -96,7 +98,7 @@ func (r *Reconciler) abandoned(ctx context.Context, name string) (reconcile.Resu
 }
 
 // objects are those of a Namespace that restore points are made of, from the cache.
-func (r *Reconciler) objects(ctx context.Context, ns *corev1.Namespace) (point.Objects, error) {
+func (r *Reconciler) objects(ctx context.Context, ns *corev1.Namespace) (point.Indexed, error) {
 	var (
 		snapshots     groupsnapshotv1.VolumeGroupSnapshotList
 		groupContents groupsnapshotv1.VolumeGroupSnapshotContentList
@@ -109,18 +111,18 @@ func (r *Reconciler) objects(ctx context.Context, ns *corev1.Namespace) (point.O
 		r.cached.List(ctx, &groupContents, of), r.cached.List(ctx, &contents, of),
 	)
 	if err != nil {
-		return point.Objects{}, fmt.Errorf("list what restore points are made of: %w", err)
+		return point.Indexed{}, fmt.Errorf("list what restore points are made of: %w", err)
 	}
-	return point.Objects{
+	return point.Index(point.Objects{
 		Namespace: ns.UID, GroupSnapshots: snapshots.Items, GroupContents: groupContents.Items,
 		Snapshots: members.Items, Contents: contents.Items,
-	}, nil
+	}), nil
 }
 
 // orphans asks the cache what of the cluster still holds a group snapshot on storage.
-func (r *Reconciler) orphans(ctx context.Context, o point.Objects) ([]point.Orphan, error) {
+func (r *Reconciler) orphans(ctx context.Context, o point.Indexed) ([]point.Orphan, error) {
 	var failed error
-	found := point.Orphans(o, func(s point.Storage) []string {
+	found := o.Orphans(func(s point.Storage) []string {
 		contents, err := r.heldBy(ctx, s)
 		failed = errors.Join(failed, err)
 		var names []string
@@ -156,7 +158,7 @@ func (r *Reconciler) heldBy(ctx context.Context, s point.Storage) ([]snapshotv1.
 	return out, nil
 }
 
-// inUse finds, by restore point, a Pending claim that is made from a member, or a content that somebody has imported: restores into
+// inUse finds, by restore point of those asked about, a Pending claim that is made from a member, or a content that somebody has imported: restores into
 // another namespace are made from such.
 func (r *Reconciler) inUse(ctx context.Context, namespace string, points []point.Point) (map[string]string, error) {
 	var list corev1.PersistentVolumeClaimList

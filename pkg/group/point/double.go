@@ -14,12 +14,11 @@ import (
 // ready: it makes a content for it, by the name that it gives to such, and takes the member for ready once that is.
 //
 // One whose member is not ready yet is not returned: the controller would make it again.
-func Doubles(o Objects) []MemberContent {
-	x := index(o)
-	anchored := x.anchored(o)
+func (x Indexed) Doubles() []MemberContent {
+	anchored := x.anchored()
 	var out []MemberContent
-	for i := range o.Contents {
-		c := &o.Contents[i]
+	for i := range x.o.Contents {
+		c := &x.o.Contents[i]
 		uid := c.Spec.VolumeSnapshotRef.UID
 		if anchored[uid] && c.Name == "snapcontent-"+string(uid) && c.Spec.Source.VolumeHandle != nil && spares(x.snapshots[uid], c) {
 			out = append(out, *contentOfMember(c))

@@ -66,7 +66,7 @@ func TestDoubles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tc.change(&tc.in)
 			var got []string
-			for _, c := range Doubles(tc.in) {
+			for _, c := range Index(tc.in).Doubles() {
 				got = append(got, c.Name)
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
@@ -77,7 +77,7 @@ func TestDoubles(t *testing.T) {
 }
 
 func TestADoubleIsNoPartOfARestorePoint(t *testing.T) {
-	if diff := cmp.Diff(Find(bound()), Find(doubled())); diff != "" {
+	if diff := cmp.Diff(Index(bound()).Points(), Index(doubled()).Points()); diff != "" {
 		t.Errorf("points (-without +with a double):\n%s", diff)
 	}
 }

@@ -25,28 +25,74 @@ type Objects struct {
 	Contents       []snapshotv1.VolumeSnapshotContent
 }
 
-// Find returns the restore points, those of a group or claim together and the oldest first: groups by name, then claims by
+// Indexed are objects by what relates them.
+type Indexed struct {
+	o             Objects
+	groupContents map[types.UID][]*groupsnapshotv1.VolumeGroupSnapshotContent // by the VolumeGroupSnapshot's UID
+	owned         map[types.UID][]*snapshotv1.VolumeSnapshot                  // by the VolumeGroupSnapshot's UID
+	snapshots     map[types.UID]*snapshotv1.VolumeSnapshot
+	contents      map[types.UID]*snapshotv1.VolumeSnapshotContent // by the VolumeSnapshot's UID
+	onStorage     map[onStorage][]*snapshotv1.VolumeSnapshotContent
+}
+
+// onStorage is a group snapshot on storage.
+type onStorage struct{ driver, handle string }
+
+// Index looks at objects once, for all that is asked about them.
+func Index(o Objects) Indexed {
+	x := Indexed{
+		o:             o,
+		groupContents: make(map[types.UID][]*groupsnapshotv1.VolumeGroupSnapshotContent, len(o.GroupContents)),
+		owned:         make(map[types.UID][]*snapshotv1.VolumeSnapshot, len(o.GroupSnapshots)),
+		snapshots:     make(map[types.UID]*snapshotv1.VolumeSnapshot, len(o.Snapshots)),
+		contents:      make(map[types.UID]*snapshotv1.VolumeSnapshotContent, len(o.Contents)),
+		onStorage:     make(map[onStorage][]*snapshotv1.VolumeSnapshotContent, len(o.GroupContents)),
+	}
+	for i := range o.GroupContents {
+		c := &o.GroupContents[i]
+		x.groupContents[c.Spec.VolumeGroupSnapshotRef.UID] = append(x.groupContents[c.Spec.VolumeGroupSnapshotRef.UID], c)
+	}
+	for i := range o.Snapshots {
+		s := &o.Snapshots[i]
+		x.snapshots[s.UID] = s
+		if owner := group.OwnerGroupSnapshot(s.OwnerReferences); owner != nil {
+			x.owned[owner.UID] = append(x.owned[owner.UID], s)
+		}
+	}
+	for i := range o.Contents {
+		c := &o.Contents[i]
+		if uid := c.Spec.VolumeSnapshotRef.UID; !misses(x.snapshots[uid], c) {
+			x.contents[uid] = c
+		}
+		if c.Spec.Source.VolumeHandle != nil && c.Status != nil && c.Status.VolumeGroupSnapshotHandle != nil {
+			on := onStorage{c.Spec.Driver, *c.Status.VolumeGroupSnapshotHandle}
+			x.onStorage[on] = append(x.onStorage[on], c) // what was imported by its snapshot handle is no member
+		}
+	}
+	return x
+}
+
+// Points are the restore points, those of a group or claim together and the oldest first: groups by name, then claims by
 // name. Equal input in any order gives equal output.
-func Find(o Objects) []Point {
-	x := index(o)
+func (x Indexed) Points() []Point {
 	var points []Point
 	seen := map[types.UID]bool{}
-	for i := range o.GroupSnapshots {
-		s := &o.GroupSnapshots[i]
-		if !Ours(o.Namespace, s.Name, s.Labels) {
+	for i := range x.o.GroupSnapshots {
+		s := &x.o.GroupSnapshots[i]
+		if !Ours(x.o.Namespace, s.Name, s.Labels) {
 			continue
 		}
 		seen[s.UID] = true
 		points = append(points, x.ofSnapshot(s))
 	}
-	for i := range o.GroupContents {
-		c := &o.GroupContents[i]
-		if ref := c.Spec.VolumeGroupSnapshotRef; !seen[ref.UID] && made(c) && Ours(o.Namespace, ref.Name, c.Labels) {
+	for i := range x.o.GroupContents {
+		c := &x.o.GroupContents[i]
+		if ref := c.Spec.VolumeGroupSnapshotRef; !seen[ref.UID] && made(c) && Ours(x.o.Namespace, ref.Name, c.Labels) {
 			points = append(points, x.ofAnchor(c))
 		}
 	}
-	for i := range o.Snapshots {
-		if s := &o.Snapshots[i]; ungrouped(o.Namespace, s) {
+	for i := range x.o.Snapshots {
+		if s := &x.o.Snapshots[i]; ungrouped(x.o.Namespace, s) {
 			points = append(points, x.ofClaim(s))
 		}
 	}
@@ -85,51 +131,7 @@ func ungrouped(namespace types.UID, s *snapshotv1.VolumeSnapshot) bool {
 		s.Name == group.ClaimSnapshotName(namespace, claim, s.Labels[group.RunLabel])
 }
 
-// indexed are the objects by what relates them.
-type indexed struct {
-	groupContents map[types.UID][]*groupsnapshotv1.VolumeGroupSnapshotContent // by the VolumeGroupSnapshot's UID
-	owned         map[types.UID][]*snapshotv1.VolumeSnapshot                  // by the VolumeGroupSnapshot's UID
-	snapshots     map[types.UID]*snapshotv1.VolumeSnapshot
-	contents      map[types.UID]*snapshotv1.VolumeSnapshotContent // by the VolumeSnapshot's UID
-	onStorage     map[onStorage][]*snapshotv1.VolumeSnapshotContent
-}
-
-// onStorage is a group snapshot on storage.
-type onStorage struct{ driver, handle string }
-
-func index(o Objects) indexed {
-	x := indexed{
-		groupContents: map[types.UID][]*groupsnapshotv1.VolumeGroupSnapshotContent{},
-		owned:         map[types.UID][]*snapshotv1.VolumeSnapshot{},
-		snapshots:     map[types.UID]*snapshotv1.VolumeSnapshot{},
-		contents:      map[types.UID]*snapshotv1.VolumeSnapshotContent{},
-		onStorage:     map[onStorage][]*snapshotv1.VolumeSnapshotContent{},
-	}
-	for i := range o.GroupContents {
-		c := &o.GroupContents[i]
-		x.groupContents[c.Spec.VolumeGroupSnapshotRef.UID] = append(x.groupContents[c.Spec.VolumeGroupSnapshotRef.UID], c)
-	}
-	for i := range o.Snapshots {
-		s := &o.Snapshots[i]
-		x.snapshots[s.UID] = s
-		if owner := group.OwnerGroupSnapshot(s.OwnerReferences); owner != nil {
-			x.owned[owner.UID] = append(x.owned[owner.UID], s)
-		}
-	}
-	for i := range o.Contents {
-		c := &o.Contents[i]
-		if uid := c.Spec.VolumeSnapshotRef.UID; !misses(x.snapshots[uid], c) {
-			x.contents[uid] = c
-		}
-		if c.Spec.Source.VolumeHandle != nil && c.Status != nil && c.Status.VolumeGroupSnapshotHandle != nil {
-			on := onStorage{c.Spec.Driver, *c.Status.VolumeGroupSnapshotHandle}
-			x.onStorage[on] = append(x.onStorage[on], c) // what was imported by its snapshot handle is no member
-		}
-	}
-	return x
-}
-
-func (x indexed) ofSnapshot(s *groupsnapshotv1.VolumeGroupSnapshot) Point {
+func (x Indexed) ofSnapshot(s *groupsnapshotv1.VolumeGroupSnapshot) Point {
 	p := labelled(s.Labels)
 	p.Name, p.Workflow, p.Snapshot = s.Name, group.Keep, ptr.To(object(&s.ObjectMeta))
 	p.Held = held(s.Labels)
@@ -149,7 +151,7 @@ func (x indexed) ofSnapshot(s *groupsnapshotv1.VolumeGroupSnapshot) Point {
 	return p
 }
 
-func (x indexed) ofAnchor(c *groupsnapshotv1.VolumeGroupSnapshotContent) Point {
+func (x Indexed) ofAnchor(c *groupsnapshotv1.VolumeGroupSnapshotContent) Point {
 	p := labelled(c.Labels)
 	p.Name, p.Workflow, p.Content = c.Spec.VolumeGroupSnapshotRef.Name, group.Detach, content(c)
 	p.Held, p.Ready, p.Wanted = held(c.Labels), true, len(c.Spec.Source.VolumeHandles)
@@ -158,7 +160,7 @@ func (x indexed) ofAnchor(c *groupsnapshotv1.VolumeGroupSnapshotContent) Point {
 	return p
 }
 
-func (x indexed) ofClaim(s *snapshotv1.VolumeSnapshot) Point {
+func (x Indexed) ofClaim(s *snapshotv1.VolumeSnapshot) Point {
 	p := labelled(s.Labels)
 	m := x.member(s)
 	p.Name, p.Workflow, p.Claim, p.Members, p.Wanted = s.Name, group.Keep, m.Claim, []Member{m}, 1
@@ -168,7 +170,7 @@ func (x indexed) ofClaim(s *snapshotv1.VolumeSnapshot) Point {
 
 // members are those that the VolumeGroupSnapshot owns, and those whose content belongs to the same group on storage: a
 // detached one is not owned any more. Beside them are the contents that outlive their members.
-func (x indexed) members(owner types.UID, c *Content) ([]Member, []MemberContent) {
+func (x Indexed) members(owner types.UID, c *Content) ([]Member, []MemberContent) {
 	found := map[types.UID]*snapshotv1.VolumeSnapshot{}
 	for _, s := range x.owned[owner] {
 		found[s.UID] = s
@@ -192,7 +194,7 @@ func (x indexed) members(owner types.UID, c *Content) ([]Member, []MemberContent
 	return out, left
 }
 
-func (x indexed) member(s *snapshotv1.VolumeSnapshot) Member {
+func (x Indexed) member(s *snapshotv1.VolumeSnapshot) Member {
 	m := Member{Object: object(&s.ObjectMeta), Claim: cmp.Or(
 		s.Annotations[group.ClaimLabel], ptr.Deref(s.Spec.Source.PersistentVolumeClaimName, ""), s.Labels[group.ClaimLabel])}
 	if s.Status != nil && s.Status.RestoreSize != nil {
@@ -244,11 +246,19 @@ func content(c *groupsnapshotv1.VolumeGroupSnapshotContent) *Content {
 	if c.Status == nil {
 		return out
 	}
-	out.Handle = ptr.Deref(c.Status.VolumeGroupSnapshotHandle, "")
+	out.Handle = handleOf(c)
 	for _, s := range c.Status.VolumeSnapshotInfoList {
 		out.Snapshots = append(out.Snapshots, s.SnapshotHandle)
 	}
 	return out
+}
+
+// handleOf is the group snapshot on storage; empty where storage has told none.
+func handleOf(c *groupsnapshotv1.VolumeGroupSnapshotContent) string {
+	if c.Status == nil {
+		return ""
+	}
+	return ptr.Deref(c.Status.VolumeGroupSnapshotHandle, "")
 }
 
 // timeOfCut reads a CSI time in nanoseconds; zero where storage told none.

@@ -137,7 +137,7 @@ func TestFindReadsEverythingOfAPoint(t *testing.T) {
 		"an ungrouped claim": {alone(), wantAlone},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := Find(tc.in)
+			got := Index(tc.in).Points()
 			if diff := cmp.Diff([]Point{tc.want}, got); diff != "" {
 				t.Fatalf("points (-want +got):\n%s", diff)
 			}
@@ -234,7 +234,7 @@ func TestFindTellsWhereAPointStands(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tc.change(&tc.in)
 			var got []state
-			for _, p := range Find(tc.in) {
+			for _, p := range Index(tc.in).Points() {
 				got = append(got, state{p.Restorable(), p.Wanted, p.Complete(), p.Deleting, p.Held, p.Workflow == group.Detach, p.Lost(), p.Taken()})
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
@@ -285,7 +285,7 @@ func TestPointsOfAGroupStandTogetherTheOldestFirstWhateverTheInputsOrder(t *test
 			all.GroupSnapshots[i], all.GroupSnapshots[j] = all.GroupSnapshots[j], all.GroupSnapshots[i]
 		})
 		var got []string
-		for _, p := range Find(all) {
+		for _, p := range Index(all).Points() {
 			if p.Ungrouped() {
 				got = append(got, "claim "+p.Claim+" "+p.Run)
 			} else {

@@ -41,19 +41,18 @@ type Orphan struct {
 	Pinned string
 }
 
-// Orphans finds them without knowing the Namespace's UID, which is lost with the Namespace, and sorts them by content. An
+// Orphans are found without knowing the Namespace's UID, which is lost with the Namespace, and sorted by content. An
 // anchor is known by the marks that only the loop writes, a content that should have gone by the form of the name that it
 // refers to, and both by being made for a VolumeGroupSnapshot: what somebody imported is none. Everything in it belongs to no
-// VolumeGroupSnapshot of o. pins names the VolumeSnapshotContents of the whole cluster that a Storage holds.
-func Orphans(o Objects, pins func(Storage) []string) []Orphan {
+// VolumeGroupSnapshot of these objects. pins names the VolumeSnapshotContents of the whole cluster that a Storage holds.
+func (x Indexed) Orphans(pins func(Storage) []string) []Orphan {
 	alive := map[types.UID]bool{}
-	for i := range o.GroupSnapshots {
-		alive[o.GroupSnapshots[i].UID] = true
+	for i := range x.o.GroupSnapshots {
+		alive[x.o.GroupSnapshots[i].UID] = true
 	}
-	x := index(o)
 	var out []Orphan
-	for i := range o.GroupContents {
-		c := &o.GroupContents[i]
+	for i := range x.o.GroupContents {
+		c := &x.o.GroupContents[i]
 		ref := c.Spec.VolumeGroupSnapshotRef
 		if alive[ref.UID] || !made(c) {
 			continue
@@ -65,7 +64,7 @@ func Orphans(o Objects, pins func(Storage) []string) []Orphan {
 			orphan.Kind = OrphanAnchor
 			orphan.Marks = map[string]string{group.RunLabel: c.Labels[group.RunLabel], group.GroupLabel: c.Labels[group.GroupLabel]}
 			members, left := x.members(ref.UID, orphan.Content)
-			if len(members) > 0 || marked(o.Snapshots, orphan.Marks) || slices.ContainsFunc(left, MemberContent.stuck) {
+			if len(members) > 0 || marked(x.o.Snapshots, orphan.Marks) || slices.ContainsFunc(left, MemberContent.stuck) {
 				continue // the anchor is all that tells whose a stuck content is
 			}
 		case labelled || orphan.Content.Retained || !group.IsSnapshotName(ref.Name):
@@ -77,7 +76,7 @@ func Orphans(o Objects, pins func(Storage) []string) []Orphan {
 		out = append(out, orphan)
 	}
 	slices.SortFunc(out, func(a, b Orphan) int { return strings.Compare(a.Content.Name, b.Content.Name) })
-	return append(out, x.orphanMembers(o)...)
+	return append(out, x.orphanMembers()...)
 }
 
 // marked: a member whose content is gone already is still there.
@@ -93,16 +92,16 @@ func marked(snapshots []snapshotv1.VolumeSnapshot, marks map[string]string) bool
 }
 
 // orphanMembers are members whose group on storage has no VolumeGroupSnapshotContent.
-func (x indexed) orphanMembers(o Objects) []Orphan {
+func (x Indexed) orphanMembers() []Orphan {
 	held := map[onStorage]bool{}
-	for i := range o.GroupContents {
-		if c := content(&o.GroupContents[i]); c.Handle != "" {
-			held[onStorage{c.Driver, c.Handle}] = true
+	for i := range x.o.GroupContents {
+		if c := &x.o.GroupContents[i]; handleOf(c) != "" {
+			held[onStorage{c.Spec.Driver, handleOf(c)}] = true
 		}
 	}
 	var out []Orphan
-	for i := range o.Snapshots {
-		s := &o.Snapshots[i]
+	for i := range x.o.Snapshots {
+		s := &x.o.Snapshots[i]
 		c := x.contents[s.UID]
 		if s.Labels[group.RunLabel] == "" || s.Labels[group.GroupLabel] == "" || group.OwnerGroupSnapshot(s.OwnerReferences) != nil ||
 			c == nil || c.Status == nil || c.Spec.Source.VolumeHandle == nil {

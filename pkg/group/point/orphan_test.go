@@ -89,7 +89,7 @@ func TestOrphans(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tc.change(&tc.in)
 			var got []string
-			for _, o := range Orphans(tc.in, func(Storage) []string { return tc.pins }) {
+			for _, o := range Index(tc.in).Orphans(func(Storage) []string { return tc.pins }) {
 				of := o.Snapshot.Name
 				if o.Content != nil {
 					of = o.Content.Name

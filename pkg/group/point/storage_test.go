@@ -28,7 +28,7 @@ func TestStorageIsOfAllMembersAndOfThoseThatAreGone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tc.change(&tc.in)
-			if diff := cmp.Diff(tc.want, Find(tc.in)[0].Storage()); diff != "" {
+			if diff := cmp.Diff(tc.want, Index(tc.in).Points()[0].Storage()); diff != "" {
 				t.Errorf("storage (-want +got):\n%s", diff)
 			}
 		})

@@ -17,15 +17,18 @@ import (
 // The VolumeSnapshot of a claim without a group waits for its content, and tells whose it is. A member does not wait: the content
 // that it leaves is ours if it belongs to an anchor on storage. That of a kept group belongs to nothing any more, may be
 // anybody's, and is never returned; it has to be marked while its group is there.
-func Stuck(o Objects) []MemberContent {
-	x := index(o)
+func (x Indexed) Stuck() []MemberContent {
 	var out []MemberContent
-	for i := range o.Contents {
-		m, uid := contentOfMember(&o.Contents[i]), o.Contents[i].Spec.VolumeSnapshotRef.UID
+	for i := range x.o.Contents {
+		c := &x.o.Contents[i]
+		if c.DeletionTimestamp == nil {
+			continue
+		}
+		m, uid := contentOfMember(c), c.Spec.VolumeSnapshotRef.UID
 		if s := x.snapshots[uid]; !m.stuck() || s != nil && s.DeletionTimestamp == nil {
 			continue
 		}
-		if s := x.snapshots[uid]; s != nil && ungrouped(o.Namespace, s) || x.anchored(o)[uid] {
+		if s := x.snapshots[uid]; s != nil && ungrouped(x.o.Namespace, s) || x.anchored()[uid] {
 			out = append(out, *m)
 		}
 	}
@@ -37,11 +40,11 @@ func Stuck(o Objects) []MemberContent {
 func (c MemberContent) stuck() bool { return c.Terminating && !c.Retained && !c.Freeable }
 
 // anchored are the VolumeSnapshots, by UID and gone or not, whose contents belong to an anchor on storage.
-func (x indexed) anchored(o Objects) map[types.UID]bool {
+func (x Indexed) anchored() map[types.UID]bool {
 	out := map[types.UID]bool{}
-	for i := range o.GroupContents {
-		c := &o.GroupContents[i]
-		if handle := content(c).Handle; handle != "" && made(c) && o.named(c.Spec.VolumeGroupSnapshotRef.Name, c.Labels) {
+	for i := range x.o.GroupContents {
+		c := &x.o.GroupContents[i]
+		if handle := handleOf(c); handle != "" && made(c) && x.o.named(c.Spec.VolumeGroupSnapshotRef.Name, c.Labels) {
 			for _, m := range x.onStorage[onStorage{c.Spec.Driver, handle}] {
 				out[m.Spec.VolumeSnapshotRef.UID] = true
 			}

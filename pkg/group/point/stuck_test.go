@@ -59,7 +59,7 @@ func TestStuck(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tc.change(&tc.in)
 			var got []string
-			for _, c := range Stuck(tc.in) {
+			for _, c := range Index(tc.in).Stuck() {
 				got = append(got, c.Name)
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {

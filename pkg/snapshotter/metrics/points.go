@@ -114,10 +114,12 @@ func (p *Points) Collect(ch chan<- prometheus.Metric) {
 	orphans := map[point.OrphanKind]int{}
 	for namespace, found := range objects { // opted in or not: an anchor may have outlived its own
 		found.copyTo(&one)
-		countOrphans(orphans, one)
-		if uid, optedIn := uids[namespace]; optedIn {
-			one.Namespace = uid
-			p.collectPoints(ch, namespace, point.Find(one))
+		uid, optedIn := uids[namespace]
+		one.Namespace = uid
+		indexed := point.Index(one)
+		countOrphans(orphans, indexed)
+		if optedIn {
+			p.collectPoints(ch, namespace, indexed.Points())
 		}
 	}
 	for _, kind := range point.OrphanKinds {
@@ -133,8 +135,8 @@ func (p *Points) collectInterval(ch chan<- prometheus.Metric, ns *corev1.Namespa
 	}
 }
 
-func countOrphans(counts map[point.OrphanKind]int, o point.Objects) {
-	for _, orphan := range point.Orphans(o, func(point.Storage) []string { return nil }) {
+func countOrphans(counts map[point.OrphanKind]int, in point.Indexed) {
+	for _, orphan := range in.Orphans(func(point.Storage) []string { return nil }) {
 		counts[orphan.Kind]++
 	}
 }

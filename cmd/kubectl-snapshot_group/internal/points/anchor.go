@@ -108,7 +108,7 @@ func Orphans(ctx context.Context, c client.Reader, namespace string) (map[string
 	}
 	out := map[string][]point.Orphan{}
 	for _, ns := range o.namespaces {
-		out[ns.Name] = point.Orphans(o.of(ns), o.pins)
+		out[ns.Name] = point.Index(o.of(ns)).Orphans(o.pins)
 	}
 	return out, nil
 }

@@ -136,7 +136,7 @@ func (o objects) list() []listed {
 	var out []listed
 	for _, ns := range o.namespaces {
 		own := o.of(ns)
-		found := point.Find(own)
+		found := point.Index(own).Points()
 		ours := map[string]bool{}
 		for i := range found {
 			ours[found[i].Name] = true

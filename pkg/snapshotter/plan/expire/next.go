@@ -25,8 +25,8 @@ type Observed struct {
 	Problems []group.Problem
 	// Points are all restore points, as package point sorts them.
 	Points []point.Point
-	// InUse is, by the name of a restore point, what still needs it: a Pending claim that is being restored from it, or a content that
-	// somebody has imported from its storage.
+	// InUse is, by the name of a restore point that Asks returns, what still needs it: a Pending claim that is being restored from it, or a
+	// content that somebody has imported from its storage.
 	InUse map[string]string
 	// Restoring: a restore in place of the Namespace is unfinished. What it goes by is not told from what it does not.
 	Restoring bool
@@ -76,6 +76,21 @@ func Next(o Observed) []plan.Step {
 		steps = append(steps, plan.Wait{For: "the next restore point to grow too old", Until: wake})
 	}
 	return steps
+}
+
+// Asks returns the points of which Next must know whether they are in use: those that go unless they are. InUse is not looked at.
+func Asks(o Observed) []point.Point {
+	o.InUse = nil
+	var out []point.Point
+	for _, series := range bySeries(o.Points) {
+		out = append(out, o.series(series).due...)
+		for _, p := range series {
+			if p.Deleting && o.carryOn(p) != nil {
+				out = append(out, p)
+			}
+		}
+	}
+	return out
 }
 
 // Goes tells whether a restore point goes by the steps that has not begun to.
@@ -133,7 +148,7 @@ func (o Observed) series(points []point.Point) decided {
 			d.steps = append(d.steps, o.carryOn(p)...)
 		}
 		goes, wake := o.superfluous(p, d.newest)
-		if goes {
+		if goes && o.InUse[p.Name] == "" {
 			d.due = append(d.due, p)
 		}
 		d.wake = earliest(d.wake, wake)
@@ -146,7 +161,7 @@ func (o Observed) superfluous(p, newest point.Point) (bool, time.Time) {
 	superseded := newest.Time.After(p.Time)
 	timeout := p.Time.Add(o.Settings.Timeout)
 	switch {
-	case p.Deleting || p.Held || o.InUse[p.Name] != "" || p.Ungrouped() && len(p.Members) == 0:
+	case p.Deleting || p.Held || p.Ungrouped() && len(p.Members) == 0:
 		return false, time.Time{}
 	case p.Workflow == group.Detach && len(p.Members) == 0:
 		return false, time.Time{} // an orphan

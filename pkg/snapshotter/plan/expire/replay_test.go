@@ -111,3 +111,29 @@ func TestAHistoryExpiresToTheEndWhateverItsSettingsBecome(t *testing.T) {
 		}
 	}
 }
+
+// Whether a restore point is in use changes nothing where nobody asks about it.
+func TestWhatIsNotAskedAboutGoesEitherWay(t *testing.T) {
+	for seed := range uint64(2000) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		o := history(t, seed).observe()
+		inUse := map[string]string{}
+		for i := range o.Points {
+			if p := &o.Points[i]; p.Workflow == group.Keep && !p.Ungrouped() && r.IntN(4) == 0 {
+				leaving(p)
+			}
+			if r.IntN(2) == 0 {
+				inUse[o.Points[i].Name] = `claim "restored"`
+			}
+		}
+		o.InUse = inUse
+		want := said(Next(o))
+		o.InUse = map[string]string{}
+		for _, p := range Asks(o) {
+			o.InUse[p.Name] = inUse[p.Name]
+		}
+		if diff := cmp.Diff(want, said(Next(o))); diff != "" {
+			t.Fatalf("seed %d: steps (-want +got):\n%s", seed, diff)
+		}
+	}
+}
