@@ -75,8 +75,8 @@ func Index(o Objects) Indexed {
 // Points are the restore points, those of a group or claim together and the oldest first: groups by name, then claims by
 // name. Equal input in any order gives equal output.
 func (x Indexed) Points() []Point {
-	var points []Point
-	seen := map[types.UID]bool{}
+	points := make([]Point, 0, max(len(x.o.GroupSnapshots), len(x.o.GroupContents)))
+	seen := make(map[types.UID]bool, len(x.o.GroupSnapshots))
 	for i := range x.o.GroupSnapshots {
 		s := &x.o.GroupSnapshots[i]
 		if !Ours(x.o.Namespace, s.Name, s.Labels) {
@@ -171,25 +171,23 @@ func (x Indexed) ofClaim(s *snapshotv1.VolumeSnapshot) Point {
 // members are those that the VolumeGroupSnapshot owns, and those whose content belongs to the same group on storage: a
 // detached one is not owned any more. Beside them are the contents that outlive their members.
 func (x Indexed) members(owner types.UID, c *Content) ([]Member, []MemberContent) {
-	found := map[types.UID]*snapshotv1.VolumeSnapshot{}
-	for _, s := range x.owned[owner] {
-		found[s.UID] = s
-	}
+	found := slices.Clone(x.owned[owner])
 	var left []MemberContent
 	if c != nil && c.Handle != "" {
 		for _, mc := range x.onStorage[onStorage{c.Driver, c.Handle}] {
 			if s := x.snapshots[mc.Spec.VolumeSnapshotRef.UID]; s != nil {
-				found[s.UID] = s
+				found = append(found, s)
 			} else {
 				left = append(left, *contentOfMember(mc))
 			}
 		}
 	}
-	var out []Member
+	slices.SortFunc(found, func(a, b *snapshotv1.VolumeSnapshot) int { return strings.Compare(a.Name, b.Name) })
+	found = slices.Compact(found) // an owned one's content tells of it as well
+	out := make([]Member, 0, len(found))
 	for _, s := range found {
 		out = append(out, x.member(s))
 	}
-	slices.SortFunc(out, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(left, func(a, b MemberContent) int { return strings.Compare(a.Name, b.Name) })
 	return out, left
 }

@@ -104,11 +104,12 @@ func Goes(steps []plan.Step) bool {
 // bySeries splits points, sorted as they are, into those of each group and of each claim without one.
 func bySeries(points []point.Point) [][]point.Point {
 	var out [][]point.Point
-	for i, p := range points {
-		if i == 0 || p.Group != points[i-1].Group || p.Claim != points[i-1].Claim {
-			out = append(out, nil)
+	for len(points) > 0 {
+		n := 1
+		for n < len(points) && points[n].Group == points[0].Group && points[n].Claim == points[0].Claim {
+			n++
 		}
-		out[len(out)-1] = append(out[len(out)-1], p)
+		out, points = append(out, points[:n:n]), points[n:]
 	}
 	return out
 }
@@ -124,7 +125,7 @@ type decided struct {
 
 func (o Observed) series(points []point.Point) decided {
 	var d decided
-	var complete []point.Point
+	complete := make([]point.Point, 0, len(points))
 	for _, p := range points {
 		if p.Complete() && !p.Detaching() {
 			complete = append(complete, p)
