@@ -21,7 +21,8 @@ func (s *site) resident(ctx context.Context, n int) (int64, error) {
 		return 0, err
 	}
 	defer s.leave()
-	return s.webhook.Resident()
+	used, err := s.webhook.Used()
+	return used.Resident, err
 }
 
 // volumeJob is a volume named as provisioners name theirs.

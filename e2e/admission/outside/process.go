@@ -17,6 +17,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/procfs"
 
 	"github.com/snapshot-group/snapshot-group/e2e/loopback"
 )
@@ -198,15 +199,23 @@ func (p *Process) Metrics(ctx context.Context) (map[string]*dto.MetricFamily, er
 	return families, nil
 }
 
-// Resident is the process's resident memory in bytes.
-func (p *Process) Resident() (int64, error) {
-	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "statm"))
+// Used is what the process takes of the machine.
+type Used struct {
+	// Resident is its memory in bytes.
+	Resident int64
+	// CPU is the time that it has computed for since it was started.
+	CPU time.Duration
+}
+
+// Used reads what it takes now.
+func (p *Process) Used() (Used, error) {
+	proc, err := procfs.NewProc(p.cmd.Process.Pid)
 	if err != nil {
-		return 0, fmt.Errorf("read the memory of a process: %w", err)
+		return Used{}, fmt.Errorf("find a process: %w", err)
 	}
-	var size, resident int64 // in pages: proc(5)
-	if _, err := fmt.Sscan(string(status), &size, &resident); err != nil {
-		return 0, fmt.Errorf("read the memory of a process: %w", err)
+	stat, err := proc.Stat()
+	if err != nil {
+		return Used{}, fmt.Errorf("read what a process takes: %w", err)
 	}
-	return resident * int64(os.Getpagesize()), nil
+	return Used{Resident: int64(stat.ResidentMemory()), CPU: time.Duration(stat.CPUTime() * float64(time.Second))}, nil
 }

@@ -26,6 +26,9 @@ const (
 // writers fill the cluster at the same time.
 const writers = 16
 
+// atRest is what a loop computes within a second at most that has nothing to do: Go and the watches wake it now and then.
+const atRest = 20 * time.Millisecond
+
 // touches is how often a namespace is changed to see what a reconcile of it costs.
 const touches = 300
 
@@ -33,8 +36,14 @@ const touches = 300
 type filled struct {
 	// resident is its memory, in bytes, when it has reconciled every namespace and told its metrics.
 	resident int64
-	// alone is what a reconcile of a namespace takes whose restore points are all that there are, among the same beside all others.
-	alone, among time.Duration
+	// alone is what a reconcile of a namespace costs whose restore points are all that there are, among the same beside all others.
+	alone, among cost
+}
+
+// cost is the mean of a reconcile.
+type cost struct {
+	// took is how long it took, cpu what the loop computed for meanwhile, on all cores and the collection of garbage included.
+	took, cpu time.Duration
 }
 
 // fill makes so many restore points. Nobody but the loop may see them: controllers would take the storage behind them for lost.
@@ -53,7 +62,7 @@ func (s *site) fill(ctx context.Context, points int) (out filled, err error) {
 	if err != nil {
 		return out, err
 	}
-	if out.alone, err = s.reconcileTime(ctx, address, first); err != nil {
+	if out.alone, err = s.reconcileCost(ctx, address, first); err != nil {
 		return out, err
 	}
 	s.loop.Stop()
@@ -68,15 +77,17 @@ func (s *site) fill(ctx context.Context, points int) (out filled, err error) {
 	if address, err = s.startAlone(ctx); err != nil {
 		return out, err
 	}
-	if out.among, err = s.reconcileTime(ctx, address, first); err != nil {
+	if out.among, err = s.reconcileCost(ctx, address, first); err != nil {
 		return out, err
 	}
-	out.resident, err = s.loop.Resident()
+	used, err := s.loop.Used()
+	out.resident = used.Resident
 	return out, err
 }
 
-// reconcileTime is the mean time of a reconcile of a namespace that is changed again and again, as the loop's own metrics tell.
-func (s *site) reconcileTime(ctx context.Context, address, namespace string) (time.Duration, error) {
+// reconcileCost is that of a namespace which is changed again and again, as the loop's own metrics and the kernel tell. Telling metrics
+// costs the loop more than many reconciles, so that is left out.
+func (s *site) reconcileCost(ctx context.Context, address, namespace string) (cost, error) {
 	const series = `controller_runtime_reconcile_time_seconds_%s{controller="snapshotter"`
 	read := func() (sum, count float64, err error) {
 		if sum, err = s.metric(ctx, address, fmt.Sprintf(series, "sum")); err == nil {
@@ -84,29 +95,61 @@ func (s *site) reconcileTime(ctx context.Context, address, namespace string) (ti
 		}
 		return sum, count, err
 	}
-	var sum, count float64
-	err := s.await(ctx, func() (err error) { // the reconciles of the start have ended
-		before := count
-		if sum, count, err = read(); err == nil && count != before {
-			err = errors.New("the loop is at work")
-		}
-		return err
-	})
+	if err := s.rest(ctx); err != nil { // the reconciles of the start have ended
+		return cost{}, err
+	}
+	sum, count, err := read()
 	if err != nil {
-		return 0, err
+		return cost{}, err
+	}
+	if err := s.rest(ctx); err != nil {
+		return cost{}, err
+	}
+	before, err := s.loop.Used()
+	if err != nil {
+		return cost{}, err
 	}
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
 	for i := range touches {
 		touch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{"touched":"%d"}}}`, i))
 		if err := s.api.Patch(ctx, ns, touch); err != nil {
-			return 0, fmt.Errorf("touch namespace %q: %w", namespace, err)
+			return cost{}, fmt.Errorf("touch namespace %q: %w", namespace, err)
 		}
+	}
+	if err := s.rest(ctx); err != nil {
+		return cost{}, err
+	}
+	after, err := s.loop.Used()
+	if err != nil {
+		return cost{}, err
 	}
 	sumAfter, countAfter, err := read()
 	if err == nil && countAfter <= count {
 		err = errors.New("measure reconciles: there was none")
 	}
-	return time.Duration((sumAfter - sum) / (countAfter - count) * float64(time.Second)), err
+	each := 1 / (countAfter - count)
+	return cost{
+		took: time.Duration((sumAfter - sum) * each * float64(time.Second)),
+		cpu:  time.Duration(float64(after.CPU-before.CPU) * each),
+	}, err
+}
+
+// rest waits until the loop has hardly computed for a second.
+func (s *site) rest(ctx context.Context) error {
+	return s.await(ctx, func() error {
+		before, err := s.loop.Used()
+		if err == nil {
+			err = wait(ctx, time.Second)
+		}
+		if err != nil {
+			return err
+		}
+		after, err := s.loop.Used()
+		if busy := after.CPU - before.CPU; err == nil && busy > atRest {
+			err = fmt.Errorf("the loop is at work: it computed for %s within a second", busy)
+		}
+		return err
+	})
 }
 
 func (s *site) fillNamespace(ctx context.Context, namespace string) error {
