@@ -38,11 +38,16 @@ func (c *Configurations) Watch(ctx context.Context, informers cache.Informers) e
 }
 
 // Trusts is nil where the API server, as every webhook of both configurations tells it, believes the certificate, as far as the cache
-// knows.
+// knows. By a configuration that is not there it calls nobody, so that one does not count: with somebody's deletion of the one, the
+// webhooks of the other go on.
 func (c *Configurations) Trusts(ctx context.Context, serving *tls.Certificate) error {
 	for _, configuration := range configurations() {
-		if err := c.reader.Get(ctx, client.ObjectKey{Name: c.name}, configuration); err != nil {
-			return fmt.Errorf("read %s %q: %w", kindOf(configuration), c.name, err)
+		err := c.read(ctx, configuration)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return err
 		}
 		for _, config := range clientConfigs(configuration) {
 			caller := trust.Caller{Roots: config.CABundle}
@@ -57,10 +62,23 @@ func (c *Configurations) Trusts(ctx context.Context, serving *tls.Certificate) e
 	return nil
 }
 
+// Complete are Configurations that must both be there to trust: what tells of them is to tell of the loss of one.
+type Complete struct{ *Configurations }
+
+// Trusts is that of Configurations, where both are there.
+func (c Complete) Trusts(ctx context.Context, serving *tls.Certificate) error {
+	for _, configuration := range configurations() {
+		if err := c.read(ctx, configuration); err != nil {
+			return err
+		}
+	}
+	return c.Configurations.Trusts(ctx, serving)
+}
+
 // Deleted tells whether the ValidatingWebhookConfiguration has been deleted, as the cache knows: by uninstalling, which deletes it first, or by
 // somebody who lets claims in unchecked.
 func (c *Configurations) Deleted(ctx context.Context) bool {
-	return apierrors.IsNotFound(c.reader.Get(ctx, client.ObjectKey{Name: c.name}, &admissionregistrationv1.ValidatingWebhookConfiguration{}))
+	return apierrors.IsNotFound(c.read(ctx, &admissionregistrationv1.ValidatingWebhookConfiguration{}))
 }
 
 // Owners refers to the MutatingWebhookConfiguration, for what the webhook makes that is not of the release: once uninstalling has deleted
@@ -68,16 +86,23 @@ func (c *Configurations) Deleted(ctx context.Context) bool {
 // webhook is down. There is none once it has been deleted, as the cache knows.
 func (c *Configurations) Owners(ctx context.Context) ([]metav1.OwnerReference, error) {
 	owner := &admissionregistrationv1.MutatingWebhookConfiguration{}
-	err := c.reader.Get(ctx, client.ObjectKey{Name: c.name}, owner)
+	err := c.read(ctx, owner)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read %s %q: %w", kindOf(owner), c.name, err)
+		return nil, err
 	}
 	return []metav1.OwnerReference{{
 		APIVersion: admissionregistrationv1.SchemeGroupVersion.String(), Kind: kindOf(owner), Name: owner.Name, UID: owner.UID,
 	}}, nil
+}
+
+func (c *Configurations) read(ctx context.Context, configuration client.Object) error {
+	if err := c.reader.Get(ctx, client.ObjectKey{Name: c.name}, configuration); err != nil {
+		return fmt.Errorf("read %s %q: %w", kindOf(configuration), c.name, err)
+	}
+	return nil
 }
 
 func configurations() []client.Object {

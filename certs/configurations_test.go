@@ -34,14 +34,44 @@ func TestTrusts(t *testing.T) {
 			`MutatingWebhookConfiguration "snapshot-group" does not trust the serving certificate yet: x509: certificate signed by unknown authority`},
 		"one webhook is of another Service": {[]client.Object{validating(ours.PEM()), calling("other")},
 			`MutatingWebhookConfiguration "snapshot-group" does not trust the serving certificate yet: x509: certificate is valid for webhook.sg.svc, not other.sg.svc`},
-		"a configuration is not there": {[]client.Object{validating(ours.PEM())},
-			`read MutatingWebhookConfiguration "snapshot-group": mutatingwebhookconfigurations.admissionregistration.k8s.io "snapshot-group" not found`},
+		"one configuration is not there, by which nobody is called": {[]client.Object{validating(ours.PEM())}, ""},
+		"one is not there, and the other has another authority": {[]client.Object{mutating(theirs)},
+			`MutatingWebhookConfiguration "snapshot-group" does not trust the serving certificate yet: x509: certificate signed by unknown authority`},
+		"neither is there": {nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			reader := fake.NewClientBuilder().WithObjects(tc.objects...).Build()
 			got := ""
 			err := NewConfigurations(reader, "snapshot-group", clocktesting.NewFakePassiveClock(noon)).Trusts(t.Context(), ours.Issue(t, "webhook.sg.svc").TLS(t))
 			if err != nil {
+				got = err.Error()
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("error (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestCompleteConfigurationsTrust(t *testing.T) {
+	ours := certstest.NewCA(t, noon.Add(-time.Hour), certstest.Day)
+	for name, tc := range map[string]struct {
+		objects []client.Object
+		want    string
+	}{
+		"both have the authority": {[]client.Object{validating(ours.PEM()), mutating(ours.PEM())}, ""},
+		"one has none": {[]client.Object{validating(ours.PEM()), mutating(nil)},
+			`MutatingWebhookConfiguration "snapshot-group" does not trust the serving certificate yet: x509: certificate signed by unknown authority`},
+		"the one that asks for labels is not there": {[]client.Object{validating(ours.PEM())},
+			`read MutatingWebhookConfiguration "snapshot-group": mutatingwebhookconfigurations.admissionregistration.k8s.io "snapshot-group" not found`},
+		"the one that asks about claims is not there": {[]client.Object{mutating(ours.PEM())},
+			`read ValidatingWebhookConfiguration "snapshot-group": validatingwebhookconfigurations.admissionregistration.k8s.io "snapshot-group" not found`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			reader := fake.NewClientBuilder().WithObjects(tc.objects...).Build()
+			complete := Complete{NewConfigurations(reader, "snapshot-group", clocktesting.NewFakePassiveClock(noon))}
+			got := ""
+			if err := complete.Trusts(t.Context(), ours.Issue(t, "webhook.sg.svc").TLS(t)); err != nil {
 				got = err.Error()
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {

@@ -47,6 +47,6 @@ func newCertificate(ctx context.Context, mgr ctrl.Manager, o options) (certifica
 		}
 		c.maker = mounted
 	}
-	certs.RegisterMetrics(metrics.Registry, c.GetCertificate, configurations)
+	certs.RegisterMetrics(metrics.Registry, c.GetCertificate, certs.Complete{Configurations: configurations})
 	return c, mgr.Add(c.maker)
 }
