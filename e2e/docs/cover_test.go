@@ -51,9 +51,6 @@ var covered = cover{
 		"kubectl --namespace snapshot-group describe certificate.cert-manager.io snapshot-group-webhook": {
 			1, `Error from server (NotFound): certificates.cert-manager.io "snapshot-group-webhook" not found`,
 		},
-		"kubectl --namespace snapshot-group logs --selector=app.kubernetes.io/name=snapshot-group --container=snapshotter --previous --tail=100": {
-			1, `Error from server (BadRequest): previous terminated container "snapshotter" in pod`,
-		},
 	},
 	elsewhere: map[string]string{
 		"make demo":                           "e2e/story TestTheMainJob",

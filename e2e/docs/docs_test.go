@@ -181,8 +181,12 @@ func (s *site) well(t *testing.T) {
 	if d == nil {
 		return
 	}
-	err := s.api.Get(t.Context(), client.ObjectKey{Name: "snapshot-group"}, &admissionregistrationv1.ValidatingWebhookConfiguration{})
-	spoilt := apierrors.IsNotFound(err) || !strings.Contains(strings.Join(d.Spec.Template.Spec.Containers[0].Args, " "), "--certificate-source=self-signed")
+	var hooks admissionregistrationv1.ValidatingWebhookConfiguration
+	err := s.api.Get(t.Context(), client.ObjectKey{Name: "snapshot-group"}, &hooks)
+	unchecked := apierrors.IsNotFound(err) || !slices.ContainsFunc(hooks.Webhooks, func(w admissionregistrationv1.ValidatingWebhook) bool {
+		return w.Name == "claims.snapshot-group.admission"
+	})
+	spoilt := unchecked || !strings.Contains(strings.Join(d.Spec.Template.Spec.Containers[0].Args, " "), "--certificate-source=self-signed")
 	if spoilt {
 		s.ok(t, s.dir, "helm upgrade snapshot-group charts/snapshot-group --namespace snapshot-group --reset-values "+
 			"--set image.repository=registry.example.com/snapshot-group")

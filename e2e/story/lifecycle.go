@@ -31,7 +31,8 @@ func (t *teller) breakGlass(ctx context.Context) error {
 	t.say("Namespaces that did not opt in notice nothing, and one command lets claims in everywhere, unchecked.")
 	if err := t.runAll(
 		ctx, claim("playground", "late", "csi-b"),
-		"kubectl delete validatingwebhookconfiguration snapshot-group",
+		`kubectl patch validatingwebhookconfiguration snapshot-group --type=strategic \
+  --patch='{"webhooks":[{"name":"claims.snapshot-group.admission","$patch":"delete"}]}'`,
 	); err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func TestWhileNoPodRunsOnlyNamespacesThatOptedInNotice(t *testing.T) {
 		s.unchecked(t, web)
 	})
 	t.Run("one command lets all in", func(t *testing.T) {
-		s.documented(t, "kubectl delete validatingwebhookconfiguration snapshot-group")
+		s.documented(t, `kubectl patch validatingwebhookconfiguration snapshot-group --type=strategic --patch='{"webhooks":[{"name":"claims.snapshot-group.admission","$patch":"delete"}]}'`)
 		s.admits(t, web)
 	})
 	t.Run("and who applies the manifest again ends that", func(t *testing.T) {
