@@ -34,7 +34,7 @@ func TestRightsAreTheseAndNoMore(t *testing.T) {
 			"namespaces: get list patch watch",
 			"persistentvolumeclaims: list watch",
 			"persistentvolumes: get list watch",
-			"configmaps/snapshot-group-restore: get",
+			"configmaps/snapshot-group-restore: get list watch",
 			"events.events.k8s.io: create",
 			"leases.coordination.k8s.io: delete list watch",
 			"volumegroupsnapshotclasses.groupsnapshot.storage.k8s.io: list watch",

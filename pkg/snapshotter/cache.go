@@ -11,6 +11,8 @@ import (
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -20,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/group/journal"
 	"github.com/snapshot-group/snapshot-group/pkg/group/point"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/trim"
 )
@@ -31,6 +34,7 @@ func CacheOptions() cache.Options {
 		ReaderFailOnMissingInformer: true,
 		DefaultTransform:            cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
+			&corev1.ConfigMap{}:                           {Field: fields.OneTermEqualSelector(metav1.ObjectNameField, journal.Name)},
 			&corev1.Namespace{}:                           {Label: labels.SelectorFromSet(labels.Set{group.OptInLabel: group.OptInValue})},
 			&corev1.PersistentVolumeClaim{}:               {Transform: trim.Claim},
 			&corev1.PersistentVolume{}:                    {Transform: trim.Volume},

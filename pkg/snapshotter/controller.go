@@ -19,6 +19,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/util/workqueue"
@@ -206,7 +207,7 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager) error {
 	// Besides what Indexes are of. All that is cached is so without the lead, too, which a controller's watches are not: metrics read it.
 	for _, obj := range []client.Object{
 		&corev1.Namespace{}, &corev1.PersistentVolumeClaim{}, &corev1.PersistentVolume{}, &storagev1.StorageClass{},
-		&snapshotv1.VolumeSnapshotClass{}, &groupsnapshotv1.VolumeGroupSnapshotClass{},
+		&snapshotv1.VolumeSnapshotClass{}, &groupsnapshotv1.VolumeGroupSnapshotClass{}, journals(),
 	} {
 		if _, err := mgr.GetCache().GetInformer(ctx, obj); err != nil {
 			return fmt.Errorf("watch %T: %w", obj, err)
@@ -227,6 +228,7 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager) error {
 		Watches(&snapshotv1.VolumeSnapshotContent{}, gather.Events(handler.EnqueueRequestsFromMapFunc(r.contentOf), gathered), changed).
 		Watches(&corev1.PersistentVolumeClaim{}, toNamespace(restoredFrom), restored).
 		Watches(&corev1.PersistentVolumeClaim{}, toNamespace(client.Object.GetNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		Watches(journals(), toNamespace(client.Object.GetNamespace)).
 		WatchesRawSource(source.Func(r.wakeHeld)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: parallelNamespaces,
@@ -238,6 +240,11 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager) error {
 		return fmt.Errorf("set up the loop: %w", err)
 	}
 	return nil
+}
+
+// journals are those of restores in place; that one is there or gone is all that is watched of it.
+func journals() *metav1.PartialObjectMetadata {
+	return &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}}
 }
 
 // wakeHeld puts a Namespace into the queue when there may be room for its groups again.

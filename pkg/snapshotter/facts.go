@@ -263,8 +263,8 @@ func (r *Reconciler) volumeOf(ctx context.Context, c *corev1.PersistentVolumeCla
 	return volume, nil
 }
 
-// restoring is the journal of the restore in place that is unfinished in a Namespace, live; nil if none is. Nothing watches it: it is looked
-// for before something is made or deleted that such a restore must not meet.
+// restoring is the journal of the restore in place that is unfinished in a Namespace, live; nil if none is. It is looked for
+// before something is made or deleted that such a restore must not meet; the watch, which may be behind, only tells of its end.
 func (r *Reconciler) restoring(ctx context.Context, namespace string) (*journal.Journal, error) {
 	held := &corev1.ConfigMap{}
 	err := r.Live.Get(ctx, types.NamespacedName{Namespace: namespace, Name: journal.Name}, held)

@@ -72,8 +72,8 @@ func TestNothingExpiresBeforeARestoreInPlaceHasEnded(t *testing.T) {
 	c.clock.SetTime(noon.Add(time.Hour))
 	c.annotate(map[string]string{group.RunNowAnnotation: "2"})
 	c.untilRest()
-	if got := c.once().RequeueAfter; len(c.snapshots()) != 2 || got != time.Minute {
-		t.Fatalf("%d group snapshots, wakes after %s; want both runs' and a look in a minute", len(c.snapshots()), got)
+	if got := c.once().RequeueAfter; len(c.snapshots()) != 2 || got != 0 {
+		t.Fatalf("%d group snapshots, wakes after %s; want both runs' and that the end of the restore wakes it", len(c.snapshots()), got)
 	}
 	c.must(c.api.Delete(t.Context(), unfinished))
 	c.untilRest()

@@ -11,9 +11,6 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
 )
 
-// lookAgain is how often it is looked whether a restore in place that something waits for has ended.
-const lookAgain = time.Minute
-
 // Observed is all that Next may know of a Namespace in which no run goes on.
 type Observed struct {
 	Now time.Time
@@ -67,8 +64,8 @@ func Next(o Observed) []plan.Step {
 	}
 	switch {
 	case why != "":
-	case o.Restoring && len(goes) > 0: // of its end nothing tells
-		steps = append(steps, plan.Wait{For: "the restore in place to end, before anything expires", Until: o.Now.Add(lookAgain)})
+	case o.Restoring && len(goes) > 0:
+		steps = append(steps, plan.Wait{For: "the restore in place to end, before anything expires"})
 	default:
 		steps = append(steps, goes...)
 	}
