@@ -29,6 +29,7 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/flight"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/metrics"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/trim"
 )
 
 // BenchmarkReconcile is the time that a Namespace at rest takes, with ten restore points of five members each, by how many there are in
@@ -147,7 +148,7 @@ func restingLoop(b *testing.B, points int) *Reconciler {
 		all.addNamespace(b, fmt.Sprintf("team-%d", i))
 	}
 	scheme := newScheme(b)
-	options := CacheOptions()
+	options := CacheOptions(&trim.Pool{})
 	mapper := apimeta.NewDefaultRESTMapper(nil)
 	for kind := range scheme.AllKnownTypes() {
 		mapper.Add(kind, apimeta.RESTScopeNamespace) // as the keys of objects without a namespace are the same either way

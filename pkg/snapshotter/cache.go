@@ -29,19 +29,19 @@ import (
 
 // CacheOptions are those of a Reconciler's cache: opted-in Namespaces only, and of the many objects only what is used. A
 // patch is the difference to a cached object, so it never touches what the cache left out.
-func CacheOptions() cache.Options {
+func CacheOptions(pool *trim.Pool) cache.Options {
 	return cache.Options{
 		ReaderFailOnMissingInformer: true,
 		DefaultTransform:            cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
 			&corev1.ConfigMap{}:                           {Field: fields.OneTermEqualSelector(metav1.ObjectNameField, journal.Name)},
 			&corev1.Namespace{}:                           {Label: labels.SelectorFromSet(labels.Set{group.OptInLabel: group.OptInValue})},
-			&corev1.PersistentVolumeClaim{}:               {Transform: trim.Claim},
+			&corev1.PersistentVolumeClaim{}:               {Transform: pool.Claim},
 			&corev1.PersistentVolume{}:                    {Transform: trim.Volume},
-			&groupsnapshotv1.VolumeGroupSnapshot{}:        {Transform: trim.GroupSnapshot},
-			&snapshotv1.VolumeSnapshot{}:                  {Transform: trim.Snapshot},
-			&snapshotv1.VolumeSnapshotContent{}:           {Transform: trim.Content},
-			&groupsnapshotv1.VolumeGroupSnapshotContent{}: {Transform: trim.GroupContent},
+			&groupsnapshotv1.VolumeGroupSnapshot{}:        {Transform: pool.GroupSnapshot},
+			&snapshotv1.VolumeSnapshot{}:                  {Transform: pool.Snapshot},
+			&snapshotv1.VolumeSnapshotContent{}:           {Transform: pool.Content},
+			&groupsnapshotv1.VolumeGroupSnapshotContent{}: {Transform: pool.GroupContent},
 		},
 	}
 }

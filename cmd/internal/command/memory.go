@@ -26,11 +26,18 @@ func BoundGarbage(floor int) (done func()) {
 
 // ReturnMemory is what a manager runs to give back what the first lists took and nothing needs any more. Go would do so by and by; with
 // 100,000 volumes it is a quarter of what is resident.
-type ReturnMemory struct{ Cache cache.Cache }
+type ReturnMemory struct {
+	Cache cache.Cache
+	// Drop are called before, to let go of what was needed for these lists alone.
+	Drop []func()
+}
 
 // Start implements manager.Runnable.
 func (r ReturnMemory) Start(ctx context.Context) error {
 	if r.Cache.WaitForCacheSync(ctx) {
+		for _, drop := range r.Drop {
+			drop()
+		}
 		debug.FreeOSMemory()
 	}
 	return nil

@@ -27,6 +27,7 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/flight"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/lead"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/metrics"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/trim"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/view"
 )
 
@@ -86,7 +87,8 @@ func newManager(ctx context.Context, config *rest.Config, o options, host string
 	if err != nil {
 		return nil, err
 	}
-	caches := snapshotter.CacheOptions()
+	pool := &trim.Pool{}
+	caches := snapshotter.CacheOptions(pool)
 	caches.ByObject[&coordinationv1.Lease{}] = lease.Cached()
 	options := ctrl.Options{
 		Scheme:                        scheme,
@@ -106,7 +108,11 @@ func newManager(ctx context.Context, config *rest.Config, o options, host string
 		lock.Guard(config)
 		options.LeaderElectionResourceLockInterface = lock
 	}
-	return ctrl.NewManager(config, options)
+	mgr, err := ctrl.NewManager(config, options)
+	if err != nil {
+		return nil, err
+	}
+	return mgr, mgr.Add(command.ReturnMemory{Cache: mgr.GetCache(), Drop: []func(){pool.Forget}})
 }
 
 // newLock is the lock by which one replica leads.
@@ -143,7 +149,6 @@ func setup(ctx context.Context, mgr ctrl.Manager, o options, host string) error 
 		return err
 	}
 	return errors.Join(
-		mgr.Add(command.ReturnMemory{Cache: mgr.GetCache()}),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 		mgr.AddReadyzCheck("caches", func(req *http.Request) error {
 			ctx, cancel := context.WithTimeout(req.Context(), probeTimeout)

@@ -3,10 +3,13 @@
 package trim
 
 import (
+	"maps"
+
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
@@ -21,38 +24,40 @@ func isTrimmed(o metav1.Object) bool {
 }
 
 // meta is what every object keeps.
-func meta(o metav1.ObjectMeta) metav1.ObjectMeta {
+func (s *seen) meta(o metav1.ObjectMeta) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
-		Namespace: share(o.Namespace), Name: share(o.Name), UID: share(o.UID), ResourceVersion: o.ResourceVersion,
+		Namespace: share(s, o.Namespace), Name: share(s, o.Name), UID: share(s, o.UID), ResourceVersion: o.ResourceVersion,
 		CreationTimestamp: o.CreationTimestamp, DeletionTimestamp: o.DeletionTimestamp,
-		Labels: shareAll(o.Labels), OwnerReferences: shareOwners(o.OwnerReferences), Finalizers: shareEach(o.Finalizers),
+		Labels: s.shareLabels(o.Labels), OwnerReferences: s.shareOwners(o.OwnerReferences), Finalizers: s.shareList(o.Finalizers),
 		ManagedFields: trimmed,
 	}
 }
 
 // kept are the annotations under keys; nil if there is none.
-func kept(annotations map[string]string, keys ...string) map[string]string {
+func (s *seen) kept(annotations map[string]string, keys ...string) map[string]string {
 	var out map[string]string
 	for _, k := range keys {
 		if v, found := annotations[k]; found {
 			if out == nil {
 				out = map[string]string{}
 			}
-			out[share(k)] = v
+			out[k] = v
 		}
 	}
-	return out
+	return s.shareLabels(out)
 }
 
 // Claim keeps what groups, drivers and restores are told by.
-func Claim(in any) (any, error) {
+func (p *Pool) Claim(in any) (any, error) {
 	o, ok := in.(*corev1.PersistentVolumeClaim)
 	if !ok || isTrimmed(o) {
 		return in, nil
 	}
-	out := &corev1.PersistentVolumeClaim{ObjectMeta: meta(o.ObjectMeta)}
+	s, done := p.open()
+	defer done()
+	out := &corev1.PersistentVolumeClaim{ObjectMeta: s.meta(o.ObjectMeta)}
 	out.OwnerReferences, out.Finalizers = nil, nil
-	out.Annotations = kept(o.Annotations, corev1.BetaStorageClassAnnotation,
+	out.Annotations = s.kept(o.Annotations, corev1.BetaStorageClassAnnotation,
 		group.VeleroClaimGroupClassAnnotation, group.VeleroClaimSnapshotClassAnnotation)
 	out.Spec = corev1.PersistentVolumeClaimSpec{
 		AccessModes: o.Spec.AccessModes, Resources: o.Spec.Resources, VolumeMode: o.Spec.VolumeMode,
@@ -80,15 +85,17 @@ func Volume(in any) (any, error) {
 }
 
 // GroupSnapshot keeps whose it is, and whether it is ready.
-func GroupSnapshot(in any) (any, error) {
+func (p *Pool) GroupSnapshot(in any) (any, error) {
 	o, ok := in.(*groupsnapshotv1.VolumeGroupSnapshot)
 	if !ok || isTrimmed(o) {
 		return in, nil
 	}
-	out := &groupsnapshotv1.VolumeGroupSnapshot{ObjectMeta: meta(o.ObjectMeta)}
-	out.Annotations = kept(o.Annotations, group.ClaimsAnnotation)
-	if s := o.Status; s != nil {
-		out.Status = &groupsnapshotv1.VolumeGroupSnapshotStatus{ReadyToUse: s.ReadyToUse, Error: s.Error}
+	s, done := p.open()
+	defer done()
+	out := &groupsnapshotv1.VolumeGroupSnapshot{ObjectMeta: s.meta(o.ObjectMeta)}
+	out.Annotations = s.kept(o.Annotations, group.ClaimsAnnotation)
+	if st := o.Status; st != nil {
+		out.Status = &groupsnapshotv1.VolumeGroupSnapshotStatus{ReadyToUse: flag(st.ReadyToUse), Error: st.Error}
 	}
 	return out, nil
 }
@@ -102,78 +109,98 @@ var marks = map[[2]bool]map[string]string{
 }
 
 // Snapshot keeps of the annotations that the loop writes only that they are there.
-func Snapshot(in any) (any, error) {
+func (p *Pool) Snapshot(in any) (any, error) {
 	o, ok := in.(*snapshotv1.VolumeSnapshot)
 	if !ok || isTrimmed(o) {
 		return in, nil
 	}
-	out := &snapshotv1.VolumeSnapshot{ObjectMeta: meta(o.ObjectMeta)}
+	s, done := p.open()
+	defer done()
+	meta := o.ObjectMeta
+	meta.Labels = labelsOfMember(o)
+	out := &snapshotv1.VolumeSnapshot{ObjectMeta: s.meta(meta)}
 	_, spec := o.Annotations[group.ClaimSpecAnnotation]
 	_, name := o.Annotations[group.ClaimLabel]
 	out.Annotations = marks[[2]bool{spec, name}]
 	out.Spec = snapshotv1.VolumeSnapshotSpec{
 		Source: snapshotv1.VolumeSnapshotSource{
-			PersistentVolumeClaimName: sharePtr(o.Spec.Source.PersistentVolumeClaimName), VolumeSnapshotContentName: o.Spec.Source.VolumeSnapshotContentName,
+			PersistentVolumeClaimName: s.sharePtr(o.Spec.Source.PersistentVolumeClaimName), VolumeSnapshotContentName: o.Spec.Source.VolumeSnapshotContentName,
 		},
-		VolumeSnapshotClassName: sharePtr(o.Spec.VolumeSnapshotClassName),
+		VolumeSnapshotClassName: s.sharePtr(o.Spec.VolumeSnapshotClassName),
 	}
-	if s := o.Status; s != nil {
+	if st := o.Status; st != nil {
 		out.Status = &snapshotv1.VolumeSnapshotStatus{
-			BoundVolumeSnapshotContentName: sharePtr(s.BoundVolumeSnapshotContentName), VolumeGroupSnapshotName: sharePtr(s.VolumeGroupSnapshotName),
-			ReadyToUse: s.ReadyToUse, Error: s.Error,
+			BoundVolumeSnapshotContentName: s.sharePtr(st.BoundVolumeSnapshotContentName), VolumeGroupSnapshotName: s.sharePtr(st.VolumeGroupSnapshotName),
+			ReadyToUse: flag(st.ReadyToUse), Error: st.Error,
 		}
 	}
 	return out, nil
 }
 
+// labelsOfMember has no value of the label that says a second time of which claim a member of a group is. But for it, all members of a restore
+// point have the same labels, and so they have one copy.
+func labelsOfMember(o *snapshotv1.VolumeSnapshot) map[string]string {
+	claim := ptr.Deref(o.Spec.Source.PersistentVolumeClaimName, "")
+	if o.Labels[group.GroupLabel] == "" || claim == "" || o.Labels[group.ClaimLabel] != group.LabelValue(claim) {
+		return o.Labels
+	}
+	out := maps.Clone(o.Labels)
+	out[group.ClaimLabel] = ""
+	return out
+}
+
 // Content keeps what it stands for on storage, and how.
-func Content(in any) (any, error) {
+func (p *Pool) Content(in any) (any, error) {
 	o, ok := in.(*snapshotv1.VolumeSnapshotContent)
 	if !ok || isTrimmed(o) {
 		return in, nil
 	}
+	s, done := p.open()
+	defer done()
 	out := &snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{
-		Name: share(o.Name), UID: o.UID, ResourceVersion: o.ResourceVersion, DeletionTimestamp: o.DeletionTimestamp,
+		Name: share(s, o.Name), UID: o.UID, ResourceVersion: o.ResourceVersion, DeletionTimestamp: o.DeletionTimestamp,
 		ManagedFields: trimmed,
-		Annotations:   kept(o.Annotations, group.NudgedAnnotation, group.MemberGroupHandleAnnotation, group.MemberBeingDeletedAnnotation),
+		Annotations:   s.kept(o.Annotations, group.NudgedAnnotation, group.MemberGroupHandleAnnotation, group.MemberBeingDeletedAnnotation),
 	}}
 	ref := o.Spec.VolumeSnapshotRef
-	out.Spec.VolumeSnapshotRef = corev1.ObjectReference{Namespace: share(ref.Namespace), Name: share(ref.Name), UID: share(ref.UID)}
-	out.Spec.Driver, out.Spec.Source, out.Spec.DeletionPolicy = share(o.Spec.Driver), o.Spec.Source, share(o.Spec.DeletionPolicy)
-	out.Spec.Source.VolumeHandle = sharePtr(o.Spec.Source.VolumeHandle)
-	if s := o.Status; s != nil {
+	out.Spec.VolumeSnapshotRef = corev1.ObjectReference{Namespace: share(s, ref.Namespace), Name: share(s, ref.Name), UID: share(s, ref.UID)}
+	out.Spec.Driver, out.Spec.Source, out.Spec.DeletionPolicy = share(s, o.Spec.Driver), o.Spec.Source, share(s, o.Spec.DeletionPolicy)
+	out.Spec.Source.VolumeHandle = s.sharePtr(o.Spec.Source.VolumeHandle)
+	if st := o.Status; st != nil {
 		out.Status = &snapshotv1.VolumeSnapshotContentStatus{
-			SnapshotHandle: sharePtr(s.SnapshotHandle), VolumeGroupSnapshotHandle: sharePtr(s.VolumeGroupSnapshotHandle),
-			CreationTime: s.CreationTime, ReadyToUse: s.ReadyToUse, Error: s.Error,
+			SnapshotHandle: s.sharePtr(st.SnapshotHandle), VolumeGroupSnapshotHandle: s.sharePtr(st.VolumeGroupSnapshotHandle),
+			CreationTime: st.CreationTime, ReadyToUse: flag(st.ReadyToUse), Error: st.Error,
 		}
 	}
 	return out, nil
 }
 
 // GroupContent keeps the same of a group.
-func GroupContent(in any) (any, error) {
+func (p *Pool) GroupContent(in any) (any, error) {
 	o, ok := in.(*groupsnapshotv1.VolumeGroupSnapshotContent)
 	if !ok || isTrimmed(o) {
 		return in, nil
 	}
-	out := &groupsnapshotv1.VolumeGroupSnapshotContent{ObjectMeta: meta(o.ObjectMeta)}
-	out.Annotations = kept(o.Annotations, group.GroupBeingDeletedAnnotation, group.NudgedAnnotation)
+	s, done := p.open()
+	defer done()
+	out := &groupsnapshotv1.VolumeGroupSnapshotContent{ObjectMeta: s.meta(o.ObjectMeta)}
+	out.Annotations = s.kept(o.Annotations, group.GroupBeingDeletedAnnotation, group.NudgedAnnotation)
 	ref := o.Spec.VolumeGroupSnapshotRef
 	out.Spec = groupsnapshotv1.VolumeGroupSnapshotContentSpec{
-		VolumeGroupSnapshotRef: corev1.ObjectReference{Namespace: share(ref.Namespace), Name: share(ref.Name), UID: share(ref.UID)},
-		DeletionPolicy:         share(o.Spec.DeletionPolicy),
-		Driver:                 share(o.Spec.Driver),
+		VolumeGroupSnapshotRef: corev1.ObjectReference{Namespace: share(s, ref.Namespace), Name: share(s, ref.Name), UID: share(s, ref.UID)},
+		DeletionPolicy:         share(s, o.Spec.DeletionPolicy),
+		Driver:                 share(s, o.Spec.Driver),
 		Source:                 o.Spec.Source,
 	}
-	out.Spec.Source.VolumeHandles = shareEach(o.Spec.Source.VolumeHandles)
-	if s := o.Status; s != nil {
+	out.Spec.Source.VolumeHandles = s.shareList(o.Spec.Source.VolumeHandles)
+	if st := o.Status; st != nil {
 		out.Status = &groupsnapshotv1.VolumeGroupSnapshotContentStatus{
-			VolumeGroupSnapshotHandle: sharePtr(s.VolumeGroupSnapshotHandle), ReadyToUse: s.ReadyToUse, Error: s.Error,
-			CreationTime: s.CreationTime,
+			VolumeGroupSnapshotHandle: s.sharePtr(st.VolumeGroupSnapshotHandle), ReadyToUse: flag(st.ReadyToUse), Error: st.Error,
+			CreationTime: st.CreationTime,
 		}
-		for _, info := range s.VolumeSnapshotInfoList {
-			handle := groupsnapshotv1.VolumeSnapshotInfo{SnapshotHandle: share(info.SnapshotHandle)}
-			out.Status.VolumeSnapshotInfoList = append(out.Status.VolumeSnapshotInfoList, handle)
+		out.Status.VolumeSnapshotInfoList = make([]groupsnapshotv1.VolumeSnapshotInfo, len(st.VolumeSnapshotInfoList))
+		for i, info := range st.VolumeSnapshotInfoList {
+			out.Status.VolumeSnapshotInfoList[i].SnapshotHandle = share(s, info.SnapshotHandle)
 		}
 	}
 	return out, nil
