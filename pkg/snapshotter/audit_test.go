@@ -36,6 +36,12 @@ func series(t *testing.T, c *cluster) string {
 	t.Helper()
 	reg := prometheus.NewRegistry()
 	metrics.NewNamespaces(reg, c.api, group.DefaultLabelKey, c.loop)
+	return gauges(t, reg)
+}
+
+// gauges are the gauges of reg, a line each.
+func gauges(t *testing.T, reg prometheus.Gatherer) string {
+	t.Helper()
 	if problems, err := testutil.GatherAndLint(reg); err != nil || len(problems) > 0 {
 		t.Errorf("lint: %v, %v", problems, err)
 	}
@@ -73,6 +79,7 @@ func TestTheMetricsOfANamespaceTellWhereItsRunsStand(t *testing.T) {
 		since    = "scheduled_since_timestamp_seconds{group=pg,namespace=db} 1795348800\n"
 		ran      = "last_run_timestamp_seconds{namespace=db,outcome=%} 1795348800\n"
 		deadline = "run_deadline_timestamp_seconds{namespace=db} 1795349400\n"
+		broken   = "schedule_broken{namespace=db} 1\n"
 		active   = "suspended{namespace=db} 0\n"
 	)
 	for name, tc := range map[string]struct {
@@ -82,8 +89,16 @@ func TestTheMetricsOfANamespaceTellWhereItsRunsStand(t *testing.T) {
 	}{
 		"a namespace without a schedule is not suspended":         {nil, nil, active},
 		"a schedule covers its groups since the loop has seen it": {hourly(nil), nil, since + active},
-		"one that the loop has not seen covers none":              {map[string]string{group.ScheduleAnnotation: "@hourly"}, nil, active},
-		"one that does not parse covers none":                     {hourly(map[string]string{group.TimeZoneAnnotation: "Mars"}), nil, active},
+		"one that the loop has not seen, since their first claims": {
+			map[string]string{group.ScheduleAnnotation: "@hourly"}, nil, strings.Replace(since, "1795348800", "1795345200", 1) + active},
+		"so does one of which the loop cannot read what it wrote": {
+			hourly(map[string]string{group.ScheduleSeenAnnotation: "mine"}), nil, strings.Replace(since, "1795348800", "1795345200", 1) + active},
+		"one with a jitter, since the namespace's part of that later": {
+			hourly(map[string]string{group.JitterAnnotation: "30m"}), nil, strings.Replace(since, "1795348800", "1795350497", 1) + active},
+		"one that does not parse covers none, and is broken": {hourly(map[string]string{group.TimeZoneAnnotation: "Mars"}), nil, broken + active},
+		"so is one whose suspension does not parse":          {hourly(map[string]string{group.SuspendAnnotation: "yes"}), nil, broken + active},
+		"a jitter that does not parse breaks no schedule where there is none": {
+			map[string]string{group.JitterAnnotation: "some"}, nil, active},
 		"a suspended one covers none": {
 			hourly(map[string]string{group.SuspendAnnotation: "true"}), nil, "suspended{namespace=db} 1\n"},
 		"a group that is newer than the schedule is covered since its first claim": {

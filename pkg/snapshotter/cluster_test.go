@@ -112,7 +112,9 @@ func newCluster(t *testing.T, annotations map[string]string, more ...client.Obje
 
 func claim(name, of string) *corev1.PersistentVolumeClaim {
 	return &corev1.PersistentVolumeClaim{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "db", Name: name, Labels: map[string]string{group.DefaultLabelKey: of}},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "db", Name: name, Labels: map[string]string{group.DefaultLabelKey: of}, CreationTimestamp: metav1.NewTime(noon.Add(-time.Hour)),
+		},
 		Spec: corev1.PersistentVolumeClaimSpec{
 			StorageClassName: ptr.To("fast"), VolumeName: "pv-" + name,
 			Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},

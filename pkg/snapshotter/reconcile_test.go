@@ -253,10 +253,10 @@ func TestMetricsCountTheRunAndTheRestorePoint(t *testing.T) {
 	c.clock.SetTime(noon.Add(500 * time.Millisecond))
 	c.untilRest()
 	want := `
-# HELP snapshot_group_last_success_timestamp_seconds When the run of the newest complete restore point of a group began, in seconds since 1970.
+# HELP snapshot_group_last_success_timestamp_seconds When the run of the newest complete restore point of a group was due, jitter added, or asked for, in seconds since 1970.
 # TYPE snapshot_group_last_success_timestamp_seconds gauge
 snapshot_group_last_success_timestamp_seconds{group="pg",namespace="db"} 1.7953488e+09
-# HELP snapshot_group_restore_points Restore points of a group; of all claims without a group where group is empty. One that lacks a member, or is being deleted, is incomplete.
+# HELP snapshot_group_restore_points Restore points of a group; of all claims without a group where group is empty. One that lacks a member, or is being deleted, is incomplete; what a run that goes on has not completed is not counted.
 # TYPE snapshot_group_restore_points gauge
 snapshot_group_restore_points{group="pg",namespace="db",state="complete"} 1
 snapshot_group_restore_points{group="pg",namespace="db",state="incomplete"} 0

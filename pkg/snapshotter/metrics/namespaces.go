@@ -34,7 +34,7 @@ type Namespaces struct {
 	labelKey string
 	auditor  Auditor
 
-	suspended, since, lastRun, deadline, violations *prometheus.Desc
+	suspended, broken, since, lastRun, deadline, violations *prometheus.Desc
 }
 
 // NewNamespaces registers the metrics of Namespaces on reg.
@@ -44,9 +44,11 @@ func NewNamespaces(reg prometheus.Registerer, cache client.Reader, labelKey stri
 		cache: cache, labelKey: labelKey, auditor: auditor,
 		suspended: prometheus.NewDesc("snapshot_group_suspended",
 			"1 for a namespace whose scheduled runs are suspended, else 0.", namespace, nil),
+		broken: prometheus.NewDesc("snapshot_group_schedule_broken",
+			"1 for each namespace that has a schedule and no scheduled runs, for an annotation that these go by does not parse.", namespace, nil),
 		since: prometheus.NewDesc("snapshot_group_scheduled_since_timestamp_seconds",
-			"Since when scheduled runs cover a group, in seconds since 1970: since the loop saw the schedule, or since the group's "+
-				"first claim was created if that is later.", []string{"namespace", "group"}, nil),
+			"Since when scheduled runs cover a group, in seconds since 1970: since the loop saw the schedule, jitter added, or since the "+
+				"group's first claim was created if that is later or the loop has not seen the schedule.", []string{"namespace", "group"}, nil),
 		lastRun: prometheus.NewDesc("snapshot_group_last_run_timestamp_seconds",
 			"When the last run of a namespace began, in seconds since 1970, and how it ended, or that it is running.",
 			[]string{"namespace", "outcome"}, nil),
@@ -61,7 +63,7 @@ func NewNamespaces(reg prometheus.Registerer, cache client.Reader, labelKey stri
 
 // Describe implements prometheus.Collector.
 func (n *Namespaces) Describe(ch chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{n.suspended, n.since, n.lastRun, n.deadline, n.violations} {
+	for _, desc := range []*prometheus.Desc{n.suspended, n.broken, n.since, n.lastRun, n.deadline, n.violations} {
 		ch <- desc
 	}
 }
@@ -93,8 +95,11 @@ func (n *Namespaces) Collect(ch chan<- prometheus.Metric) {
 			return
 		}
 		n.collectViolations(ch, ns.Name, groups)
+		if _, set := ns.Annotations[group.ScheduleAnnotation]; set && plan.Broken(problems) {
+			ch <- prometheus.MustNewConstMetric(n.broken, prometheus.GaugeValue, 1, ns.Name)
+		}
 		if plan.Scheduled(settings, problems) {
-			n.collectSince(ch, ns, groups)
+			n.collectSince(ch, ns, plan.Offset(ns.UID, settings.Jitter), groups)
 		}
 	}
 }
@@ -124,16 +129,17 @@ func (n *Namespaces) collectViolations(ch chan<- prometheus.Metric, namespace st
 	}
 }
 
-// collectSince has nothing to tell until the loop has seen the schedule and written so.
-func (n *Namespaces) collectSince(ch chan<- prometheus.Metric, ns *corev1.Namespace, groups map[string]Audited) {
-	schedule, err := plan.ParseSchedule(ns.Annotations)
-	if err != nil || schedule.Seen.Since.IsZero() {
-		return
+// collectSince counts from the first claim where the loop has not written that it saw the schedule, or cannot read what it wrote: no run
+// begins then, and the alerts are to see it.
+func (n *Namespaces) collectSince(ch chan<- prometheus.Metric, ns *corev1.Namespace, offset time.Duration, groups map[string]Audited) {
+	var seen time.Time
+	if schedule, err := plan.ParseSchedule(ns.Annotations); err == nil {
+		seen = schedule.Seen.Since.Add(offset)
 	}
 	for name, g := range groups {
-		since := schedule.Seen.Since
-		if g.Since.After(since) {
-			since = g.Since
+		since := g.Since
+		if seen.After(since) {
+			since = seen
 		}
 		ch <- prometheus.MustNewConstMetric(n.since, prometheus.GaugeValue, float64(since.Unix()), ns.Name, name)
 	}

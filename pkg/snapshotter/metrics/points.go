@@ -54,11 +54,11 @@ func NewPoints(reg prometheus.Registerer, cache client.Reader, all view.All, c c
 	p := &Points{
 		cache: cache, all: all, clock: c, intervals: map[scheduleKey]time.Duration{},
 		lastSuccess: prometheus.NewDesc("snapshot_group_last_success_timestamp_seconds",
-			"When the run of the newest complete restore point of a group began, in seconds since 1970.",
+			"When the run of the newest complete restore point of a group was due, jitter added, or asked for, in seconds since 1970.",
 			[]string{"namespace", "group"}, nil),
 		points: prometheus.NewDesc("snapshot_group_restore_points",
 			"Restore points of a group; of all claims without a group where group is empty. One that lacks a member, or is being "+
-				"deleted, is incomplete.",
+				"deleted, is incomplete; what a run that goes on has not completed is not counted.",
 			[]string{"namespace", "group", "state"}, nil),
 		interval: prometheus.NewDesc("snapshot_group_schedule_interval_seconds",
 			"The longest time between two scheduled runs. There is none of a namespace without a schedule, or with a suspended one.",
@@ -81,6 +81,23 @@ func (p *Points) Describe(ch chan<- *prometheus.Desc) {
 	ch <- p.orphans
 }
 
+// namespace is what an opted-in Namespace says of its restore points.
+type namespace struct {
+	uid types.UID
+	// offset is its part of the jitter.
+	offset time.Duration
+	// running is the ID of the run that goes on; empty if none does.
+	running string
+}
+
+// due is when the run of a restore point was to begin: its slot, later by the jitter that the Namespace has now, or when it was asked for.
+func (n namespace) due(p point.Point) time.Time {
+	if p.Trigger == group.TriggerSchedule {
+		return p.Time.Add(n.offset)
+	}
+	return p.Time
+}
+
 // tally is what Collect counts of a group.
 type tally struct {
 	complete, incomplete int
@@ -101,25 +118,28 @@ func (p *Points) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.NewInvalidMetric(p.points, err)
 		return
 	}
-	uids := map[string]types.UID{}
+	optedIn := map[string]namespace{}
 	for i := range namespaces.Items {
 		ns := &namespaces.Items[i]
-		uids[ns.Name] = ns.UID
+		settings, problems := group.ParseSettings(ns.Annotations, group.DefaultLabelKey)
+		optedIn[ns.Name] = namespace{ns.UID, plan.Offset(ns.UID, settings.Jitter), running(ns)}
 		if ns.Annotations[group.ExpiryPausedAnnotation] != "" {
 			ch <- prometheus.MustNewConstMetric(p.paused, prometheus.GaugeValue, 1, ns.Name)
 		}
-		p.collectInterval(ch, ns)
+		if plan.Scheduled(settings, problems) {
+			ch <- prometheus.MustNewConstMetric(p.interval, prometheus.GaugeValue, p.intervalOf(settings.Schedule).Seconds(), ns.Name)
+		}
 	}
 	var one point.Objects
 	orphans := map[point.OrphanKind]int{}
-	for namespace, found := range objects { // opted in or not: an anchor may have outlived its own
+	for name, found := range objects { // opted in or not: an anchor may have outlived its own
 		found.copyTo(&one)
-		uid, optedIn := uids[namespace]
-		one.Namespace = uid
+		ns, is := optedIn[name]
+		one.Namespace = ns.uid
 		indexed := point.Index(one)
 		countOrphans(orphans, indexed)
-		if optedIn {
-			p.collectPoints(ch, namespace, indexed.Points())
+		if is {
+			p.collectPoints(ch, name, ns, indexed.Points())
 		}
 	}
 	for _, kind := range point.OrphanKinds {
@@ -127,12 +147,13 @@ func (p *Points) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// collectInterval reads a schedule. One that does not parse is none.
-func (p *Points) collectInterval(ch chan<- prometheus.Metric, ns *corev1.Namespace) {
-	settings, problems := group.ParseSettings(ns.Annotations, group.DefaultLabelKey)
-	if plan.Scheduled(settings, problems) {
-		ch <- prometheus.MustNewConstMetric(p.interval, prometheus.GaugeValue, p.intervalOf(settings.Schedule).Seconds(), ns.Name)
+// running is the ID of the run that goes on; empty if none does, or if somebody has written the annotation by hand.
+func running(ns *corev1.Namespace) string {
+	run, err := group.ParseLastRun(ns.Annotations)
+	if err != nil || run.Outcome != group.Running {
+		return ""
 	}
+	return run.ID
 }
 
 func countOrphans(counts map[point.OrphanKind]int, in point.Indexed) {
@@ -143,7 +164,7 @@ func countOrphans(counts map[point.OrphanKind]int, in point.Indexed) {
 
 // collectPoints counts the restore points of each group of a Namespace; those of ungrouped claims together, without a last
 // success, for one claim's does not speak for another.
-func (p *Points) collectPoints(ch chan<- prometheus.Metric, namespace string, points []point.Point) {
+func (p *Points) collectPoints(ch chan<- prometheus.Metric, name string, ns namespace, points []point.Point) {
 	tallies := map[string]*tally{}
 	for _, at := range points {
 		t := tallies[at.Group]
@@ -151,20 +172,21 @@ func (p *Points) collectPoints(ch chan<- prometheus.Metric, namespace string, po
 			t = &tally{}
 			tallies[at.Group] = t
 		}
-		if !at.Complete() {
+		switch {
+		case at.Complete():
+			t.complete++
+			if due := ns.due(at); due.After(t.newest) && !at.Ungrouped() {
+				t.newest = due
+			}
+		case at.Run != ns.running:
 			t.incomplete++
-			continue
-		}
-		t.complete++
-		if at.Time.After(t.newest) && !at.Ungrouped() {
-			t.newest = at.Time
 		}
 	}
-	for name, t := range tallies {
-		ch <- prometheus.MustNewConstMetric(p.points, prometheus.GaugeValue, float64(t.complete), namespace, name, stateComplete)
-		ch <- prometheus.MustNewConstMetric(p.points, prometheus.GaugeValue, float64(t.incomplete), namespace, name, stateIncomplete)
+	for of, t := range tallies {
+		ch <- prometheus.MustNewConstMetric(p.points, prometheus.GaugeValue, float64(t.complete), name, of, stateComplete)
+		ch <- prometheus.MustNewConstMetric(p.points, prometheus.GaugeValue, float64(t.incomplete), name, of, stateIncomplete)
 		if !t.newest.IsZero() {
-			ch <- prometheus.MustNewConstMetric(p.lastSuccess, prometheus.GaugeValue, float64(t.newest.Unix()), namespace, name)
+			ch <- prometheus.MustNewConstMetric(p.lastSuccess, prometheus.GaugeValue, float64(t.newest.Unix()), name, of)
 		}
 	}
 }

@@ -120,8 +120,13 @@ func (o Observed) adopted() bool {
 
 // Scheduled tells whether a Namespace with these annotations has scheduled runs.
 func Scheduled(s group.Settings, problems []group.Problem) bool {
+	return !Broken(problems) && !s.Schedule.IsZero() && !s.Suspend
+}
+
+// Broken tells whether something among what does not parse keeps a Namespace from having scheduled runs.
+func Broken(problems []group.Problem) bool {
 	broken, _ := split(problems)
-	return len(broken) == 0 && !s.Schedule.IsZero() && !s.Suspend
+	return len(broken) > 0
 }
 
 // scheduled: there are scheduled runs, and the loop goes by their schedule.
