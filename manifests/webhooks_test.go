@@ -49,6 +49,9 @@ func ofAnyVersion(rules []admissionregistrationv1.RuleWithOperations) []admissio
 	return rules
 }
 
+// restored is a claim that a restore makes.
+const restored = "has(object.metadata.labels) && ['velero.io/restore-name', 'snapshot-group/restore'].exists(l, l in object.metadata.labels)"
+
 func TestClaimsAreValidatedWhereTheirLabelsMatter(t *testing.T) {
 	want := admissionregistrationv1.ValidatingWebhook{
 		Name:         "claims.snapshot-group.admission",
@@ -58,6 +61,8 @@ func TestClaimsAreValidatedWhereTheirLabelsMatter(t *testing.T) {
 			Name: "created-or-relabelled",
 			Expression: "request.operation == 'CREATE' || (has(object.metadata.labels) ? object.metadata.labels : {}) != " +
 				"(has(oldObject.metadata.labels) ? oldObject.metadata.labels : {})",
+		}, {
+			Name: "not-restored", Expression: "request.operation != 'CREATE' || !(" + restored + ")",
 		}},
 		NamespaceSelector:       optedIn,
 		FailurePolicy:           ptr.To(admissionregistrationv1.Fail),
@@ -81,6 +86,9 @@ func TestTheOtherWebhooksStopNothingWhenTheyAreDown(t *testing.T) {
 			TimeoutSeconds: ptr.To[int32](3), AdmissionReviewVersions: []string{"v1"},
 		}
 	}
+	restores := ignoring("/claims", rule("", "persistentvolumeclaims", create))
+	restores.Name, restores.NamespaceSelector = "restores.snapshot-group.admission", optedIn
+	restores.MatchConditions = []admissionregistrationv1.MatchCondition{{Name: "restored", Expression: restored}}
 	namespaces := ignoring("/namespaces", ofCluster(rule("", "namespaces", create, update)...))
 	namespaces.ObjectSelector = optedIn
 	classes := ignoring("/classes", ofCluster(append(rule(snapshots, "volumesnapshotclasses", create, update, remove),
@@ -89,7 +97,7 @@ func TestTheOtherWebhooksStopNothingWhenTheyAreDown(t *testing.T) {
 	groupSnapshots.NamespaceSelector = optedIn
 	members := ignoring("/members", rule(snapshots, "volumesnapshots", remove))
 	members.NamespaceSelector = optedIn
-	want := []admissionregistrationv1.ValidatingWebhook{namespaces, classes, groupSnapshots, members}
+	want := []admissionregistrationv1.ValidatingWebhook{restores, namespaces, classes, groupSnapshots, members}
 	if diff := cmp.Diff(want, validating(t)[1:]); diff != "" {
 		t.Errorf("validating webhooks (-want +got):\n%s", diff)
 	}

@@ -38,10 +38,10 @@ func unchecked(t *testing.T, do func()) {
 	must(t, err)
 }
 
-// notChecked fails the test unless err says that the API server could not ask a webhook that must be asked.
-func notChecked(t *testing.T, err error, webhook string) {
+// notChecked fails the test unless err says that the API server could not ask the webhook for claims, which must be asked.
+func notChecked(t *testing.T, err error) {
 	t.Helper()
-	if why := askedNobody(err, webhook); why != "" {
+	if why := askedNobody(err, claimsWebhook); why != "" {
 		t.Error(why)
 	}
 }
@@ -68,8 +68,14 @@ func TestOnlyClaimsOfLabelledNamespacesNeedTheWebhook(t *testing.T) {
 	down(t)
 
 	t.Run("claims are not created unchecked", func(t *testing.T) {
-		notChecked(t, u.Create(t.Context(), claim(ns, "logs", "csi-b")), claimsWebhook)
-		notChecked(t, u.label(t, data, group.DefaultLabelKey, "other"), claimsWebhook)
+		notChecked(t, u.Create(t.Context(), claim(ns, "logs", "csi-b")))
+		notChecked(t, u.label(t, data, group.DefaultLabelKey, "other"))
+	})
+	t.Run("claims are restored, by Velero and by us", func(t *testing.T) {
+		admitted(t, u.dryRun(t.Context(), claim(ns, "logs", "csi-b", labelled(group.VeleroRestoreLabel, "monday"))))
+		admitted(t, u.dryRun(t.Context(), claim(ns, "logs", "csi-b", labelled(group.RestoreLabel, "db-1"))))
+		notChecked(t, u.dryRun(t.Context(), claim(ns, "logs", "csi-b", labelled("app", "db"))))
+		notChecked(t, u.label(t, data, group.RestoreLabel, "db-1")) // a restore creates
 	})
 	t.Run("claims change otherwise, and go", func(t *testing.T) {
 		admitted(t, u.Patch(t.Context(), data, mergePatch(`{"metadata":{"annotations":{"app":"db"}}}`)))

@@ -37,11 +37,12 @@ func TestWhatTheWebhookForClaimsCannotReadIsRefused(t *testing.T) {
 		want    refusal
 	}{
 		"a review of something else": {"v1", refusal{
-			Code:    400,
-			Message: `admission webhook "misled.claims.test" denied the request: read review: resource "configmaps" of API group "" is not reviewed here`,
+			Code: 500, Reason: metav1.StatusReasonInternalError, Rules: []string{""}, // of the API server's own making
+			Message: `Internal error occurred: failed calling webhook "misled.claims.test": failed to call webhook: read review: resource "configmaps"` +
+				` of API group "" is not reviewed here`,
 		}},
 		"no review that it knows": {"v1beta1", refusal{
-			Code: 500, Reason: metav1.StatusReasonInternalError, Rules: []string{""}, // of the API server's own making
+			Code: 500, Reason: metav1.StatusReasonInternalError, Rules: []string{""},
 			Message: `Internal error occurred: failed calling webhook "misled.claims.test": failed to call webhook: read review: it is kind "AdmissionReview"` +
 				` of "admission.k8s.io/v1beta1", want "AdmissionReview" of "admission.k8s.io/v1"`,
 		}},

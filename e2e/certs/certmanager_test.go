@@ -160,7 +160,7 @@ func TestASpoiltSecretOfCertManagersHeals(t *testing.T) {
 		})
 		const unreadable = `failure %sWebhookConfiguration "snapshot-group": the caBundle of webhook "%s.snapshot-group.admission" cannot be read: it holds no certificate`
 		var want []string
-		for _, hook := range []string{"claims", "namespaces", "classes", "groupsnapshots", "members"} {
+		for _, hook := range []string{"claims", "restores", "namespaces", "classes", "groupsnapshots", "members"} {
 			want = append(want, fmt.Sprintf(unreadable, "Validating", hook))
 		}
 		want = append(want, fmt.Sprintf(unreadable, "Mutating", "labels"))

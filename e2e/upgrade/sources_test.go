@@ -127,8 +127,8 @@ func (s site) trusts(t *testing.T, o source) {
 	suite.Must(t, s.admin.Get(t.Context(), client.ObjectKey{Namespace: "snapshot-group", Name: o.secret}, &secret))
 	bundles := strings.Fields(s.ok(t, `kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations snapshot-group \
   --output=jsonpath='{.items[*].webhooks[*].clientConfig.caBundle}'`))
-	if len(bundles) != 6 {
-		t.Errorf("%d webhooks have a caBundle, want 6", len(bundles))
+	if len(bundles) != 7 {
+		t.Errorf("%d webhooks have a caBundle, want 7", len(bundles))
 	}
 	for _, encoded := range bundles {
 		bundle, err := base64.StdEncoding.DecodeString(encoded)

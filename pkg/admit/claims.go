@@ -13,36 +13,34 @@ type Claims struct {
 	facts       *Gatherer
 	exempt      exempt
 	uninstalled func(context.Context) bool
-	responder   *Responder
 }
 
 // NewClaims makes the webhook.
-func NewClaims(facts *Gatherer, o Options, responder *Responder) *Claims {
-	return &Claims{facts: facts, exempt: exemptions(o.ExemptUsers), uninstalled: o.Uninstalled, responder: responder}
+func NewClaims(facts *Gatherer, o Options) *Claims {
+	return &Claims{facts: facts, exempt: exemptions(o.ExemptUsers), uninstalled: o.Uninstalled}
 }
 
-// Handle answers one review. What cannot be decided is refused, but for a review that was on its way when the product was uninstalled:
-// the rights to decide it may be gone, and nobody asks about the next claim.
-func (c *Claims) Handle(ctx context.Context, raw admission.Request) admission.Response {
-	began := c.responder.clock.Now()
-	var a answer
-	switch decision, err := c.decide(ctx, raw); {
+// answer answers one review. What cannot be decided is stopped, but for a claim that is exempt, since a restore has deleted the claim
+// in whose place it makes one, and for a review that was on its way when the product was uninstalled: the rights to decide it may be
+// gone, and nobody asks about the next claim.
+func (c *Claims) answer(ctx context.Context, raw admission.Request) answer {
+	review, err := decodeClaim(raw, c.exempt)
+	var decision policy.Decision
+	if err == nil {
+		decision, err = c.decide(ctx, review)
+	}
+	switch {
 	case err == nil:
-		a = decided(decision)
-	case c.uninstalled(ctx):
-		a = waved(err)
+		return decided(decision)
+	case review.exempt != "" || c.uninstalled(ctx):
+		return waved(err)
 	default:
-		a = undecided(err)
+		return undecided(err)
 	}
-	return c.responder.respond(claimsWebhook, began, raw, a)
 }
 
-func (c *Claims) decide(ctx context.Context, raw admission.Request) (policy.Decision, error) {
-	review, err := decodeClaim(raw)
-	if err != nil {
-		return policy.Decision{}, err
-	}
-	req, facts, err := c.facts.claimFacts(ctx, review, c.exempt)
+func (c *Claims) decide(ctx context.Context, review claimReview) (policy.Decision, error) {
+	req, facts, err := c.facts.claimFacts(ctx, review)
 	if err != nil {
 		return policy.Decision{}, err
 	}

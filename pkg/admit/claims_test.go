@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
@@ -220,6 +221,40 @@ func TestWhatCannotBeDecidedPassesOnceTheProductIsUninstalled(t *testing.T) {
 	onSlow := changedClaim(func(c *corev1.PersistentVolumeClaim) { c.Spec.StorageClassName = new("slow") })
 	if got := f.post(t, claimsWebhook, review(t, "claim-create.json", onSlow)); got.Allowed {
 		t.Error("what the rules deny is allowed")
+	}
+}
+
+func TestARestoreIsNotStoppedByWhatCannotBeDecided(t *testing.T) {
+	away := interceptor.Funcs{Get: func(context.Context, client.WithWatch, client.ObjectKey, client.Object, ...client.GetOption) error {
+		return errors.New("etcd is away")
+	}}
+	restored := func(key string) func(*admissionv1.AdmissionRequest) {
+		return changedClaim(func(c *corev1.PersistentVolumeClaim) { c.Labels[key] = "db-1" })
+	}
+	for name, tc := range map[string]struct {
+		change   func(*admissionv1.AdmissionRequest)
+		unsynced bool
+		warning  string
+	}{
+		"a claim that Velero restores, with the API server away": {restored(group.VeleroRestoreLabel), false,
+			`snapshot-group: could not decide: read Namespace "shop": etcd is away`},
+		"a claim that we restore, with the API server away": {restored(group.RestoreLabel), false,
+			`snapshot-group: could not decide: read Namespace "shop": etcd is away`},
+		"a claim that we restore, before the cache is synced": {restored(group.RestoreLabel), true,
+			"snapshot-group: could not decide: the cache is not synced yet"},
+		"a claim of an exempt user": {func(r *admissionv1.AdmissionRequest) { r.UserInfo.Username = "velero" }, true,
+			"snapshot-group: could not decide: the cache is not synced yet"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, cluster()[1:])
+			f.options.ExemptUsers = []string{"velero"}
+			f.facts.live = interceptor.NewClient(f.api, away)
+			f.store.synced = append(f.store.synced, func() bool { return !tc.unsynced })
+			got := f.post(t, claimsWebhook, review(t, "claim-create.json", tc.change))
+			if diff := cmp.Diff([]string{tc.warning}, got.Warnings); !got.Allowed || diff != "" {
+				t.Errorf("allowed = %t, want true; warnings (-want +got):\n%s", got.Allowed, diff)
+			}
+		})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
@@ -30,13 +31,14 @@ var (
 type claimReview struct {
 	// claim is as it would become; old is as it was, nil for a CREATE.
 	claim, old *corev1.PersistentVolumeClaim
-	user       string
+	// exempt completes "admitted because ..."; empty where a denial is one.
+	exempt string
 	// dryRun: nothing may be written for it.
 	dryRun bool
 }
 
 // decodeClaim reads a review that the claims webhook was sent. The error names what cannot be read.
-func decodeClaim(req admission.Request) (claimReview, error) {
+func decodeClaim(req admission.Request, exempt exempt) (claimReview, error) {
 	if err := expect(req, "", "persistentvolumeclaims"); err != nil {
 		return claimReview{}, err
 	}
@@ -47,7 +49,11 @@ func decodeClaim(req admission.Request) (claimReview, error) {
 	if err != nil {
 		return claimReview{}, err
 	}
-	review := claimReview{claim: claim, old: old, user: req.UserInfo.Username, dryRun: ptr.Deref(req.DryRun, false)}
+	given := claim.Labels
+	if old != nil {
+		given = added(old.Labels, claim.Labels)
+	}
+	review := claimReview{claim: claim, old: old, exempt: exempt.why(req.UserInfo.Username, given), dryRun: ptr.Deref(req.DryRun, false)}
 	// The review's own fields are what is authorized; the object of a CREATE may leave them out.
 	review.claim.Namespace = req.Namespace
 	review.claim.Name = cmp.Or(req.Name, review.claim.Name, review.claim.GenerateName)
@@ -68,6 +74,13 @@ func decodeSnapshot(req admission.Request) (*snapshotv1.VolumeSnapshot, error) {
 	}
 	snapshot.Namespace = req.Namespace
 	return snapshot, nil
+}
+
+// added are the labels that a change adds. A claim keeps the label of its restore for good, and is no exception for as long.
+func added(before, after map[string]string) map[string]string {
+	labels := maps.Clone(after)
+	maps.DeleteFunc(labels, func(key, value string) bool { return before[key] == value })
+	return labels
 }
 
 func expect(req admission.Request, apiGroup, resource string) error {

@@ -118,7 +118,7 @@ func TestAReviewUpToTheLimitIsRead(t *testing.T) {
 
 func TestAPanicIsAFailedCall(t *testing.T) {
 	f := newFixture(t, nil)
-	broken := &endpoint{claimsWebhook, admission.HandlerFunc(func(context.Context, admission.Request) admission.Response { panic("out of cheese") }), f.respond}
+	broken := &endpoint{claimsWebhook, func(context.Context, admission.Request) answer { panic("out of cheese") }, f.respond}
 	request := httptest.NewRequest(http.MethodPost, "/claims", bytes.NewReader(review(t, "claim-create.json", nil)))
 	request.Header.Set("Content-Type", "application/json")
 	recorder := httptest.NewRecorder()
@@ -145,6 +145,22 @@ func TestAnAnswerIsOfTheReviewsKind(t *testing.T) {
 	if got.TypeMeta != reviewType || got.Response.UID == "" {
 		t.Errorf("answer = %s, want one of kind %v with a UID", answer, reviewType)
 	}
+}
+
+func TestWhatCannotBeDecidedIsAFailedCall(t *testing.T) {
+	f := newFixture(t, cluster())
+	f.store.synced = append(f.store.synced, func() bool { return false })
+	code, answer := f.postAs(t, claimsWebhook, "application/json", bytes.NewReader(review(t, "claim-create.json", nil)))
+	const why = "could not decide: the cache is not synced yet"
+	want := metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusFailure, Code: 503, Message: why}
+	var got metav1.Status
+	if err := json.Unmarshal(answer, &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" || code != 503 {
+		t.Errorf("answered %d, want 503; status (-want +got):\n%s", code, diff)
+	}
+	f.toldOnce(t, claimsWebhook, Undecided, why)
 }
 
 func TestFailuresHaveTheirOwnCode(t *testing.T) {

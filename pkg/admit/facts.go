@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -34,7 +33,7 @@ func NewGatherer(store *Store, live client.Reader, leases *lease.Keeper) *Gather
 
 // claimFacts are the request and the facts to ask the rules about. A claim that joins no group, or whose group label does
 // not change, or that is being deleted, gives a request without a group, about which no rule has anything to say.
-func (g *Gatherer) claimFacts(ctx context.Context, review claimReview, exempt exempt) (policy.Request, policy.Facts, error) {
+func (g *Gatherer) claimFacts(ctx context.Context, review claimReview) (policy.Request, policy.Facts, error) {
 	if !g.store.Synced() {
 		return policy.Request{}, policy.Facts{}, ErrNotSynced
 	}
@@ -43,7 +42,7 @@ func (g *Gatherer) claimFacts(ctx context.Context, review claimReview, exempt ex
 		return policy.Request{}, policy.Facts{}, err
 	}
 	settings, _ := group.ParseSettings(namespace.Annotations, g.store.labelKey)
-	req := requestOf(review, settings, exempt)
+	req := requestOf(review, settings)
 	if req.Group == "" || !optedIn(namespace) {
 		return policy.Request{}, policy.Facts{}, nil
 	}
@@ -65,27 +64,20 @@ func (g *Gatherer) claimFacts(ctx context.Context, review claimReview, exempt ex
 }
 
 // requestOf is the pure part of claimFacts: what the review asks of the rules.
-func requestOf(review claimReview, settings group.Settings, exempt exempt) policy.Request {
+func requestOf(review claimReview, settings group.Settings) policy.Request {
 	claim := review.claim
 	value := claim.Labels[settings.LabelKey]
 	if claim.DeletionTimestamp != nil || (review.old != nil && review.old.Labels[settings.LabelKey] == value) {
 		return policy.Request{}
 	}
-	operation, given := policy.Create, claim.Labels
+	operation := policy.Create
 	if review.old != nil {
-		operation, given = policy.Relabel, added(review.old.Labels, claim.Labels)
+		operation = policy.Relabel
 	}
 	return policy.Request{
 		Operation: operation, Namespace: claim.Namespace, Group: value, Claim: claim.Name,
-		Mode: settings.Mode, Exempt: exempt.why(review.user, given),
+		Mode: settings.Mode, Exempt: review.exempt,
 	}
-}
-
-// added are the labels that a change adds. A claim keeps the label of its restore for good, and is no exception for as long.
-func added(before, after map[string]string) map[string]string {
-	labels := maps.Clone(after)
-	maps.DeleteFunc(labels, func(key, value string) bool { return before[key] == value })
-	return labels
 }
 
 // members are the claims with the one that joins, as it would become, in place of what is known of it. Of the others only the

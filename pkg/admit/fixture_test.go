@@ -225,12 +225,19 @@ func review(tb testing.TB, file string, change func(*admissionv1.AdmissionReques
 	return body
 }
 
-// post sends a review to a webhook over HTTP, as the API server does.
+// post sends a review to a webhook over HTTP, as the API server does. A call that fails is a refusal, as failurePolicy Fail has it.
 func (f *fixture) post(tb testing.TB, webhook string, body []byte) *admissionv1.AdmissionResponse {
 	tb.Helper()
 	code, answer := f.postAs(tb, webhook, "application/json", bytes.NewReader(body))
+	if code != http.StatusOK {
+		var failure metav1.Status
+		if err := json.Unmarshal(answer, &failure); err != nil {
+			tb.Fatalf("%s answered %d %s: %v", webhook, code, answer, err)
+		}
+		return &admissionv1.AdmissionResponse{Result: &failure}
+	}
 	var got admissionv1.AdmissionReview
-	if err := json.Unmarshal(answer, &got); err != nil || code != http.StatusOK || got.Response == nil {
+	if err := json.Unmarshal(answer, &got); err != nil || got.Response == nil {
 		tb.Fatalf("%s answered %d %s: %v", webhook, code, answer, err)
 	}
 	return got.Response

@@ -20,31 +20,27 @@ import (
 // Labels is the mutating webhook for members: it gives a VolumeSnapshot that snapshot-controller makes its marks and its
 // class at creation. It never stops a request: what it cannot do, the loop does later.
 type Labels struct {
-	facts     *Gatherer
-	responder *Responder
+	facts *Gatherer
 }
 
 // NewLabels makes the webhook.
-func NewLabels(facts *Gatherer, responder *Responder) *Labels {
-	return &Labels{facts: facts, responder: responder}
-}
+func NewLabels(facts *Gatherer) *Labels { return &Labels{facts: facts} }
 
-// Handle answers one review.
-func (l *Labels) Handle(ctx context.Context, raw admission.Request) admission.Response {
-	began := l.responder.clock.Now()
+// answer answers one review.
+func (l *Labels) answer(ctx context.Context, raw admission.Request) answer {
 	snapshot, err := decodeSnapshot(raw)
 	if err != nil {
-		return l.responder.respond(labelsWebhook, began, raw, admitted(Undecodable, err))
+		return admitted(Undecodable, err)
 	}
 	owner := group.OwnerGroupSnapshot(snapshot.OwnerReferences)
 	if owner == nil {
-		return l.responder.respond(labelsWebhook, began, raw, admitted(Allowed, nil))
+		return admitted(Allowed, nil)
 	}
 	facts, err := l.facts.memberFacts(ctx, snapshot, owner)
 	if err != nil {
-		return l.responder.respond(labelsWebhook, began, raw, admitted(Undecided, fmt.Errorf("could not label: %w", err)))
+		return admitted(Undecided, fmt.Errorf("could not label: %w", err))
 	}
-	return l.responder.respond(labelsWebhook, began, raw, labelled(snapshot, facts))
+	return labelled(snapshot, facts)
 }
 
 // labelled is the answer that gives a member its marks, as far as the facts go.

@@ -111,13 +111,13 @@ func (w *world) create(a *actor, r *writer) {
 	if err != nil {
 		panic(err)
 	}
-	handler := NewClaims(NewGatherer(r.store, w, lease.NewKeeper(w, w, w.clock, installed)), Options{Uninstalled: never}, w.respond)
-	got := handler.Handle(ctx, admission.Request{AdmissionRequest: admissionv1.AdmissionRequest{
+	claims := NewClaims(NewGatherer(r.store, w, lease.NewKeeper(w, w, w.clock, installed)), Options{Uninstalled: never})
+	got := claims.answer(ctx, admission.Request{AdmissionRequest: admissionv1.AdmissionRequest{
 		Operation: admissionv1.Create, Namespace: "shop", Name: a.name, Object: runtime.RawExtension{Raw: raw},
 		Resource: metav1.GroupVersionResource{Version: "v1", Resource: "persistentvolumeclaims"},
 	}})
-	if !got.Allowed {
-		r.refused = got.Result.Message
+	if !got.response.Allowed {
+		r.refused = got.response.Result.Message
 		return
 	}
 	_ = step(ctx, "store", func() error { w.store(claim); return nil }) // or it has died

@@ -43,6 +43,9 @@ type answer struct {
 	response admission.Response
 }
 
+// failed: no decision was made, and the request is not let through for that.
+func (a answer) failed() bool { return a.err != nil && !a.response.Allowed }
+
 // decided is the answer to a request about which the rules were asked.
 func decided(d policy.Decision) answer {
 	a := answer{outcome: Allowed, rule: noRule, group: d.Request.Group, response: admission.Allowed("")}
@@ -82,7 +85,7 @@ func denied(d policy.Decision) admission.Response {
 	return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{Result: status}}
 }
 
-// undecided stops a request because no decision could be made, and says why. What is only a matter of waiting is a 503.
+// undecided is no answer, because no decision could be made, and says why. What is only a matter of waiting is a 503.
 func undecided(err error) answer {
 	outcome, err := failure(err)
 	code := int32(http.StatusInternalServerError)

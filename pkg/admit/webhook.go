@@ -39,15 +39,15 @@ type Options struct {
 func Webhooks(facts *Gatherer, o Options, responder *Responder) map[string]http.Handler {
 	about := objects{Gatherer: facts, exempt: exemptions(o.ExemptUsers), denyClassInUse: o.DenyClassInUse}
 	served := map[string]http.Handler{}
-	for webhook, handler := range map[string]admission.Handler{
-		claimsWebhook:               NewClaims(facts, o, responder),
-		string(rule.Namespaces):     &validator{rule.Namespaces, about.namespaceFacts, responder},
-		string(rule.Classes):        &validator{rule.Classes, about.classFacts, responder},
-		string(rule.GroupSnapshots): &validator{rule.GroupSnapshots, about.groupSnapshotFacts, responder},
-		string(rule.Members):        &validator{rule.Members, about.deletionFacts, responder},
-		labelsWebhook:               NewLabels(facts, responder),
+	for webhook, answer := range map[string]answerer{
+		claimsWebhook:               NewClaims(facts, o).answer,
+		string(rule.Namespaces):     validator(about.namespaceFacts).answer,
+		string(rule.Classes):        validator(about.classFacts).answer,
+		string(rule.GroupSnapshots): validator(about.groupSnapshotFacts).answer,
+		string(rule.Members):        validator(about.deletionFacts).answer,
+		labelsWebhook:               NewLabels(facts).answer,
 	} {
-		served["/"+webhook] = &endpoint{webhook, handler, responder}
+		served["/"+webhook] = &endpoint{webhook, answer, responder}
 	}
 	return served
 }
@@ -56,36 +56,46 @@ func Webhooks(facts *Gatherer, o Options, responder *Responder) map[string]http.
 // JSON of what came in another form, and a review may hold an object two times; no object that etcd stores comes near.
 const maxReview = 7 << 20
 
-// endpoint is a webhook on HTTP. What is no review has no UID to answer to, so it is answered by an HTTP error: to the API
-// server the call has failed, and failurePolicy says what that means.
+// answerer comes to the answer to a review.
+type answerer func(context.Context, admission.Request) answer
+
+// endpoint is a webhook on HTTP. Where no decision was made, what is no review at all included, it answers by an HTTP error: to the
+// API server the call has failed, and failurePolicy, which is the administrator's to set, says what that means.
 type endpoint struct {
 	webhook   string
-	handler   admission.Handler
+	answer    answerer
 	responder *Responder
 }
 
 // ServeHTTP answers one review.
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := e.responder.clock.Now()
-	request := &admission.Request{}
-	fail := func(a answer) { writeFailure(w, e.responder.respond(e.webhook, began, *request, a).Result) }
-	defer func() {
-		if fault := recover(); fault != nil {
-			a := undecided(fmt.Errorf("panic: %v", fault))
-			a.message = string(debug.Stack())
-			fail(a)
-		}
-	}()
-	if err := readReview(w, r, request); err != nil {
-		fail(undecided(err))
-		return
-	}
-	response := e.handler.Handle(r.Context(), *request)
-	if err := response.Complete(*request); err != nil {
-		fail(undecided(fmt.Errorf("encode the patch: %w", err)))
+	var request admission.Request
+	a := e.read(w, r, &request)
+	response := e.responder.respond(e.webhook, began, request, a)
+	if a.failed() {
+		writeFailure(w, response.Result)
 		return
 	}
 	write(w, http.StatusOK, admissionv1.AdmissionReview{TypeMeta: reviewType, Response: &response.AdmissionResponse})
+}
+
+// read reads the review and comes to its answer, whatever happens.
+func (e *endpoint) read(w http.ResponseWriter, r *http.Request, into *admission.Request) (a answer) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			a = undecided(fmt.Errorf("panic: %v", fault))
+			a.message = string(debug.Stack())
+		}
+	}()
+	if err := readReview(w, r, into); err != nil {
+		return undecided(err)
+	}
+	a = e.answer(r.Context(), *into)
+	if err := a.response.Complete(*into); err != nil {
+		return undecided(fmt.Errorf("encode the patch: %w", err))
+	}
+	return a
 }
 
 // reviewType is the one that the configurations ask for.
@@ -135,22 +145,15 @@ func write(w http.ResponseWriter, code int, answer any) {
 }
 
 // validator is a validating webhook that is not worth stopping a request for when it cannot decide: what slips through is
-// checked again later.
-type validator struct {
-	webhook rule.Webhook
-	// gather decodes a review, and finds the facts to ask the rules about.
-	gather    func(context.Context, admission.Request) (policy.Request, policy.Facts, error)
-	responder *Responder
-}
+// checked again later. It decodes a review, and finds the facts to ask the rules about.
+type validator func(context.Context, admission.Request) (policy.Request, policy.Facts, error)
 
-// Handle answers one review.
-func (v *validator) Handle(ctx context.Context, raw admission.Request) admission.Response {
-	began := v.responder.clock.Now()
-	req, facts, err := v.gather(ctx, raw)
+func (v validator) answer(ctx context.Context, raw admission.Request) answer {
+	req, facts, err := v(ctx, raw)
 	if err != nil {
-		return v.responder.respond(string(v.webhook), began, raw, waved(err))
+		return waved(err)
 	}
-	return v.responder.respond(string(v.webhook), began, raw, decided(policy.Evaluate(policy.Rules, req, facts)))
+	return decided(policy.Evaluate(policy.Rules, req, facts))
 }
 
 // objects gathers the facts of everything but claims. A review that no rule has anything to say about gives an empty

@@ -102,7 +102,7 @@ func TestFindings(t *testing.T) {
 			[]string{`failure loop Lease "snapshot-group-snapshotter" in namespace "sg": no replica of the loop holds it`}},
 		"the product is not installed": {func(f *Facts) { f.Cluster.Leases, f.Cluster.Webhooks = nil, nil },
 			[]string{"warning loop cluster: the loop is not installed", "warning webhooks cluster: the webhooks are not installed"}},
-		"a webhook is missing": {func(f *Facts) { f.Cluster.Webhooks = f.Cluster.Webhooks[:5] },
+		"a webhook is missing": {func(f *Facts) { f.Cluster.Webhooks = f.Cluster.Webhooks[:6] },
 			[]string{`warning webhooks ValidatingWebhookConfiguration "snapshot-group": these webhooks are missing: labels`}},
 		"no Pod answers, and claims are refused": {func(f *Facts) { f.Cluster.Webhooks[0].Ready = 0 },
 			[]string{`failure webhooks Service "sg/webhook": no Pod of the webhook is ready`}},

@@ -7,7 +7,7 @@ import (
 )
 
 // wanted are our webhooks.
-var wanted = []string{"claims", "namespaces", "classes", "groupsnapshots", "members", "labels"}
+var wanted = []string{"claims", "restores", "namespaces", "classes", "groupsnapshots", "members", "labels"}
 
 // WebhookSuffix ends the names of our webhooks.
 const WebhookSuffix = ".snapshot-group.admission"
