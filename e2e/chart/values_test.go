@@ -22,7 +22,9 @@ func TestAWrongValueIsRefusedWithAMessage(t *testing.T) {
 		"image.digest=sha256:abc":                "- at '/image/digest': 'sha256:abc' does not match pattern '^(sha256:[0-9a-f]{64})?$'",
 		"webhook.caDuration=10y":                 "- at '/webhook/caDuration': '10y' does not match pattern '^([0-9]+(\\\\.[0-9]+)?(s|m|h))+$'",
 		"networkPolicy.apiServerPorts={0}":       "- at '/networkPolicy/apiServerPorts/0': minimum: got 0, want 1",
-		"podDisruptionBudget.maxUnavailable=all": "- at '/podDisruptionBudget/maxUnavailable': 'all' does not match pattern '^[0-9]+%$'",
+		"podDisruptionBudget.maxUnavailable=all": "- at '/podDisruptionBudget/maxUnavailable': 'all' does not match pattern '^([1-9][0-9]?|100)%$'",
+		"podDisruptionBudget.maxUnavailable=0%":  "- at '/podDisruptionBudget/maxUnavailable': '0%' does not match pattern '^([1-9][0-9]?|100)%$'",
+		`webhook.exemptUsers={a"b}`:              `- at '/webhook/exemptUsers/0': 'a"b' does not match pattern '^[^,"]+$'`,
 	} {
 		t.Run(set, func(t *testing.T) {
 			_, err := run(exec.CommandContext(t.Context(), helm, "template", "snapshot-group", chart, "--set", set))

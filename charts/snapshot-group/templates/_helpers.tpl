@@ -62,14 +62,14 @@ matchExpressions:
     operator: NotIn
     values:
       - kube-system
-      - {{ .Release.Namespace }}
+      - {{ .Release.Namespace | quote }}
 {{- end }}
 
 {{- /* Where the API server calls a webhook: (list $ "/path"). */ -}}
 {{- define "snapshot-group.clientConfig" -}}
 service:
   name: {{ include "snapshot-group.fullname" (first .) }}-webhook
-  namespace: {{ (first .).Release.Namespace }}
+  namespace: {{ (first .).Release.Namespace | quote }}
   port: 443
   path: {{ last . }}
 {{- end }}
@@ -77,8 +77,8 @@ service:
 {{- /* The subject of every binding: both containers share the Pod's ServiceAccount. */ -}}
 {{- define "snapshot-group.subjects" -}}
 - kind: ServiceAccount
-  name: {{ include "snapshot-group.fullname" . }}
-  namespace: {{ .Release.Namespace }}
+  name: {{ include "snapshot-group.fullname" . | quote }}
+  namespace: {{ .Release.Namespace | quote }}
 {{- end }}
 
 {{- /* What becomes of a request that no webhook answers, and how long the API server waits for the answer: (list $ "claims"). */ -}}
@@ -107,6 +107,30 @@ timeoutSeconds: {{ $policy.timeoutSeconds }}
 {{- if ge (int .Values.webhook.drainSeconds) (int .Values.terminationGracePeriodSeconds) }}
 {{- fail (printf "webhook.drainSeconds is %d and terminationGracePeriodSeconds %d: a Pod would be killed before it has stopped to answer, make the latter the larger" (int .Values.webhook.drainSeconds) (int .Values.terminationGracePeriodSeconds)) }}
 {{- end }}
+{{- include "snapshot-group.validateCertificates" . }}
+{{- end }}
+
+{{- /* The whole seconds of a duration such as 1h30m. */ -}}
+{{- define "snapshot-group.seconds" -}}
+{{- toDate "2006-01-02" "1970-01-01" | mustDateModify (printf "+%s" .) | unixEpoch }}
+{{- end }}
+
+{{- /* The certificates that the webhook or cert-manager makes, of which each has a least lifetime. */ -}}
+{{- define "snapshot-group.validateCertificates" -}}
+{{- $source := .Values.certs.source }}
+{{- $issuer := .Values.certs.certManager.issuerRef }}
+{{- $ca := include "snapshot-group.seconds" .Values.webhook.caDuration | int64 }}
+{{- $leaf := include "snapshot-group.seconds" .Values.webhook.certificateDuration | int64 }}
+{{- $least := get (dict "self-signed" "1m" "cert-manager" "1h") $source }}
+{{- if and $least (lt $leaf (include "snapshot-group.seconds" $least | int64)) }}
+{{- fail (printf "webhook.certificateDuration is %s: with certs.source=%s it must be at least %s" .Values.webhook.certificateDuration $source $least) }}
+{{- end }}
+{{- if and $least (not $issuer) (lt $ca (mul 3 $leaf)) }}
+{{- fail (printf "webhook.caDuration is %s and webhook.certificateDuration %s: the authority must be valid for at least 3 times as long" .Values.webhook.caDuration .Values.webhook.certificateDuration) }}
+{{- end }}
+{{- if and $issuer (not $issuer.name) }}
+{{- fail "certs.certManager.issuerRef.name is required where certs.certManager.issuerRef has anything else: the name of your issuer" }}
+{{- end }}
 {{- end }}
 
 {{- /* The Secret that the serving certificate is mounted from; empty with self-signed, which has it in memory. */ -}}
@@ -132,6 +156,6 @@ timeoutSeconds: {{ $policy.timeoutSeconds }}
 {{- if eq .Values.certs.source "cert-manager" -}}
 cert-manager.io/inject-ca-from: {{ .Release.Namespace }}/{{ include "snapshot-group.fullname" . }}-webhook
 {{- else if eq .Values.certs.source "secret" -}}
-snapshot-group/certificate-secret: {{ .Release.Namespace }}/{{ include "snapshot-group.certificateSecret" . }}
+snapshot-group/certificate-secret: {{ printf "%s/%s" .Release.Namespace (include "snapshot-group.certificateSecret" .) | quote }}
 {{- end }}
 {{- end }}
