@@ -81,12 +81,12 @@ service:
   namespace: {{ .Release.Namespace | quote }}
 {{- end }}
 
-{{- /* What becomes of a request that no webhook answers, and how long the API server waits for the answer: (list $ "claims"). */ -}}
 {{- /* In CEL: a restore makes the object, Velero's or ours. */ -}}
 {{- define "snapshot-group.restored" -}}
 has(object.metadata.labels) && ['velero.io/restore-name', 'snapshot-group/restore'].exists(l, l in object.metadata.labels)
 {{- end }}
 
+{{- /* What becomes of a request that no webhook answers, and how long the API server waits for the answer: (list $ "claims"). */ -}}
 {{- define "snapshot-group.policy" -}}
 {{- $policy := get (first .).Values.webhooks (last .) -}}
 failurePolicy: {{ $policy.failurePolicy }}
