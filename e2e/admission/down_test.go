@@ -60,6 +60,17 @@ func askedNobody(err error, webhook string) string {
 	return ""
 }
 
+// unanswered is what alert SnapshotGroupWebhookUnreachable goes by: of how many claims that it has refused, and of how many requests for namespaces
+// that it has let in, the API server tells that it could not call the webhook.
+func unanswered(t *testing.T) (refused, letIn int) {
+	t.Helper()
+	refused = told(t, "apiserver_admission_webhook_rejection_count", map[string]string{
+		"name": claimsWebhook + ".snapshot-group.admission", "error_type": "calling_webhook_error",
+	})
+	letIn = told(t, "apiserver_admission_webhook_fail_open_count", map[string]string{"name": namespacesWebhook + ".snapshot-group.admission"})
+	return refused, letIn
+}
+
 func TestOnlyClaimsOfLabelledNamespacesNeedTheWebhook(t *testing.T) {
 	u := newUser(t, "")
 	ns := namespace(t, u, "down", nil)
@@ -67,9 +78,13 @@ func TestOnlyClaimsOfLabelledNamespacesNeedTheWebhook(t *testing.T) {
 	u.bound(t, data)
 	down(t)
 
+	refused, letIn := unanswered(t)
 	t.Run("claims are not created unchecked", func(t *testing.T) {
 		notChecked(t, u.Create(t.Context(), claim(ns, "logs", "csi-b")))
 		notChecked(t, u.label(t, data, group.DefaultLabelKey, "other"))
+		if got, _ := unanswered(t); got-refused != 2 {
+			t.Errorf("the API server tells of %d claims that it has refused for want of an answer, want 2", got-refused)
+		}
 	})
 	t.Run("claims are restored, by Velero and by us", func(t *testing.T) {
 		admitted(t, u.dryRun(t.Context(), claim(ns, "logs", "csi-b", labelled(group.VeleroRestoreLabel, "monday"))))
@@ -89,6 +104,9 @@ func TestOnlyClaimsOfLabelledNamespacesNeedTheWebhook(t *testing.T) {
 		other := namespace(t, u, "down-other", map[string]string{group.WorkflowAnnotation: "keep"})
 		admitted(t, u.Patch(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: other}},
 			mergePatch(`{"metadata":{"annotations":{"snapshot-group/run-now":"1"}}}`)))
+		if _, got := unanswered(t); got-letIn < 2 {
+			t.Errorf("the API server tells of %d requests for namespaces that it has let in without an answer, want those 2", got-letIn)
+		}
 	})
 	t.Run("classes are made and deleted", func(t *testing.T) {
 		snapshotClass(t, u, "down", "down.test", "true")

@@ -21,6 +21,12 @@ import (
 // reviews is how many reviews the API server says that it has sent to one of our webhooks.
 func reviews(t *testing.T, webhook string) int {
 	t.Helper()
+	return told(t, "apiserver_admission_webhook_request_total", map[string]string{"name": webhook + ".snapshot-group.admission"})
+}
+
+// told adds up the series of a counter of the API server that have these labels.
+func told(t *testing.T, counter string, labels map[string]string) int {
+	t.Helper()
 	config, err := shared.RESTConfig()
 	must(t, err)
 	clients, err := kubernetes.NewForConfig(config)
@@ -30,17 +36,21 @@ func reviews(t *testing.T, webhook string) int {
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(bytes.NewReader(text))
 	must(t, err)
-	return sum(families["apiserver_admission_webhook_request_total"], webhook+".snapshot-group.admission")
+	return sum(families[counter], labels)
 }
 
-// sum adds up the series of a counter that are about a webhook.
-func sum(counter *dto.MetricFamily, webhook string) int {
+// sum adds up the series of a counter that have these labels.
+func sum(counter *dto.MetricFamily, labels map[string]string) int {
 	total := 0.0
 	for _, series := range counter.GetMetric() {
+		found := 0
 		for _, label := range series.GetLabel() {
-			if label.GetName() == "name" && label.GetValue() == webhook {
-				total += series.GetCounter().GetValue()
+			if value, asked := labels[label.GetName()]; asked && value == label.GetValue() {
+				found++
 			}
+		}
+		if found == len(labels) {
+			total += series.GetCounter().GetValue()
 		}
 	}
 	return int(total)
@@ -130,12 +140,14 @@ func TestSnapshotsOfOtherNamespacesDoNotReachTheWebhook(t *testing.T) {
 	}
 }
 
-func TestSumCountsTheSeriesOfOneWebhook(t *testing.T) {
-	series := func(name string, n float64) *dto.Metric {
-		return &dto.Metric{Label: []*dto.LabelPair{{Name: new("name"), Value: &name}}, Counter: &dto.Counter{Value: &n}}
+func TestSumCountsTheSeriesThatHaveTheLabels(t *testing.T) {
+	series := func(name, kind string, n float64) *dto.Metric {
+		return &dto.Metric{
+			Label: []*dto.LabelPair{{Name: new("name"), Value: &name}, {Name: new("type"), Value: &kind}}, Counter: &dto.Counter{Value: &n},
+		}
 	}
-	counter := &dto.MetricFamily{Metric: []*dto.Metric{series("a", 1), series("b", 2), series("a", 3)}}
-	if got := sum(counter, "a"); got != 4 {
-		t.Errorf("sum = %d, want 4", got)
+	counter := &dto.MetricFamily{Metric: []*dto.Metric{series("a", "x", 1), series("b", "x", 2), series("a", "y", 4), series("a", "x", 8)}}
+	if got := sum(counter, map[string]string{"name": "a", "type": "x"}); got != 9 {
+		t.Errorf("sum = %d, want 9", got)
 	}
 }

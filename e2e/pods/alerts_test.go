@@ -62,8 +62,8 @@ const (
 	defaultClass = "kubectl annotate --overwrite volumesnapshotclass csi-a snapshot.storage.kubernetes.io/is-default-class"
 
 	runFailed = `SnapshotGroupRunFailed{namespace="orders",severity="warning"}: The last run of namespace orders failed`
-	noClass   = `SnapshotGroupNoDefaultClass{rule="no-default-snapshot-class",severity="critical"}: ` +
-		`Groups cannot be snapshotted for want of one snapshot class`
+	noClass   = `SnapshotGroupNoDefaultClass{namespace="shop",rule="no-default-snapshot-class",severity="warning"}: ` +
+		`Groups of namespace shop cannot be snapshotted for want of one snapshot class`
 	loopDown = `SnapshotGroupSnapshotterDown{severity="critical"}: No loop takes snapshots`
 	overdue  = `SnapshotGroupOverdue{group="pg",namespace="orders",severity="critical"}: ` +
 		`The newest restore point of group orders/pg is too old`

@@ -24,7 +24,7 @@ import (
 )
 
 // haste is how many times faster everything goes than Prometheus goes by itself: it scrapes and evaluates each second instead of each minute, and of the
-// alerts each `for`, `keep_firing_for` and range is divided by it. What they compare is as users have it.
+// alerts each `for` and range is divided by it. What they compare is as users have it.
 const haste = 60
 
 const (
@@ -103,7 +103,7 @@ func rendered(t *testing.T, s site) string {
 }
 
 var (
-	waits    = regexp.MustCompile(`(?m)((?:^ *|keep_firing_)for: )(\w+)$`)
+	waits    = regexp.MustCompile(`(?m)(^ *for: )(\w+)$`)
 	interval = regexp.MustCompile(`(\[)(\w+)\]`)
 )
 
@@ -122,8 +122,8 @@ func hasten(t *testing.T, rules string) string {
 }
 
 func TestHastenDividesEveryTimeAndNothingElse(t *testing.T) {
-	got := hasten(t, "- alert: A\n  expr: rate(a[10m]) > 300\n  for: 1h\n  keep_firing_for: 15m\n  annotations: {summary: for 5m}\n")
-	want := "- alert: A\n  expr: rate(a[10s]) > 300\n  for: 60s\n  keep_firing_for: 15s\n  annotations: {summary: for 5m}\n"
+	got := hasten(t, "- alert: A\n  expr: rate(a[10m]) > 300\n  for: 1h\n  annotations: {summary: for 5m}\n")
+	want := "- alert: A\n  expr: rate(a[10s]) > 300\n  for: 60s\n  annotations: {summary: for 5m}\n"
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -33,6 +33,8 @@ type LastRun struct {
 	Time    time.Time `json:"time"`              // when it began, UTC, whole seconds
 	Outcome Outcome   `json:"outcome"`
 	Message string    `json:"message,omitempty"`
+	// AfterFailure: the run before it failed. Until it ends, that is how the last run ended.
+	AfterFailure bool `json:"afterFailure,omitempty"`
 }
 
 // groupsMark stands in RunNowAnnotation before the names of the groups that a run is asked for.

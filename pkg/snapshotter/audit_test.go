@@ -78,6 +78,8 @@ func TestTheMetricsOfANamespaceTellWhereItsRunsStand(t *testing.T) {
 		lastRun  = `{"id":"20261122t120000z","time":"2026-11-22T12:00:00Z","outcome":`
 		since    = "scheduled_since_timestamp_seconds{group=pg,namespace=db} 1795348800\n"
 		ran      = "last_run_timestamp_seconds{namespace=db,outcome=%} 1795348800\n"
+		failed   = "last_run_failed{namespace=db} 1\n"
+		fine     = "last_run_failed{namespace=db} 0\n"
 		deadline = "run_deadline_timestamp_seconds{namespace=db} 1795349400\n"
 		broken   = "schedule_broken{namespace=db} 1\n"
 		active   = "suspended{namespace=db} 0\n"
@@ -107,9 +109,15 @@ func TestTheMetricsOfANamespaceTellWhereItsRunsStand(t *testing.T) {
 		"claims in no group, and a group that is being deleted, are none": {
 			hourly(nil), []client.Object{claim("alone", ""), volume("alone"), going, volume("going")}, since + active},
 		"a run that goes on has a deadline": {
-			map[string]string{group.LastRunAnnotation: lastRun + `"running"}`}, nil, strings.Replace(ran, "%", "running", 1) + deadline + active},
+			map[string]string{group.LastRunAnnotation: lastRun + `"running"}`}, nil, fine + strings.Replace(ran, "%", "running", 1) + deadline + active},
+		"while it goes on, the last that ended is one that failed": {
+			map[string]string{group.LastRunAnnotation: lastRun + `"running","afterFailure":true}`}, nil,
+			failed + strings.Replace(ran, "%", "running", 1) + deadline + active},
 		"a run that failed has none": {
-			map[string]string{group.LastRunAnnotation: lastRun + `"failed"}`}, nil, strings.Replace(ran, "%", "failed", 1) + active},
+			map[string]string{group.LastRunAnnotation: lastRun + `"failed"}`}, nil, failed + strings.Replace(ran, "%", "failed", 1) + active},
+		"one that succeeded after it is the last that ended": {
+			map[string]string{group.LastRunAnnotation: lastRun + `"succeeded","afterFailure":true}`}, nil,
+			fine + strings.Replace(ran, "%", "succeeded", 1) + active},
 		"a last run that was written by hand is none": {map[string]string{group.LastRunAnnotation: "mine"}, nil, active},
 		"a group that a rule refuses is a violation": {
 			nil, []client.Object{strange, elsewhere}, active + "violations{namespace=db,rule=mixed-drivers} 1\n" +

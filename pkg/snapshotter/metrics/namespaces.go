@@ -34,7 +34,7 @@ type Namespaces struct {
 	labelKey string
 	auditor  Auditor
 
-	suspended, broken, since, lastRun, deadline, violations *prometheus.Desc
+	suspended, broken, since, lastRun, lastFailed, deadline, violations *prometheus.Desc
 }
 
 // NewNamespaces registers the metrics of Namespaces on reg.
@@ -52,6 +52,8 @@ func NewNamespaces(reg prometheus.Registerer, cache client.Reader, labelKey stri
 		lastRun: prometheus.NewDesc("snapshot_group_last_run_timestamp_seconds",
 			"When the last run of a namespace began, in seconds since 1970, and how it ended, or that it is running.",
 			[]string{"namespace", "outcome"}, nil),
+		lastFailed: prometheus.NewDesc("snapshot_group_last_run_failed",
+			"1 for a namespace whose last run failed, of those that have ended, else 0.", namespace, nil),
 		deadline: prometheus.NewDesc("snapshot_group_run_deadline_timestamp_seconds",
 			"When the run that goes on in a namespace is to be given up, in seconds since 1970.", namespace, nil),
 		violations: prometheus.NewDesc("snapshot_group_violations",
@@ -63,7 +65,7 @@ func NewNamespaces(reg prometheus.Registerer, cache client.Reader, labelKey stri
 
 // Describe implements prometheus.Collector.
 func (n *Namespaces) Describe(ch chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{n.suspended, n.broken, n.since, n.lastRun, n.deadline, n.violations} {
+	for _, desc := range []*prometheus.Desc{n.suspended, n.broken, n.since, n.lastRun, n.lastFailed, n.deadline, n.violations} {
 		ch <- desc
 	}
 }
@@ -112,6 +114,11 @@ func (n *Namespaces) collectRun(ch chan<- prometheus.Metric, ns *corev1.Namespac
 		return
 	}
 	ch <- prometheus.MustNewConstMetric(n.lastRun, prometheus.GaugeValue, float64(run.Time.Unix()), ns.Name, string(run.Outcome))
+	failed := 0.0
+	if run.Outcome == group.Failed || run.Outcome == group.Running && run.AfterFailure {
+		failed = 1
+	}
+	ch <- prometheus.MustNewConstMetric(n.lastFailed, prometheus.GaugeValue, failed, ns.Name)
 	if run.Outcome == group.Running {
 		ch <- prometheus.MustNewConstMetric(n.deadline, prometheus.GaugeValue, float64(run.Time.Add(timeout).Unix()), ns.Name)
 	}

@@ -24,7 +24,9 @@ func Current(last Run, o Observed) (run Run, begins bool) {
 	}
 	now, taken := o.Now.UTC().Truncate(time.Second), last.taken()
 	run.Leftovers = carried(last.Leftovers, o.Now)
-	run.LastRun = group.LastRun{Trigger: group.TriggerSchedule, Request: last.Request, Time: now, Outcome: group.Running}
+	run.LastRun = group.LastRun{
+		Trigger: group.TriggerSchedule, Request: last.Request, Time: now, Outcome: group.Running, AfterFailure: last.Outcome == group.Failed,
+	}
 	if taken.After(now) {
 		run.Taken = taken
 	}

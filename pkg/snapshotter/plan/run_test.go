@@ -42,6 +42,16 @@ func TestCurrent(t *testing.T) {
 	}
 }
 
+func TestARunKnowsWhetherTheOneBeforeFailed(t *testing.T) {
+	for outcome, want := range map[group.Outcome]bool{group.Failed: true, group.Succeeded: false, "": false} {
+		last := Run{LastRun: group.LastRun{Outcome: outcome, AfterFailure: true}}
+		run, begins := Current(last, Observed{Now: noon, Settings: group.Settings{RunNow: "2"}})
+		if !begins || run.AfterFailure != want {
+			t.Errorf("after one that is %q, a run begins: %t, after a failure: %t; want true, %t", outcome, begins, run.AfterFailure, want)
+		}
+	}
+}
+
 func TestARunKnowsWhichIDsWereTakenByAClockThatWasAhead(t *testing.T) {
 	ahead := noon.Add(time.Hour)
 	last := Run{LastRun: group.LastRun{ID: group.RunID(ahead), Time: ahead, Outcome: group.Succeeded}}
