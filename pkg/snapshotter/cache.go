@@ -48,18 +48,18 @@ func CacheOptions(pool *trim.Pool) cache.Options {
 
 // Cache indexes, so that a reconcile reads what belongs to its Namespace and run, whatever else the cluster holds.
 const (
-	// byRun: a VolumeGroupSnapshot, or a VolumeSnapshot in no group, by the run that made it.
+	// byRun: a VolumeSnapshot in no group by the run that made it.
 	byRun = "run"
-	// bySnapshot: a VolumeGroupSnapshotContent by the namespace/name of its VolumeGroupSnapshot.
+	// bySnapshot: a VolumeGroupSnapshotContent by the bucket of the namespace/name of its VolumeGroupSnapshot.
 	bySnapshot = "snapshot"
 	// byDetaching: an anchor whose VolumeGroupSnapshot is not known to be gone, by namespace.
 	byDetaching = "detaching"
 	// byOwner: a VolumeSnapshot by the UID of the VolumeGroupSnapshot that owns it.
 	byOwner = "owner"
-	// byGroupHandle: a content of either kind by driver and group snapshot on storage. It outlives owner references.
+	// byGroupHandle: a VolumeSnapshotContent by driver and group snapshot on storage, which outlive owner references; a VolumeGroupSnapshotContent
+	// by the bucket of these.
 	byGroupHandle = "group-handle"
-	// byHandle: a content of either kind by the bucket of driver and snapshot on storage, one or several. Whoever asks by it gets others too,
-	// the more the larger the cluster, so no reconcile does.
+	// byHandle: a content of either kind by the bucket of driver and snapshot on storage, one or several.
 	byHandle = "handle"
 	// byImport: a VolumeSnapshotContent by the driver and snapshot on storage that somebody imported it by. There are few.
 	byImport = "import"
@@ -78,15 +78,14 @@ type Index struct {
 
 // Indexes are those that the Reconciler's cache must have.
 var Indexes = []Index{
-	{&groupsnapshotv1.VolumeGroupSnapshot{}, byRun, runOf},
 	{&snapshotv1.VolumeSnapshot{}, byRun, runOfOne},
-	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, bySnapshot, snapshotOf},
+	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, bySnapshot, bucketsOf(snapshotOf)},
 	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, byDetaching, detachingOf},
 	{&snapshotv1.VolumeSnapshot{}, byOwner, ownerOf},
 	{&snapshotv1.VolumeSnapshotContent{}, byGroupHandle, groupHandleOf},
 	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, byNamespace, one(namespaceOfGroupContent)},
 	{&snapshotv1.VolumeSnapshotContent{}, byNamespace, one(namespaceOfContent)},
-	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, byGroupHandle, groupHandleOfGroup},
+	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, byGroupHandle, bucketsOf(groupHandleOfGroup)},
 	{&snapshotv1.VolumeSnapshotContent{}, byHandle, bucketsOf(handlesOf)},
 	{&snapshotv1.VolumeSnapshotContent{}, byImport, importOf},
 	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, byHandle, bucketsOf(handlesOfGroup)},
@@ -109,15 +108,15 @@ func (r *Reconciler) contentOf(ctx context.Context, o client.Object) []reconcile
 	namespaces := sets.New(namespaceOfContent(o))
 	var looks []look
 	for _, key := range groupHandleOf(o) {
-		looks = append(looks, look{&groupsnapshotv1.VolumeGroupSnapshotContentList{}, byGroupHandle, key, key, groupHandleOfGroup, namespaceOfGroupContent})
+		looks = append(looks, look{&groupsnapshotv1.VolumeGroupSnapshotContentList{}, byGroupHandle, key, groupHandleOfGroup, namespaceOfGroupContent})
 	}
 	for _, key := range importOf(o) {
 		looks = append(looks,
-			look{&groupsnapshotv1.VolumeGroupSnapshotContentList{}, byHandle, bucketOf(key), key, handlesOfGroup, namespaceOfGroupContent},
-			look{&snapshotv1.VolumeSnapshotContentList{}, byHandle, bucketOf(key), key, handlesOf, namespaceOfContent})
+			look{&groupsnapshotv1.VolumeGroupSnapshotContentList{}, byHandle, key, handlesOfGroup, namespaceOfGroupContent},
+			look{&snapshotv1.VolumeSnapshotContentList{}, byHandle, key, handlesOf, namespaceOfContent})
 	}
 	for _, l := range looks {
-		if r.cached.List(ctx, l.list, client.MatchingFields{l.field: l.value}) != nil {
+		if r.cached.List(ctx, l.list, client.MatchingFields{l.field: bucketOf(l.key)}) != nil {
 			continue // a cache fails before it has begun alone
 		}
 		_ = apimeta.EachListItem(l.list, func(found runtime.Object) error {
@@ -134,27 +133,21 @@ func (r *Reconciler) contentOf(ctx context.Context, o client.Object) []reconcile
 	return out
 }
 
-// look is for contents by what they stand for on storage, and for the namespaces that they are of: among those of one value of an index,
+// look is for contents by what they stand for on storage, and for the namespaces that they are of: among those of one bucket of an index,
 // those that have key.
 type look struct {
-	list              client.ObjectList
-	field, value, key string
-	keys              client.IndexerFunc
-	namespace         func(client.Object) string
-}
-
-func runOf(o client.Object) []string {
-	if run := o.GetLabels()[group.RunLabel]; run != "" {
-		return []string{run}
-	}
-	return nil
+	list       client.ObjectList
+	field, key string
+	keys       client.IndexerFunc
+	namespace  func(client.Object) string
 }
 
 func runOfOne(o client.Object) []string {
-	if o.GetLabels()[group.GroupLabel] != "" {
+	run := o.GetLabels()[group.RunLabel]
+	if run == "" || o.GetLabels()[group.GroupLabel] != "" {
 		return nil
 	}
-	return runOf(o)
+	return []string{run}
 }
 
 func snapshotOf(o client.Object) []string {
@@ -260,10 +253,11 @@ func handlesOfGroup(o client.Object) []string {
 }
 
 // buckets is how many there are. An index takes memory for each value that there is, far more than the objects under it do, and every
-// snapshot on storage has a handle of its own.
+// restore point has a name and handles of its own. Who asks for one gets others beside it: with 10,000 restore points two, and of the handles
+// of their members a dozen, so no reconcile asks for these.
 const buckets = 4096
 
-// bucketOf is where byHandle has what handleKey returned.
+// bucketOf is where an index by buckets has a key.
 func bucketOf(key string) string {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(key)) // never fails

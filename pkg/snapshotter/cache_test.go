@@ -13,14 +13,40 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/group/point"
 )
 
 // besides is a handle that shares its bucket with handle s.
 func besides() string {
+	return sharing(func(handle string) string { return handleKey(driver, handle) }, "s")
+}
+
+// sharing is a name whose key shares its bucket with that of one.
+func sharing(key func(string) string, one string) string {
 	for i := 0; ; i++ {
-		if other := fmt.Sprint("other-", i); bucketOf(handleKey(driver, other)) == bucketOf(handleKey(driver, "s")) {
+		if other := fmt.Sprint("other-", i); bucketOf(key(other)) == bucketOf(key(one)) {
 			return other
+		}
+	}
+}
+
+func TestAGroupIsNotGivenTheContentOfAnother(t *testing.T) {
+	const name = "pg-20261122t150000z-1f2e3"
+	other := sharing(func(snapshot string) string { return snapshotKey("db", snapshot) }, name)
+	c := newCluster(t, nil, &groupsnapshotv1.VolumeGroupSnapshotContent{
+		ObjectMeta: metav1.ObjectMeta{Name: "content"},
+		Spec: groupsnapshotv1.VolumeGroupSnapshotContentSpec{
+			VolumeGroupSnapshotRef: corev1.ObjectReference{Namespace: "db", Name: other, UID: "uid"},
+		},
+	})
+	for of, want := range map[string]bool{name: false, other: true} {
+		s := c.loop.sightOf(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "db"}}, group.Settings{})
+		if err := s.find(t.Context(), of); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.content != nil; got != want {
+			t.Errorf("VolumeGroupSnapshot %q has a content: %t, want %t", of, got, want)
 		}
 	}
 }

@@ -74,7 +74,7 @@ func (r *Reconciler) observe(ctx context.Context, ns *corev1.Namespace, facts cl
 // addMade adds the groups that the run has made something for or given up, though no claim is in them any more.
 func (r *Reconciler) addMade(ctx context.Context, ns *corev1.Namespace, run plan.Run, found map[string]plan.Group) error {
 	var made groupsnapshotv1.VolumeGroupSnapshotList
-	if err := r.cached.List(ctx, &made, client.InNamespace(ns.Name), client.MatchingFields{byRun: run.ID}); err != nil {
+	if err := r.cached.List(ctx, &made, client.InNamespace(ns.Name), client.MatchingLabels{group.RunLabel: run.ID}); err != nil {
 		return fmt.Errorf("list VolumeGroupSnapshots of %s: %w", run, err)
 	}
 	names := slices.DeleteFunc(slices.Collect(maps.Keys(run.Failed)), func(unit string) bool {
@@ -217,11 +217,13 @@ func (s *sight) find(ctx context.Context, name string) error {
 		return fmt.Errorf("read VolumeGroupSnapshot %q: %w", name, err)
 	}
 	var list groupsnapshotv1.VolumeGroupSnapshotContentList
-	if err := s.cache.List(ctx, &list, client.MatchingFields{bySnapshot: snapshotKey(s.namespace, name)}); err != nil {
+	key := snapshotKey(s.namespace, name)
+	if err := s.cache.List(ctx, &list, client.MatchingFields{bySnapshot: bucketOf(key)}); err != nil {
 		return fmt.Errorf("list contents of VolumeGroupSnapshot %q: %w", name, err)
 	}
 	for i := range list.Items {
-		if s.uid == "" || list.Items[i].Spec.VolumeGroupSnapshotRef.UID == s.uid {
+		ref := list.Items[i].Spec.VolumeGroupSnapshotRef
+		if snapshotKey(ref.Namespace, ref.Name) == key && (s.uid == "" || ref.UID == s.uid) {
 			s.content = &list.Items[i]
 			return nil
 		}

@@ -13,7 +13,7 @@ import (
 )
 
 // remembered is how long a Pool knows what it has seen. The objects of a run come within less, and those of a first list.
-const remembered = 5 * time.Minute
+const remembered = 2 * time.Minute
 
 // Pool makes what the cache keeps of objects. Many say the same: members of a restore point have run, group and owner in common, and each is
 // named by its content. What a Pool has seen lately, it gives all of them one copy of, which they may have since nobody changes what is cached.
