@@ -5,15 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
-	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
-	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/discovery"
@@ -22,8 +18,6 @@ import (
 
 	"github.com/snapshot-group/snapshot-group/cmd/internal/command"
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/checks/finding"
-	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/groups"
-	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/points"
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/session"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
@@ -56,29 +50,36 @@ func newGatherer(ctx context.Context, s *session.Session) (gatherer, error) {
 
 // facts are those of the cluster and of a namespace, or of all that are opted in where it is empty.
 func (g gatherer) facts(ctx context.Context, namespace string, now time.Time) (finding.Facts, error) {
-	f := finding.Facts{Now: now}
+	f := finding.Facts{Now: now, Unseen: map[finding.Part]string{}}
 	f.Cluster.GroupSnapshots = g.version
 	if err := g.apis(&f.Cluster); err != nil {
 		return f, err
 	}
-	if err := g.installed(ctx, &f.Cluster); err != nil {
-		return f, err
+	looks := []look{
+		{finding.CSIDrivers, func() error { return g.drivers(ctx, &f.Cluster) }},
+		{finding.Leases, func() error { return g.leases(ctx, &f.Cluster) }},
+		{finding.Workloads, func() error { return g.programs(ctx, &f.Cluster) }},
+		{finding.Webhooks, func() error { return g.webhooks(ctx, &f.Cluster) }},
 	}
-	if g.version == "" {
-		return f, nil // nothing more can be asked
+	if g.version != "" { // else nothing more can be asked
+		in := &inside{gatherer: g, only: namespace}
+		looks = append(looks, in.looks(ctx, &f)...)
 	}
-	var err error
-	if f.Cluster.Classes, err = groups.ReadClasses(ctx, g.client); err != nil {
-		return f, err
+	for _, l := range looks {
+		err := l.at()
+		if apierrors.IsForbidden(err) {
+			f.Unseen[l.part] = err.Error()
+		} else if err != nil {
+			return f, err
+		}
 	}
-	if err := g.namespaces(ctx, namespace, &f); err != nil {
-		return f, err
-	}
-	orphans, err := points.Orphans(ctx, g.client, namespace)
-	for i := range f.Namespaces {
-		f.Namespaces[i].Orphans = orphans[f.Namespaces[i].Name]
-	}
-	return f, err
+	return f, nil
+}
+
+// look reads one part. Where the user may not, that is a finding: all else can still be checked.
+type look struct {
+	part finding.Part
+	at   func() error
 }
 
 // apis is what discovery tells: the version, and which resources are served in which versions.
@@ -124,8 +125,8 @@ func (g gatherer) apis(c *finding.Cluster) error {
 // leaseSeconds is how long a Lease lasts that does not say it: what client-go's leader election takes.
 const leaseSeconds = 15
 
-// installed is what runs in the cluster, as far as it can be seen.
-func (g gatherer) installed(ctx context.Context, c *finding.Cluster) error {
+// drivers are those that are registered.
+func (g gatherer) drivers(ctx context.Context, c *finding.Cluster) error {
 	var drivers storagev1.CSIDriverList
 	if err := g.client.List(ctx, &drivers); err != nil {
 		return fmt.Errorf("list CSIDrivers: %w", err)
@@ -133,6 +134,11 @@ func (g gatherer) installed(ctx context.Context, c *finding.Cluster) error {
 	for i := range drivers.Items {
 		c.CSIDrivers = append(c.CSIDrivers, drivers.Items[i].Name)
 	}
+	return nil
+}
+
+// leases are those by which the loop and snapshot-controller lead.
+func (g gatherer) leases(ctx context.Context, c *finding.Cluster) error {
 	var leases coordinationv1.LeaseList
 	if err := g.client.List(ctx, &leases); err != nil {
 		return fmt.Errorf("list Leases: %w", err)
@@ -148,62 +154,6 @@ func (g gatherer) installed(ctx context.Context, c *finding.Cluster) error {
 		}
 		l.Lasts = time.Duration(ptr.Deref(spec.LeaseDurationSeconds, leaseSeconds)) * time.Second
 		c.Leases = append(c.Leases, l)
-	}
-	if err := g.programs(ctx, c); err != nil {
-		return err
-	}
-	return g.webhooks(ctx, c)
-}
-
-// namespaces adds those that are to be checked.
-func (g gatherer) namespaces(ctx context.Context, only string, f *finding.Facts) error {
-	var list corev1.NamespaceList
-	if only != "" {
-		list.Items = make([]corev1.Namespace, 1)
-		if err := g.client.Get(ctx, client.ObjectKey{Name: only}, &list.Items[0]); err != nil {
-			return fmt.Errorf("read Namespace %q: %w", only, err)
-		}
-	} else if err := g.client.List(ctx, &list, client.MatchingLabels{group.OptInLabel: group.OptInValue}); err != nil {
-		return fmt.Errorf("list Namespaces: %w", err)
-	}
-	found := groups.Found{Classes: f.Cluster.Classes}
-	var err error
-	if found.Volumes, err = groups.Volumes(ctx, g.client); err != nil {
-		return err
-	}
-	if found.Claims, err = groups.Claims(ctx, g.client, only); err != nil {
-		return err
-	}
-	var snapshots groupsnapshotv1.VolumeGroupSnapshotList
-	var contents groupsnapshotv1.VolumeGroupSnapshotContentList
-	var members snapshotv1.VolumeSnapshotList
-	if err := g.client.List(ctx, &snapshots, client.InNamespace(only)); err != nil {
-		return fmt.Errorf("list VolumeGroupSnapshots: %w", err)
-	}
-	if err := g.client.List(ctx, &contents); err != nil {
-		return fmt.Errorf("list VolumeGroupSnapshotContents: %w", err)
-	}
-	if err := g.client.List(ctx, &members, client.InNamespace(only)); err != nil {
-		return fmt.Errorf("list VolumeSnapshots: %w", err)
-	}
-	for i := range members.Items {
-		if owner := group.OwnerGroupSnapshot(members.Items[i].OwnerReferences); owner != nil && !slices.Contains(f.Cluster.OwnerVersions, owner.APIVersion) {
-			f.Cluster.OwnerVersions = append(f.Cluster.OwnerVersions, owner.APIVersion)
-		}
-	}
-	for _, ns := range list.Items {
-		n := finding.Namespace{
-			Name: ns.Name, OptedIn: ns.Labels[group.OptInLabel] == group.OptInValue, Annotations: ns.Annotations, Contents: contents.Items,
-		}
-		n.Settings, _ = group.ParseSettings(ns.Annotations, g.labelKey)
-		found.Namespace, found.Settings = ns.Name, n.Settings
-		n.Groups = found.Groups()
-		for i := range snapshots.Items {
-			if snapshots.Items[i].Namespace == ns.Name {
-				n.Snapshots = append(n.Snapshots, snapshots.Items[i])
-			}
-		}
-		f.Namespaces = append(f.Namespaces, n)
 	}
 	return nil
 }

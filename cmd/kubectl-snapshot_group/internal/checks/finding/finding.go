@@ -50,6 +50,8 @@ type Facts struct {
 	Cluster Cluster
 	// Namespaces are those that are checked, by name.
 	Namespaces []Namespace
+	// Unseen are the parts that could not be looked at, and why.
+	Unseen map[Part]string
 }
 
 // Cluster is what is known of the cluster itself.
@@ -139,17 +141,28 @@ type Namespace struct {
 	Orphans []point.Orphan
 }
 
+// check is made of facts, and says nothing while a part that it needs is unseen.
+type check struct {
+	find  func(Facts) []Finding
+	needs []Part
+}
+
 // checks are all, in the order in which they are told.
-var checks = []func(Facts) []Finding{
-	apiServer, snapshotAPIs, programs, loopLeads, webhooks, certificates, drivers, veleroClasses, veleroVersion, namespaces, groupRules, pending, stuck,
-	lastRuns, paused, orphans,
+var checks = []check{
+	{apiServer, nil}, {snapshotAPIs, nil}, {rights, nil}, {programs, nil}, {loopLeads, []Part{Leases}},
+	{webhooks, []Part{Webhooks}}, {certificates, []Part{Webhooks}},
+	{drivers, []Part{CSIDrivers, Classes, Volumes}}, {veleroClasses, []Part{Classes, Volumes}}, {veleroVersion, nil},
+	{namespaces, nil}, {groupRules, []Part{Classes, Volumes}}, {pending, nil}, {stuck, []Part{Contents}},
+	{lastRuns, nil}, {paused, nil}, {orphans, nil},
 }
 
 // All are the findings of every check.
 func All(f Facts) []Finding {
 	var out []Finding
-	for _, check := range checks {
-		out = append(out, check(f)...)
+	for _, c := range checks {
+		if !slices.ContainsFunc(c.needs, f.unseen) {
+			out = append(out, c.find(f)...)
+		}
 	}
 	return out
 }
