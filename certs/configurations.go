@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -41,38 +42,50 @@ func (c *Configurations) Watch(ctx context.Context, informers cache.Informers) e
 // knows. By a configuration that is not there it calls nobody, so that one does not count: with somebody's deletion of the one, the
 // webhooks of the other go on.
 func (c *Configurations) Trusts(ctx context.Context, serving *tls.Certificate) error {
+	_, err := c.until(ctx, serving)
+	return err
+}
+
+// until is the first instant at which one of the webhooks would not be believed any more.
+func (c *Configurations) until(ctx context.Context, serving *tls.Certificate) (time.Time, error) {
+	first := serving.Leaf.NotAfter
 	for _, configuration := range configurations() {
 		err := c.read(ctx, configuration)
 		if apierrors.IsNotFound(err) {
 			continue
 		}
 		if err != nil {
-			return err
+			return time.Time{}, err
 		}
 		for _, config := range clientConfigs(configuration) {
 			caller := trust.Caller{Roots: config.CABundle}
 			if s := config.Service; s != nil {
 				caller.Host = s.Name + "." + s.Namespace + ".svc"
 			}
-			if err := caller.Believes(serving, c.clock.Now()); err != nil {
-				return fmt.Errorf("%s %q does not trust the serving certificate yet: %w", kindOf(configuration), c.name, err)
+			until, err := caller.Until(serving, c.clock.Now())
+			if err != nil {
+				return time.Time{}, fmt.Errorf("%s %q does not trust the serving certificate yet: %w", kindOf(configuration), c.name, err)
+			}
+			if until.Before(first) {
+				first = until
 			}
 		}
 	}
-	return nil
+	return first, nil
 }
 
 // Complete are Configurations that must both be there to trust: what tells of them is to tell of the loss of one.
 type Complete struct{ *Configurations }
 
-// Trusts is that of Configurations, where both are there.
-func (c Complete) Trusts(ctx context.Context, serving *tls.Certificate) error {
+// Until is until when the API server believes the certificate, as every webhook of both configurations tells it. An error says why it does not
+// now, as that of Trusts.
+func (c Complete) Until(ctx context.Context, serving *tls.Certificate) (time.Time, error) {
 	for _, configuration := range configurations() {
 		if err := c.read(ctx, configuration); err != nil {
-			return err
+			return time.Time{}, err
 		}
 	}
-	return c.Configurations.Trusts(ctx, serving)
+	return c.until(ctx, serving)
 }
 
 // Deleted tells whether the ValidatingWebhookConfiguration has been deleted, as the cache knows: by uninstalling, which deletes it first, or by

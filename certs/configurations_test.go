@@ -71,8 +71,11 @@ func TestCompleteConfigurationsTrust(t *testing.T) {
 			reader := fake.NewClientBuilder().WithObjects(tc.objects...).Build()
 			complete := Complete{NewConfigurations(reader, "snapshot-group", clocktesting.NewFakePassiveClock(noon))}
 			got := ""
-			if err := complete.Trusts(t.Context(), ours.Issue(t, "webhook.sg.svc").TLS(t)); err != nil {
+			until, err := complete.Until(t.Context(), ours.IssueUntil(t, ours.Cert.NotAfter.Add(time.Hour), "webhook.sg.svc").TLS(t))
+			if err != nil {
 				got = err.Error()
+			} else if !until.Equal(ours.Cert.NotAfter) {
+				t.Errorf("trusts it until %s, want the end of the authority, %s", until, ours.Cert.NotAfter)
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("error (-want +got):\n%s", diff)

@@ -1,18 +1,24 @@
 package certs
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/snapshot-group/snapshot-group/certs/certstest"
 )
+
+func (r *roots) Until(ctx context.Context, serving *tls.Certificate) (time.Time, error) {
+	return noon.Add(certstest.Day), r.Trusts(ctx, serving)
+}
 
 func TestTheValidityOfTheServingCertificateIsAMetric(t *testing.T) {
 	served, err := (*tls.Certificate)(nil), fmt.Errorf("%w: why", ErrNoCertificate)
@@ -31,18 +37,20 @@ snapshot_group_certificate_trusted `
 	tells("before there is a certificate", trusted+"0\n")
 
 	ca := certstest.NewCA(t, noon, certstest.Day)
-	served, err = ca.Issue(t, "webhook").TLS(t), nil
-	const times = `
-# HELP snapshot_group_certificate_expiry_timestamp_seconds When the serving certificate of the webhook expires, in seconds since 1970.
+	served, err = ca.IssueUntil(t, noon.Add(2*certstest.Day), "webhook").TLS(t), nil
+	times := func(expiry string) string {
+		return `
+# HELP snapshot_group_certificate_expiry_timestamp_seconds When the first of the webhook's serving certificate and the authorities that the API server believes it by expires, in seconds since 1970.
 # TYPE snapshot_group_certificate_expiry_timestamp_seconds gauge
-snapshot_group_certificate_expiry_timestamp_seconds 1.7874864e+09
-# HELP snapshot_group_certificate_not_before_timestamp_seconds When the serving certificate of the webhook became valid, in seconds since 1970.
-# TYPE snapshot_group_certificate_not_before_timestamp_seconds gauge
-snapshot_group_certificate_not_before_timestamp_seconds 1.7874e+09
+snapshot_group_certificate_expiry_timestamp_seconds ` + expiry + `
+# HELP snapshot_group_certificate_lifetime_seconds How long the serving certificate of the webhook is valid in all.
+# TYPE snapshot_group_certificate_lifetime_seconds gauge
+snapshot_group_certificate_lifetime_seconds 172800
 `
-	tells("before it is trusted", times+trusted+"0\n")
+	}
+	tells("before it is trusted", times("1.7875728e+09")+trusted+"0\n")
 	believed.AddCert(ca.Cert)
-	tells("once it is", times+trusted+"1\n")
+	tells("once it is, by an authority that expires before it", times("1.7874864e+09")+trusted+"1\n")
 
 	err = errors.New("unreadable")
 	if _, err := reg.Gather(); err == nil {

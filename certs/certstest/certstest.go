@@ -35,6 +35,13 @@ func NewCA(t *testing.T, begins time.Time, lifetime time.Duration) CA {
 	return CA{Cert: sign(t, template, template, key), key: key}
 }
 
+// Renewed is the same root, of the same key and name, with another lifetime.
+func (c CA) Renewed(t *testing.T, lifetime time.Duration) CA {
+	t.Helper()
+	template := authority(c.key, c.Cert.NotBefore, lifetime)
+	return CA{Cert: sign(t, template, template, c.key), key: c.key}
+}
+
 // Intermediate is an authority that this one has signed, valid as long.
 func (c CA) Intermediate(t *testing.T) CA {
 	t.Helper()

@@ -9,6 +9,31 @@ import (
 	"github.com/snapshot-group/snapshot-group/certs/certstest"
 )
 
+func TestUntil(t *testing.T) {
+	const host = "webhook.sg.svc"
+	day := certstest.NewCA(t, noon.Add(-time.Hour), certstest.Day)
+	end := noon.Add(-time.Hour + certstest.Day)
+	renewed := day.Renewed(t, certstest.Day+time.Hour)
+	for name, tc := range map[string]struct {
+		roots []byte
+		pair  certstest.Pair
+		want  time.Time
+	}{
+		"until it expires itself":        {day.PEM(), day.IssueUntil(t, noon.Add(time.Hour), host), noon.Add(time.Hour)},
+		"until its authority does":       {day.PEM(), day.IssueUntil(t, end.Add(time.Hour), host), end},
+		"until one between the two does": {renewed.PEM(), day.Intermediate(t).IssueUntil(t, end.Add(time.Hour), host), end},
+		"until the last does of several that it is believed by": {
+			append(day.PEM(), renewed.PEM()...), day.IssueUntil(t, end.Add(2*time.Hour), host), end.Add(time.Hour)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Caller{Roots: tc.roots, Host: host}.Until(tc.pair.TLS(t), noon)
+			if err != nil || !got.Equal(tc.want) {
+				t.Errorf("until %s, %v; want %s", got, err, tc.want)
+			}
+		})
+	}
+}
+
 func TestBelieves(t *testing.T) {
 	const host = "webhook.sg.svc"
 	ca, stranger := certstest.NewCA(t, noon.Add(-time.Hour), certstest.Day), certstest.NewCA(t, noon.Add(-2*time.Hour), certstest.Day)

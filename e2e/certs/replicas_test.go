@@ -157,9 +157,9 @@ func (r replica) tellsOf(ctx context.Context, served *x509.Certificate, trusted 
 		return err
 	}
 	for name, want := range map[string]int64{
-		"snapshot_group_certificate_not_before_timestamp_seconds": served.NotBefore.Unix(),
-		"snapshot_group_certificate_expiry_timestamp_seconds":     served.NotAfter.Unix(),
-		"snapshot_group_certificate_trusted":                      trusted,
+		"snapshot_group_certificate_lifetime_seconds":         int64(served.NotAfter.Sub(served.NotBefore).Seconds()),
+		"snapshot_group_certificate_expiry_timestamp_seconds": served.NotAfter.Unix(),
+		"snapshot_group_certificate_trusted":                  trusted,
 	} {
 		series := metrics[name].GetMetric()
 		if len(series) != 1 || int64(series[0].GetGauge().GetValue()) != want {
