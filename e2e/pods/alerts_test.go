@@ -23,11 +23,15 @@ const (
   --set image.tag=0.0.0-pods --set image.pullPolicy=Never --wait --timeout 5m`
 )
 
-// claims are of two namespaces: web of shop is snapshotted when asked, pg of orders each minute, the shortest interval there is.
+// claims are of two namespaces: web of shop is snapshotted each leap day, and so has no restore point, pg of orders each minute, the shortest interval
+// there is.
 const claims = `kubectl apply --filename - <<'EOF'
 apiVersion: v1
 kind: Namespace
-metadata: {name: shop, labels: {snapshot-group: enabled}}
+metadata:
+  name: shop
+  labels: {snapshot-group: enabled}
+  annotations: {snapshot-group/schedule: "0 0 29 2 *", snapshot-group/keep: "7"}
 ---
 apiVersion: v1
 kind: Namespace
