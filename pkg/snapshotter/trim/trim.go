@@ -108,6 +108,22 @@ var marks = map[[2]bool]map[string]string{
 	{true, true}:  {group.ClaimSpecAnnotation: "", group.ClaimLabel: ""},
 }
 
+// Of each claim of a restore point there is one of these, and a collection of garbage looks at each object by itself: so they are in one piece
+// with what they alone point to.
+type (
+	wholeSnapshot struct {
+		snapshotv1.VolumeSnapshot
+
+		status snapshotv1.VolumeSnapshotStatus
+	}
+	wholeContent struct {
+		snapshotv1.VolumeSnapshotContent
+
+		status  snapshotv1.VolumeSnapshotContentStatus
+		created int64
+	}
+)
+
 // Snapshot keeps of the annotations that the loop writes only that they are there.
 func (p *Pool) Snapshot(in any) (any, error) {
 	o, ok := in.(*snapshotv1.VolumeSnapshot)
@@ -118,7 +134,7 @@ func (p *Pool) Snapshot(in any) (any, error) {
 	defer done()
 	meta := o.ObjectMeta
 	meta.Labels = labelsOfMember(o)
-	out := &snapshotv1.VolumeSnapshot{ObjectMeta: s.meta(meta)}
+	out := &wholeSnapshot{VolumeSnapshot: snapshotv1.VolumeSnapshot{ObjectMeta: s.meta(meta)}}
 	_, spec := o.Annotations[group.ClaimSpecAnnotation]
 	_, name := o.Annotations[group.ClaimLabel]
 	out.Annotations = marks[[2]bool{spec, name}]
@@ -129,12 +145,13 @@ func (p *Pool) Snapshot(in any) (any, error) {
 		VolumeSnapshotClassName: s.sharePtr(o.Spec.VolumeSnapshotClassName),
 	}
 	if st := o.Status; st != nil {
-		out.Status = &snapshotv1.VolumeSnapshotStatus{
+		out.Status = &out.status
+		out.status = snapshotv1.VolumeSnapshotStatus{
 			BoundVolumeSnapshotContentName: s.sharePtr(st.BoundVolumeSnapshotContentName), VolumeGroupSnapshotName: s.sharePtr(st.VolumeGroupSnapshotName),
 			ReadyToUse: flag(st.ReadyToUse), Error: st.Error,
 		}
 	}
-	return out, nil
+	return &out.VolumeSnapshot, nil
 }
 
 // labelsOfMember has no value of the label that says a second time of which claim a member of a group is. But for it, all members of a restore
@@ -157,22 +174,27 @@ func (p *Pool) Content(in any) (any, error) {
 	}
 	s, done := p.open()
 	defer done()
-	out := &snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{
+	out := &wholeContent{VolumeSnapshotContent: snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{
 		Name: share(s, o.Name), UID: o.UID, ResourceVersion: o.ResourceVersion, DeletionTimestamp: o.DeletionTimestamp,
 		ManagedFields: trimmed,
 		Annotations:   s.kept(o.Annotations, group.NudgedAnnotation, group.MemberGroupHandleAnnotation, group.MemberBeingDeletedAnnotation),
-	}}
+	}}}
 	ref := o.Spec.VolumeSnapshotRef
 	out.Spec.VolumeSnapshotRef = corev1.ObjectReference{Namespace: share(s, ref.Namespace), Name: share(s, ref.Name), UID: share(s, ref.UID)}
 	out.Spec.Driver, out.Spec.Source, out.Spec.DeletionPolicy = share(s, o.Spec.Driver), o.Spec.Source, share(s, o.Spec.DeletionPolicy)
 	out.Spec.Source.VolumeHandle = s.sharePtr(o.Spec.Source.VolumeHandle)
 	if st := o.Status; st != nil {
-		out.Status = &snapshotv1.VolumeSnapshotContentStatus{
+		out.Status = &out.status
+		out.status = snapshotv1.VolumeSnapshotContentStatus{
 			SnapshotHandle: s.sharePtr(st.SnapshotHandle), VolumeGroupSnapshotHandle: s.sharePtr(st.VolumeGroupSnapshotHandle),
-			CreationTime: st.CreationTime, ReadyToUse: flag(st.ReadyToUse), Error: st.Error,
+			ReadyToUse: flag(st.ReadyToUse), Error: st.Error,
+		}
+		if st.CreationTime != nil {
+			out.created = *st.CreationTime
+			out.status.CreationTime = &out.created
 		}
 	}
-	return out, nil
+	return &out.VolumeSnapshotContent, nil
 }
 
 // GroupContent keeps the same of a group.

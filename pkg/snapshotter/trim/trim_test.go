@@ -104,14 +104,14 @@ func TestTransformsKeepWhatIsUsed(t *testing.T) {
 			&groupsnapshotv1.VolumeGroupSnapshot{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{"mine": "1"}}},
 			&groupsnapshotv1.VolumeGroupSnapshot{},
 		},
-		"of a content, the snapshot that it was imported by": {
+		"of a content, the snapshot that it was imported by, and when it was taken": {
 			pool.Content,
 			&snapshotv1.VolumeSnapshotContent{Spec: snapshotv1.VolumeSnapshotContentSpec{
 				Source: snapshotv1.VolumeSnapshotContentSource{SnapshotHandle: ptr.To("s")}, VolumeSnapshotClassName: ptr.To(class),
-			}},
+			}, Status: &snapshotv1.VolumeSnapshotContentStatus{CreationTime: ptr.To(int64(1)), RestoreSize: ptr.To(int64(2))}},
 			&snapshotv1.VolumeSnapshotContent{Spec: snapshotv1.VolumeSnapshotContentSpec{
 				Source: snapshotv1.VolumeSnapshotContentSource{SnapshotHandle: ptr.To("s")},
-			}},
+			}, Status: &snapshotv1.VolumeSnapshotContentStatus{CreationTime: ptr.To(int64(1))}},
 		},
 		"of a group's content, the snapshots in it": {
 			pool.GroupContent,
