@@ -167,7 +167,7 @@ func restingLoop(b *testing.B, points int) *Reconciler {
 	go cached.Start(b.Context()) //nolint:errcheck // what it cannot read, the reconcile misses
 	for _, o := range []client.Object{
 		&corev1.Namespace{}, &corev1.PersistentVolume{}, &storagev1.StorageClass{}, &snapshotv1.VolumeSnapshotClass{},
-		&groupsnapshotv1.VolumeGroupSnapshotClass{},
+		&groupsnapshotv1.VolumeGroupSnapshot{}, &groupsnapshotv1.VolumeGroupSnapshotClass{},
 	} {
 		if _, err := cached.GetInformer(b.Context(), o); err != nil {
 			b.Fatal(err)

@@ -207,7 +207,7 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager) error {
 	// Besides what Indexes are of. All that is cached is so without the lead, too, which a controller's watches are not: metrics read it.
 	for _, obj := range []client.Object{
 		&corev1.Namespace{}, &corev1.PersistentVolumeClaim{}, &corev1.PersistentVolume{}, &storagev1.StorageClass{},
-		&snapshotv1.VolumeSnapshotClass{}, &groupsnapshotv1.VolumeGroupSnapshotClass{}, journals(),
+		&snapshotv1.VolumeSnapshotClass{}, &groupsnapshotv1.VolumeGroupSnapshot{}, &groupsnapshotv1.VolumeGroupSnapshotClass{}, journals(),
 	} {
 		if _, err := mgr.GetCache().GetInformer(ctx, obj); err != nil {
 			return fmt.Errorf("watch %T: %w", obj, err)
