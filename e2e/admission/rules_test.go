@@ -76,22 +76,25 @@ func TestADriverHasOneDefaultClassOfEachKind(t *testing.T) {
 	}
 	u.eventuallyRefused(t, second, deniedBy(classesWebhook,
 		`VolumeSnapshotClass "second-y" cannot be created: [second-default-class] driver "second.test" has a default already:`+
-			` VolumeSnapshotClass "second-x"; to mend it, unmark that one first: kubectl annotate volumesnapshotclass second-x`+
-			` snapshot.storage.kubernetes.io/is-default-class-`, "second-default-class"))
+			` VolumeSnapshotClass "second-x"; to mend it, create it without that annotation, and then change the mark: kubectl annotate`+
+			` volumesnapshotclass second-x snapshot.storage.kubernetes.io/is-default-class- && kubectl annotate volumesnapshotclass second-y`+
+			` snapshot.storage.kubernetes.io/is-default-class=true --overwrite`, "second-default-class"))
 	second.Annotations = nil
 	forTheTest(t, u, second)
 	refused(t, u.Patch(t.Context(), second, mergePatch(`{"metadata":{"annotations":{"snapshot.storage.kubernetes.io/is-default-class":"true"}}}`)),
 		deniedBy(classesWebhook,
 			`VolumeSnapshotClass "second-y" cannot be changed so: [second-default-class] driver "second.test" has a default already:`+
 				` VolumeSnapshotClass "second-x"; to mend it, unmark that one first: kubectl annotate volumesnapshotclass second-x`+
-				` snapshot.storage.kubernetes.io/is-default-class-`, "second-default-class"))
+				` snapshot.storage.kubernetes.io/is-default-class- && kubectl annotate volumesnapshotclass second-y`+
+				` snapshot.storage.kubernetes.io/is-default-class=true --overwrite`, "second-default-class"))
 	refused(t, u.Create(t.Context(), &groupv1.VolumeGroupSnapshotClass{
 		ObjectMeta: metav1.ObjectMeta{Name: "second-z", Annotations: map[string]string{group.DefaultGroupSnapshotClassAnnotation: "true"}},
 		Driver:     "csi-a.test", DeletionPolicy: snapv1.VolumeSnapshotContentDelete,
 	}), deniedBy(classesWebhook,
 		`VolumeGroupSnapshotClass "second-z" cannot be created: [second-default-class] driver "csi-a.test" has a default already:`+
-			` VolumeGroupSnapshotClass "csi-a"; to mend it, unmark that one first: kubectl annotate volumegroupsnapshotclass csi-a`+
-			` groupsnapshot.storage.kubernetes.io/is-default-class-`, "second-default-class"))
+			` VolumeGroupSnapshotClass "csi-a"; to mend it, create it without that annotation, and then change the mark: kubectl annotate`+
+			` volumegroupsnapshotclass csi-a groupsnapshot.storage.kubernetes.io/is-default-class- && kubectl annotate volumegroupsnapshotclass second-z`+
+			` groupsnapshot.storage.kubernetes.io/is-default-class=true --overwrite`, "second-default-class"))
 	third := &groupv1.VolumeGroupSnapshotClass{
 		ObjectMeta: metav1.ObjectMeta{Name: "second-z"}, Driver: "csi-a.test", DeletionPolicy: snapv1.VolumeSnapshotContentDelete,
 	}
@@ -100,7 +103,8 @@ func TestADriverHasOneDefaultClassOfEachKind(t *testing.T) {
 		deniedBy(classesWebhook,
 			`VolumeGroupSnapshotClass "second-z" cannot be changed so: [second-default-class] driver "csi-a.test" has a default already:`+
 				` VolumeGroupSnapshotClass "csi-a"; to mend it, unmark that one first: kubectl annotate volumegroupsnapshotclass csi-a`+
-				` groupsnapshot.storage.kubernetes.io/is-default-class-`, "second-default-class"))
+				` groupsnapshot.storage.kubernetes.io/is-default-class- && kubectl annotate volumegroupsnapshotclass second-z`+
+				` groupsnapshot.storage.kubernetes.io/is-default-class=true --overwrite`, "second-default-class"))
 }
 
 func TestAClassThatGroupsUseGoesWithAWarning(t *testing.T) {
@@ -122,18 +126,25 @@ func TestAClassThatGroupsUseGoesWithAWarning(t *testing.T) {
 	u.wasWarned(t,
 		`VolumeSnapshotClass "used": [class-in-use] group "used/db" could not be snapshotted without it: driver "used.test" has no`+
 			` VolumeSnapshotClass, and needs one marked default`,
-		`[class-in-use] to mend it, first create a VolumeSnapshotClass of driver "used.test" that takes its place, and mark that as the default`)
+		`[class-in-use] to mend it, create a VolumeSnapshotClass of driver "used.test" with annotation snapshot.storage.kubernetes.io/is-default-class: "true"`)
+	admitted(t, u.Create(t.Context(), &groupv1.VolumeGroupSnapshotClass{
+		ObjectMeta: metav1.ObjectMeta{Name: "used-too"}, Driver: driver, DeletionPolicy: snapv1.VolumeSnapshotContentDelete,
+	}, client.DryRunAll))
+	u.wasWarned(t,
+		`VolumeGroupSnapshotClass "used-too": [class-in-use] group "used/db" could not be snapshotted with it: driver "used.test" has 2`+
+			` VolumeGroupSnapshotClasses and none is singled out: "used", "used-too"`,
+		`[class-in-use] to mend it, mark the one that is used so far: kubectl annotate volumegroupsnapshotclass used`+
+			` groupsnapshot.storage.kubernetes.io/is-default-class=true --overwrite`)
 	admitted(t, u.Delete(t.Context(), &groupv1.VolumeGroupSnapshotClass{ObjectMeta: metav1.ObjectMeta{Name: "used"}}))
 	u.wasWarned(t,
 		`VolumeGroupSnapshotClass "used": [class-in-use] group "used/db" could not be snapshotted without it: driver "used.test" has no`+
-			` VolumeGroupSnapshotClass`,
-		`[class-in-use] to mend it, first create a VolumeGroupSnapshotClass of driver "used.test" that takes its place, and mark that as the default`)
+			` VolumeGroupSnapshotClass; to mend it, create a VolumeGroupSnapshotClass of driver "used.test"`)
 	admitted(t, u.Patch(t.Context(), &snapv1.VolumeSnapshotClass{ObjectMeta: metav1.ObjectMeta{Name: "used"}},
 		mergePatch(`{"metadata":{"annotations":{"snapshot.storage.kubernetes.io/is-default-class":"false"}}}`)))
 	u.wasWarned(t,
 		`VolumeSnapshotClass "used": [class-in-use] group "used/db" could not be snapshotted without it: no VolumeSnapshotClass of driver`+
 			` "used.test" is marked default`,
-		`[class-in-use] to mend it, first create a VolumeSnapshotClass of driver "used.test" that takes its place, and mark that as the default`)
+		`[class-in-use] to mend it, mark one: kubectl annotate volumesnapshotclass used snapshot.storage.kubernetes.io/is-default-class=true --overwrite`)
 }
 
 func TestAGroupSnapshotThatCannotSucceedIsRefused(t *testing.T) {

@@ -1,6 +1,7 @@
 package admit
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -54,8 +55,8 @@ func (o objects) classFacts(_ context.Context, raw admission.Request) (policy.Re
 		all = o.store.groupSnapshotClassList()
 	}
 	c.Others = slices.DeleteFunc(all, func(other group.Class) bool { return other.Name == raw.Name })
-	if c.Before != nil && (c.After == nil || *c.After != *c.Before) {
-		if c.Users, err = o.groupsOn(c.Before.Driver); err != nil {
+	if c.Before == nil || c.After == nil || *c.After != *c.Before {
+		if c.Users, err = o.groupsOn(cmp.Or(c.Before, c.After).Driver); err != nil {
 			return policy.Request{}, policy.Facts{}, err
 		}
 	}

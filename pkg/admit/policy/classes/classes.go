@@ -21,8 +21,19 @@ func Request(kind, name, act string) rule.Request {
 	return rule.Request{Operation: rule.Other, Object: fmt.Sprintf("%s %q", kind, name), Act: act}
 }
 
-// resource is what kubectl calls the class's kind.
-func resource(c *rule.Class) string { return strings.ToLower(c.Kind) }
+// mark is the command that makes a class of c's kind the default, unmark that by which classes are no longer, and swap both in the order
+// in which neither is refused.
+func mark(c *rule.Class, name string) string {
+	return fmt.Sprintf("kubectl annotate %s %s %s=true --overwrite", strings.ToLower(c.Kind), name, c.Default)
+}
+
+func unmark(c *rule.Class, names ...string) string {
+	return fmt.Sprintf("kubectl annotate %s %s %s-", strings.ToLower(c.Kind), rule.Arguments(names), c.Default)
+}
+
+func swap(c *rule.Class, to string, from ...string) string {
+	return unmark(c, from...) + " && " + mark(c, to)
+}
 
 // before and after are all classes of the kind, without the request and with it.
 func before(c *rule.Class) []group.Class { return with(c.Others, c.Before) }

@@ -28,9 +28,13 @@ var SecondDefaultClass = rule.Rule{
 		if len(defaults) == 0 {
 			return rule.Pass
 		}
+		remedy := "unmark that one first: "
+		if c.Before == nil {
+			remedy = "create it without that annotation, and then change the mark: "
+		}
 		return rule.Refuse(
 			fmt.Sprintf("driver %q has a default already: %s", c.After.Driver, rule.FewOf(c.Kind, defaults)),
-			fmt.Sprintf("unmark that one first: kubectl annotate %s %s %s-", resource(c), rule.Arguments(defaults), c.Default))
+			remedy+swap(c, c.After.Name, defaults...))
 	},
 }
 

@@ -67,7 +67,7 @@ type Class struct {
 	// Users are the groups of the cluster with claims on the class's driver, by namespace and name. Their classes are as
 	// they stand before the request.
 	Users []Group
-	// DenyInUse makes class-in-use a denial.
+	// DenyInUse makes class-in-use a denial where there is another way.
 	DenyInUse bool
 }
 
