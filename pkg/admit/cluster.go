@@ -56,7 +56,7 @@ func (o objects) classFacts(_ context.Context, raw admission.Request) (policy.Re
 	}
 	c.Others = slices.DeleteFunc(all, func(other group.Class) bool { return other.Name == raw.Name })
 	if c.Before == nil || c.After == nil || *c.After != *c.Before {
-		if c.Users, err = o.groupsOn(cmp.Or(c.Before, c.After).Driver); err != nil {
+		if c.Users, err = o.usersOf(*cmp.Or(c.Before, c.After)); err != nil {
 			return policy.Request{}, policy.Facts{}, err
 		}
 	}
@@ -96,9 +96,9 @@ func classOf[T any](object *T, read func(*T) group.Class) *group.Class {
 	return &class
 }
 
-// groupsOn are the groups of all opted-in Namespaces that have a claim on driver, by namespace and name. Classes change so
-// rarely that all their claims may be looked at for it.
-func (o objects) groupsOn(driver string) ([]rule.Group, error) {
+// usersOf are the groups of all opted-in Namespaces that have a claim on the driver of a class, or whose Namespace names it, by
+// namespace and name. Classes change so rarely that all their claims may be looked at for it.
+func (o objects) usersOf(class group.Class) ([]rule.Group, error) {
 	var out []rule.Group
 	names := o.store.namespaces.ListKeys()
 	slices.Sort(names)
@@ -112,7 +112,8 @@ func (o objects) groupsOn(driver string) ([]rule.Group, error) {
 			return nil, err
 		}
 		for _, g := range groups {
-			if slices.ContainsFunc(g.Facts.Members, func(m rule.Member) bool { return m.Driver.Name == driver }) {
+			onDriver := func(m rule.Member) bool { return m.Driver.Name == class.Driver }
+			if g.Facts.GroupSnapshotClass == class.Name || slices.ContainsFunc(g.Facts.Members, onDriver) {
 				out = append(out, g)
 			}
 		}

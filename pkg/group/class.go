@@ -49,11 +49,13 @@ type Choice struct {
 // Named is a class name that somebody wrote down, and where.
 type Named struct {
 	Name, Where string
+	// Shared: it is written for claims of whatever driver, so an existing class of another driver is meant for other claims.
+	Shared bool
 }
 
 // ChooseGroupSnapshotClass picks the VolumeGroupSnapshotClass for a driver. named are the annotations that name one, in
-// order of precedence (claims before Namespace); the first that is not empty wins, whether or not it exists. Then: the
-// one class labelled for Velero, the one default, the only one.
+// order of precedence (claims before Namespace); the first that is not empty wins, whether or not it exists, but for a Shared one
+// of another driver. Then: the one class labelled for Velero, the one default, the only one.
 func ChooseGroupSnapshotClass(driver string, named []Named, classes []Class) Choice {
 	return choose(driver, named, classes, true)
 }
@@ -66,7 +68,7 @@ func ChooseSnapshotClass(driver string, named []Named, classes []Class) Choice {
 
 func choose(driver string, named []Named, classes []Class, onlyOne bool) Choice {
 	for _, n := range named {
-		if n.Name != "" {
+		if n.Name != "" && !(n.Shared && ofAnother(driver, n.Name, classes)) {
 			return Choice{Name: n.Name, How: n.Where}
 		}
 	}
@@ -82,6 +84,10 @@ func choose(driver string, named []Named, classes []Class, onlyOne bool) Choice 
 		return Choice{Name: own[0].Name, How: "the only class of the driver"}
 	}
 	return Choice{Tied: names(own)}
+}
+
+func ofAnother(driver, name string, classes []Class) bool {
+	return slices.ContainsFunc(classes, func(c Class) bool { return c.Name == name && c.Driver != driver })
 }
 
 // There tells whether the choice is a class that exists and is of the driver: what an annotation names need not be.
@@ -122,7 +128,7 @@ func NamedByClaim(claim, key string, annotations map[string]string) Named {
 	return Named{Name: annotations[key], Where: fmt.Sprintf("annotation %s of claim %q", key, claim)}
 }
 
-// NamedByNamespace is the annotation of the Namespace that names a class.
+// NamedByNamespace is the annotation of the Namespace that names a class. Its claims may be on several drivers.
 func NamedByNamespace(key, class string) Named {
-	return Named{Name: class, Where: fmt.Sprintf("annotation %s of the namespace", key)}
+	return Named{Name: class, Where: fmt.Sprintf("annotation %s of the namespace", key), Shared: true}
 }

@@ -29,6 +29,11 @@ func TestChooseClass(t *testing.T) {
 			Choice{Name: "asked", How: `annotation velero.io/csi-volume-group-snapshot-class of claim "logs"`}, nil},
 		"the namespace's annotation comes after the claims'": {named[2:], []Class{velero},
 			Choice{Name: "for-all", How: "annotation snapshot-group/group-snapshot-class of the namespace"}, nil},
+		"a class of another driver that the namespace names is for other claims": {[]Named{NamedByNamespace(GroupSnapshotClassAnnotation, "foreign")},
+			[]Class{standard, plain, foreign}, Choice{Name: "standard", How: "the one default class of the driver"}, nil},
+		"a class of another driver that a claim names is its own fault": {
+			[]Named{NamedByClaim("data", VeleroClaimGroupClassAnnotation, map[string]string{VeleroClaimGroupClassAnnotation: "foreign"})},
+			[]Class{standard, foreign}, Choice{Name: "foreign", How: `annotation velero.io/csi-volume-group-snapshot-class of claim "data"`}, nil},
 		"the class labelled for Velero wins over the default": {nil, []Class{standard, velero, foreign},
 			Choice{Name: "velero", How: "the one class of the driver labelled for Velero"}, nil},
 		"the default wins where two are labelled for Velero": {nil, []Class{standard, velero, {Name: "velero-2", Driver: "a", Labelled: true}},

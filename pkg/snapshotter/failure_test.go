@@ -190,15 +190,18 @@ func TestAnObjectOfSomebodyElseFailsTheGroupAndStays(t *testing.T) {
 
 // A member with a class that is not there is failed by snapshot-controller, and its finalizer, for which a detach waits, never comes back.
 func TestNoMemberIsGivenAClassThatIsNotThere(t *testing.T) {
-	for name, class := range map[string]string{"no class has the name that the namespace says": "gone", "it is that of another driver": "other"} {
+	for name, tc := range map[string]struct{ class, want string }{
+		"no class has the name that the namespace says":        {"gone", "none"},
+		"it is that of another driver, and the default is not": {"other", "snap"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			annotations := asks(group.Detach)
-			annotations[group.SnapshotClassAnnotation] = class
+			annotations[group.SnapshotClassAnnotation] = tc.class
 			c := newCluster(t, annotations, &snapshotv1.VolumeSnapshotClass{ObjectMeta: metav1.ObjectMeta{Name: "other"}, Driver: "other.test"})
 			c.untilRest()
 			for _, m := range c.members() {
-				if got := ptr.Deref(m.Spec.VolumeSnapshotClassName, "none"); got != "none" {
-					t.Errorf("member %q has class %q, want none", m.Name, got)
+				if got := ptr.Deref(m.Spec.VolumeSnapshotClassName, "none"); got != tc.want {
+					t.Errorf("member %q has class %q, want %s", m.Name, got, tc.want)
 				}
 			}
 		})

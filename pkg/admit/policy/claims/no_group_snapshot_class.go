@@ -12,7 +12,7 @@ import (
 //
 //	When:    a claim joins a group, or a group is about to be snapshotted.
 //	Denies:  if the claim's driver has no VolumeGroupSnapshotClass, or if the one that an annotation names does not exist
-//	         or is of another driver.
+//	         or, where a claim names it, is of another driver.
 //	Why:     a group snapshot cannot be asked for without a class, and fails with one of another driver.
 //	If facts are missing: a driver that is unknown passes; it is unknown-driver's.
 var NoGroupSnapshotClass = rule.Rule{
