@@ -39,13 +39,29 @@ func (c *Claims) answer(ctx context.Context, raw admission.Request) answer {
 	}
 }
 
+// decide goes by the classes of the cache and, where a rule is broken that goes by classes, once more by those of the API server.
 func (c *Claims) decide(ctx context.Context, review claimReview) (policy.Decision, error) {
-	req, facts, err := c.facts.claimFacts(ctx, review)
+	if !c.facts.store.Synced() {
+		return policy.Decision{}, ErrNotSynced
+	}
+	decision, err := c.decideBy(ctx, inquiry{review, c.facts.store.classes()})
+	if err != nil || !policy.ByClasses(decision) {
+		return decision, err
+	}
+	live, err := c.facts.liveClasses(ctx)
+	if err != nil {
+		return policy.Decision{}, err
+	}
+	return c.decideBy(ctx, inquiry{review, live})
+}
+
+func (c *Claims) decideBy(ctx context.Context, q inquiry) (policy.Decision, error) {
+	req, facts, err := c.facts.claimFacts(ctx, q)
 	if err != nil {
 		return policy.Decision{}, err
 	}
 	if c.facts.unsettled(req, facts) {
-		if facts, err = c.facts.settle(ctx, review, req, facts); err != nil {
+		if facts, err = c.facts.settle(ctx, q, req, facts); err != nil {
 			return policy.Decision{}, err
 		}
 	}

@@ -1,11 +1,20 @@
 package admit
 
 import (
+	"context"
+	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	admissionv1 "k8s.io/api/admission/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
@@ -66,4 +75,76 @@ func TestClasses(t *testing.T) {
 		"a review of something else is let through and told": {after: namespaceObject(nil), code: 200, series: `outcome="undecodable",rule="none"`,
 			warnings: []string{`snapshot-group: read review: resource "namespaces" of API group "" is not reviewed here`}},
 	})
+}
+
+func TestADeletedCollectionIsJudgedObjectByObject(t *testing.T) {
+	f := newFixture(t, cluster(claimObject("data-0", "fast", inGroup)))
+	f.options.DenyClassInUse = true
+	var r admissionv1.AdmissionReview
+	if err := json.Unmarshal(asked(t, nil, snapshotClassObject("a-snap", true)), &r); err != nil {
+		t.Fatal(err)
+	}
+	r.Request.Name = "" // as the API server has it
+	body, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := f.post(t, "classes", body)
+	const want = `VolumeSnapshotClass "a-snap" cannot be deleted: [class-in-use] group "shop/db" could not be snapshotted without it: driver "a.csi" has no ` +
+		`VolumeSnapshotClass, and needs one marked default; to mend it, first create a VolumeSnapshotClass of driver "a.csi" that takes its place, and then ` +
+		`change the mark: kubectl annotate volumesnapshotclass a-snap snapshot.storage.kubernetes.io/is-default-class- && ` +
+		`kubectl annotate volumesnapshotclass NEW snapshot.storage.kubernetes.io/is-default-class=true --overwrite`
+	if diff := cmp.Diff(want, got.Result.Message); diff != "" {
+		t.Errorf("message (-want +got):\n%s", diff)
+	}
+	if !strings.Contains(f.log[0], `"object":"a-snap"`) {
+		t.Errorf("log line %s lacks the name of the object", f.log[0])
+	}
+}
+
+func TestADefaultMayBeMarkedRightAfterTheOtherIsUnmarked(t *testing.T) {
+	plain := snapshotClassObject("new", false)
+	f := newFixture(t, cluster(plain), snapshotClassObject("a-snap", false)) // the cache has it marked
+	if got := f.post(t, "classes", asked(t, snapshotClassObject("new", true), plain)); !got.Allowed {
+		t.Errorf("refused: %s", got.Result.Message)
+	}
+}
+
+func TestAClassTooNewForTheCacheCounts(t *testing.T) {
+	all := cluster()
+	for name, missing := range map[string]int{"a StorageClass": 1, "a VolumeSnapshotClass": 3, "a VolumeGroupSnapshotClass": 4} {
+		t.Run(name, func(t *testing.T) {
+			cached := slices.Delete(slices.Clone(all), missing, missing+1)
+			f := newFixture(t, cached, all[missing])
+			got := f.post(t, claimsWebhook, review(t, "claim-create.json", nil))
+			if !got.Allowed || len(got.Warnings) > 0 {
+				t.Errorf("answer = %v with warnings %q, want it allowed", got.Result, got.Warnings)
+			}
+			if diff := cmp.Diff(map[string]string{"snapshot-group-c61f34e811ccfa4e9c9f": "a.csi, renewed"}, f.holders(t)); diff != "" {
+				t.Errorf("holders of Leases (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAClaimOfASettledGroupTakesNoCall(t *testing.T) {
+	f := newFixture(t, cluster(claimObject("data-1", "fast", inGroup), leaseObject("a.csi")))
+	calls := 0
+	f.facts.live = interceptor.NewClient(f.api, interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+			calls++
+			return c.Get(ctx, key, o, opts...)
+		},
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+			calls++
+			return c.List(ctx, list, opts...)
+		},
+	})
+	if got := f.post(t, claimsWebhook, review(t, "claim-create.json", nil)); !got.Allowed || calls != 0 {
+		t.Errorf("allowed = %t with %d calls, want true with none", got.Allowed, calls)
+	}
+	onSlow := changedClaim(func(c *corev1.PersistentVolumeClaim) { c.Spec.StorageClassName = ptr.To("slow") })
+	if got := f.post(t, claimsWebhook, review(t, "claim-create.json", onSlow)); got.Allowed || calls != 5 {
+		t.Errorf("allowed = %t with %d calls, want false with one for each kind of class, and two for the claims", got.Allowed, calls)
+	}
 }

@@ -41,8 +41,9 @@ func (o objects) namespaceFacts(_ context.Context, raw admission.Request) (polic
 	return req, policy.Facts{Namespace: namespaces.Changed(raw.Name, known, after.Annotations, o.store.labelKey)}, nil
 }
 
-// classFacts are those of a class of either kind, and of the groups that use it where it changes.
-func (o objects) classFacts(_ context.Context, raw admission.Request) (policy.Request, policy.Facts, error) {
+// classFacts are those of a class of either kind, and of the groups that use it where it changes. The other classes are read from the API
+// server: replacing a default is two changes, of which the second must not be judged as if the first had not been.
+func (o objects) classFacts(ctx context.Context, raw admission.Request) (policy.Request, policy.Facts, error) {
 	c, after, err := o.changedClass(raw)
 	if err != nil || (c.After != nil && after.GetDeletionTimestamp() != nil) {
 		return policy.Request{}, policy.Facts{}, err
@@ -50,13 +51,17 @@ func (o objects) classFacts(_ context.Context, raw admission.Request) (policy.Re
 	if !o.store.Synced() {
 		return policy.Request{}, policy.Facts{}, ErrNotSynced
 	}
-	all := o.store.snapshotClassList()
-	if c.Kind == classes.GroupSnapshotClass {
-		all = o.store.groupSnapshotClassList()
+	live, err := o.liveClasses(ctx)
+	if err != nil {
+		return policy.Request{}, policy.Facts{}, err
 	}
-	c.Others = slices.DeleteFunc(all, func(other group.Class) bool { return other.Name == raw.Name })
+	all := live.snapshots
+	if c.Kind == classes.GroupSnapshotClass {
+		all = live.groupSnapshots
+	}
+	c.Others = slices.DeleteFunc(slices.Clone(all), func(other group.Class) bool { return other.Name == raw.Name })
 	if c.Before == nil || c.After == nil || *c.After != *c.Before {
-		if c.Users, err = o.usersOf(*cmp.Or(c.Before, c.After)); err != nil {
+		if c.Users, err = o.usersOf(*cmp.Or(c.Before, c.After), live); err != nil {
 			return policy.Request{}, policy.Facts{}, err
 		}
 	}
@@ -98,7 +103,7 @@ func classOf[T any](object *T, read func(*T) group.Class) *group.Class {
 
 // usersOf are the groups of all opted-in Namespaces that have a claim on the driver of a class, or whose Namespace names it, by
 // namespace and name. Classes change so rarely that all their claims may be looked at for it.
-func (o objects) usersOf(class group.Class) ([]rule.Group, error) {
+func (o objects) usersOf(class group.Class, live classLists) ([]rule.Group, error) {
 	var out []rule.Group
 	names := o.store.namespaces.ListKeys()
 	slices.Sort(names)
@@ -107,7 +112,7 @@ func (o objects) usersOf(class group.Class) ([]rule.Group, error) {
 		if !found || !optedIn(namespace) {
 			continue
 		}
-		groups, err := o.groupsOf(namespace)
+		groups, err := o.groupsOf(namespace, live)
 		if err != nil {
 			return nil, err
 		}
@@ -122,7 +127,7 @@ func (o objects) usersOf(class group.Class) ([]rule.Group, error) {
 }
 
 // groupsOf are the groups of a Namespace by name.
-func (o objects) groupsOf(namespace *corev1.Namespace) ([]rule.Group, error) {
+func (o objects) groupsOf(namespace *corev1.Namespace, live classLists) ([]rule.Group, error) {
 	settings, _ := group.ParseSettings(namespace.Annotations, o.store.labelKey)
 	claims, err := o.store.claimsOf(namespace.Name)
 	if err != nil {
@@ -134,7 +139,6 @@ func (o objects) groupsOf(namespace *corev1.Namespace) ([]rule.Group, error) {
 			byValue[value] = append(byValue[value], c)
 		}
 	}
-	storage := o.store.storageClassList()
 	var out []rule.Group
 	for _, value := range slices.Sorted(maps.Keys(byValue)) {
 		out = append(out, rule.Group{
@@ -143,10 +147,10 @@ func (o objects) groupsOf(namespace *corev1.Namespace) ([]rule.Group, error) {
 				LabelKey:           settings.LabelKey,
 				GroupSnapshotClass: settings.GroupSnapshotClass,
 				Members: policy.Members(byValue[value], func(c *corev1.PersistentVolumeClaim) group.Driver {
-					return group.Driver{Name: o.store.driverName(c, storage)}
+					return group.Driver{Name: o.store.driverName(c, live.storage)}
 				}),
-				SnapshotClasses:      o.store.snapshotClassList(),
-				GroupSnapshotClasses: o.store.groupSnapshotClassList(),
+				SnapshotClasses:      live.snapshots,
+				GroupSnapshotClasses: live.groupSnapshots,
 			},
 		})
 	}

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"slices"
 
+	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -31,18 +34,53 @@ func NewGatherer(store *Store, live client.Reader, leases *lease.Keeper) *Gather
 	return &Gatherer{store: store, live: live, leases: leases}
 }
 
+// classLists are all classes of the cluster.
+type classLists struct {
+	storage                   group.StorageClassList
+	snapshots, groupSnapshots []group.Class
+}
+
+// inquiry is a review, and the classes to answer it by.
+type inquiry struct {
+	claimReview
+	classes classLists
+}
+
+// liveClasses are the classes as the API server has them: one may be milliseconds older than what needs it.
+func (g *Gatherer) liveClasses(ctx context.Context) (classLists, error) {
+	var storage storagev1.StorageClassList
+	var snapshots snapshotv1.VolumeSnapshotClassList
+	var groupSnapshots groupsnapshotv1.VolumeGroupSnapshotClassList
+	for _, kind := range []struct {
+		name string
+		list client.ObjectList
+	}{{"StorageClasses", &storage}, {"VolumeSnapshotClasses", &snapshots}, {"VolumeGroupSnapshotClasses", &groupSnapshots}} {
+		if err := g.live.List(ctx, kind.list); err != nil {
+			return classLists{}, fmt.Errorf("list %s: %w", kind.name, err)
+		}
+	}
+	var out classLists
+	for i := range storage.Items {
+		out.storage = append(out.storage, &storage.Items[i])
+	}
+	for i := range snapshots.Items {
+		out.snapshots = append(out.snapshots, group.SnapshotClassOf(&snapshots.Items[i]))
+	}
+	for i := range groupSnapshots.Items {
+		out.groupSnapshots = append(out.groupSnapshots, group.GroupSnapshotClassOf(&groupSnapshots.Items[i]))
+	}
+	return out, nil
+}
+
 // claimFacts are the request and the facts to ask the rules about. A claim that joins no group, or whose group label does
 // not change, or that is being deleted, gives a request without a group, about which no rule has anything to say.
-func (g *Gatherer) claimFacts(ctx context.Context, review claimReview) (policy.Request, policy.Facts, error) {
-	if !g.store.Synced() {
-		return policy.Request{}, policy.Facts{}, ErrNotSynced
-	}
-	namespace, err := g.namespace(ctx, review.claim.Namespace)
+func (g *Gatherer) claimFacts(ctx context.Context, q inquiry) (policy.Request, policy.Facts, error) {
+	namespace, err := g.namespace(ctx, q.claim.Namespace)
 	if err != nil {
 		return policy.Request{}, policy.Facts{}, err
 	}
 	settings, _ := group.ParseSettings(namespace.Annotations, g.store.labelKey)
-	req := requestOf(review, settings)
+	req := requestOf(q.claimReview, settings)
 	if req.Group == "" || !optedIn(namespace) {
 		return policy.Request{}, policy.Facts{}, nil
 	}
@@ -50,7 +88,7 @@ func (g *Gatherer) claimFacts(ctx context.Context, review claimReview) (policy.R
 	if err != nil {
 		return policy.Request{}, policy.Facts{}, fmt.Errorf("list claims of group %q: %w", req.Group, err)
 	}
-	members, err := g.members(ctx, claims, review.claim)
+	members, err := g.members(ctx, claims, q)
 	if err != nil {
 		return policy.Request{}, policy.Facts{}, err
 	}
@@ -58,8 +96,8 @@ func (g *Gatherer) claimFacts(ctx context.Context, review claimReview) (policy.R
 		LabelKey:             settings.LabelKey,
 		Members:              members,
 		GroupSnapshotClass:   settings.GroupSnapshotClass,
-		SnapshotClasses:      g.store.snapshotClassList(),
-		GroupSnapshotClasses: g.store.groupSnapshotClassList(),
+		SnapshotClasses:      q.classes.snapshots,
+		GroupSnapshotClasses: q.classes.groupSnapshots,
 	}, nil
 }
 
@@ -82,8 +120,9 @@ func requestOf(review claimReview, settings group.Settings) policy.Request {
 
 // members are the claims with the one that joins, as it would become, in place of what is known of it. Of the others only the
 // name of the driver is found out: no rule says more of them.
-func (g *Gatherer) members(ctx context.Context, claims []*corev1.PersistentVolumeClaim, joins *corev1.PersistentVolumeClaim) ([]policy.Member, error) {
-	var classes group.StorageClasses = g.store.storageClassList() // once: the conversion is an allocation
+func (g *Gatherer) members(ctx context.Context, claims []*corev1.PersistentVolumeClaim, q inquiry) ([]policy.Member, error) {
+	joins := q.claim
+	var classes group.StorageClasses = q.classes.storage // once: the conversion is an allocation
 	volume, err := g.volume(ctx, joins.Spec.VolumeName)
 	if err != nil {
 		return nil, err
@@ -129,27 +168,27 @@ func (g *Gatherer) unsettled(req policy.Request, f policy.Facts) bool {
 
 // settle finds out from the API server what the cache could not say, and takes the Lease of the group for the claim's driver
 // if nothing else denies the claim.
-func (g *Gatherer) settle(ctx context.Context, review claimReview, req policy.Request, f policy.Facts) (policy.Facts, error) {
+func (g *Gatherer) settle(ctx context.Context, q inquiry, req policy.Request, f policy.Facts) (policy.Facts, error) {
 	var err error
-	if f.Members, err = g.liveMembers(ctx, review.claim, groupOf(req, f)); err != nil {
+	if f.Members, err = g.liveMembers(ctx, q, groupOf(req, f)); err != nil {
 		return f, err
 	}
 	if policy.Evaluate(policy.Rules, req, f).Severity() == policy.Denies {
 		return f, nil
 	}
 	own, others := driversAround(req, f)
-	ask := lease.Ask{Group: groupOf(req, f), Driver: own, Present: len(others) > 0, DryRun: review.dryRun}
+	ask := lease.Ask{Group: groupOf(req, f), Driver: own, Present: len(others) > 0, DryRun: q.dryRun}
 	holder, err := g.leases.Hold(ctx, ask)
 	if err != nil || holder == own {
 		return f, err
 	}
 	f.Held = policy.Held{Driver: holder, Lease: ask.Group.Key().Name}
-	f.Members, err = g.liveMembers(ctx, review.claim, ask.Group) // by now the claim may be there for which it is held
+	f.Members, err = g.liveMembers(ctx, q, ask.Group) // by now the claim may be there for which it is held
 	return f, err
 }
 
 // liveMembers are the members of the group as the API server has them.
-func (g *Gatherer) liveMembers(ctx context.Context, joins *corev1.PersistentVolumeClaim, of lease.Group) ([]policy.Member, error) {
+func (g *Gatherer) liveMembers(ctx context.Context, q inquiry, of lease.Group) ([]policy.Member, error) {
 	var list corev1.PersistentVolumeClaimList
 	if err := g.live.List(ctx, &list, client.InNamespace(of.Namespace), client.MatchingLabels{of.LabelKey: of.Value}); err != nil {
 		return nil, fmt.Errorf("list claims of group %q: %w", of.Value, err)
@@ -158,7 +197,7 @@ func (g *Gatherer) liveMembers(ctx context.Context, joins *corev1.PersistentVolu
 	for i := range list.Items {
 		claims = append(claims, &list.Items[i])
 	}
-	return g.members(ctx, claims, joins)
+	return g.members(ctx, claims, q)
 }
 
 func groupOf(req policy.Request, f policy.Facts) lease.Group {

@@ -41,62 +41,54 @@ func (o objects) groupSnapshotFacts(ctx context.Context, raw admission.Request) 
 	if err != nil || namespace == nil || snapshot.Spec.Source.Selector == nil {
 		return policy.Request{}, policy.Facts{}, err
 	}
-	s := &rule.GroupSnapshot{Selector: *snapshot.Spec.Source.Selector, Class: ptr.Deref(snapshot.Spec.VolumeGroupSnapshotClassName, "")}
-	if s.Claims, err = o.selected(ctx, raw.Namespace, s.Selector.MatchLabels); err != nil {
-		return policy.Request{}, policy.Facts{}, err
-	}
-	classes, err := o.withClass(ctx, s.Class)
+	claims, err := o.selected(ctx, raw.Namespace, snapshot.Spec.Source.Selector.MatchLabels)
 	if err != nil {
 		return policy.Request{}, policy.Facts{}, err
 	}
 	settings, _ := group.ParseSettings(namespace.Annotations, o.store.labelKey)
 	req := groupsnapshots.Request(raw.Namespace, cmp.Or(raw.Name, snapshot.Name, snapshot.GenerateName))
 	req.Mode, req.Exempt = settings.Mode, o.exempt.why(raw.UserInfo.Username, snapshot.Labels)
-	return req, policy.Facts{GroupSnapshot: s, GroupSnapshotClasses: classes}, nil
+	facts := o.selectionFacts(snapshot, claims, o.store.classes())
+	if !policy.ByClasses(policy.Evaluate(policy.Rules, req, facts)) {
+		return req, facts, nil
+	}
+	live, err := o.liveClasses(ctx) // the class may be too new for the cache
+	if err != nil {
+		return policy.Request{}, policy.Facts{}, err
+	}
+	return req, o.selectionFacts(snapshot, claims, live), nil
 }
 
-// selected are the claims that snapshot-controller would select, by name. Where the cache has none, they may be too new for
-// it, and the API server is asked.
-func (o objects) selected(ctx context.Context, namespace string, match map[string]string) ([]rule.Selected, error) {
+// selectionFacts are those of a VolumeGroupSnapshot and the claims that it selects, by the classes.
+func (o objects) selectionFacts(of *groupsnapshotv1.VolumeGroupSnapshot, claims []*corev1.PersistentVolumeClaim, by classLists) policy.Facts {
+	s := &rule.GroupSnapshot{Selector: *of.Spec.Source.Selector, Class: ptr.Deref(of.Spec.VolumeGroupSnapshotClassName, "")}
+	for _, c := range claims {
+		s.Claims = append(s.Claims, rule.Selected{Name: c.Name, Driver: o.store.driverOf(c, by.storage), Bound: c.Status.Phase == corev1.ClaimBound})
+	}
+	slices.SortFunc(s.Claims, func(a, b rule.Selected) int { return cmp.Compare(a.Name, b.Name) })
+	return policy.Facts{GroupSnapshot: s, GroupSnapshotClasses: by.groupSnapshots}
+}
+
+// selected are the claims that snapshot-controller would select, in no order. Where the cache has none, they may be too new for it, and
+// the API server is asked.
+func (o objects) selected(ctx context.Context, namespace string, match map[string]string) ([]*corev1.PersistentVolumeClaim, error) {
 	claims, err := o.store.claimsOf(namespace)
 	if err != nil {
 		return nil, fmt.Errorf("list claims of namespace %q: %w", namespace, err)
 	}
 	selector := labels.SelectorFromSet(match)
 	claims = slices.DeleteFunc(claims, func(c *corev1.PersistentVolumeClaim) bool { return !selector.Matches(labels.Set(c.Labels)) })
-	if len(claims) == 0 {
-		var list corev1.PersistentVolumeClaimList
-		if err := o.live.List(ctx, &list, client.InNamespace(namespace), client.MatchingLabels(match)); err != nil {
-			return nil, fmt.Errorf("list claims of namespace %q: %w", namespace, err)
-		}
-		for i := range list.Items {
-			claims = append(claims, &list.Items[i])
-		}
+	if len(claims) > 0 {
+		return claims, nil
 	}
-	storage := o.store.storageClassList()
-	out := make([]rule.Selected, 0, len(claims))
-	for _, c := range claims {
-		out = append(out, rule.Selected{Name: c.Name, Driver: o.store.driverOf(c, storage), Bound: c.Status.Phase == corev1.ClaimBound})
+	var list corev1.PersistentVolumeClaimList
+	if err := o.live.List(ctx, &list, client.InNamespace(namespace), client.MatchingLabels(match)); err != nil {
+		return nil, fmt.Errorf("list claims of namespace %q: %w", namespace, err)
 	}
-	slices.SortFunc(out, func(a, b rule.Selected) int { return cmp.Compare(a.Name, b.Name) })
-	return out, nil
-}
-
-// withClass are the VolumeGroupSnapshotClasses, with the one of a name also where it is too new for the cache.
-func (o objects) withClass(ctx context.Context, name string) ([]group.Class, error) {
-	classes := o.store.groupSnapshotClassList()
-	if name == "" || slices.ContainsFunc(classes, func(c group.Class) bool { return c.Name == name }) {
-		return classes, nil
+	for i := range list.Items {
+		claims = append(claims, &list.Items[i])
 	}
-	live := &groupsnapshotv1.VolumeGroupSnapshotClass{}
-	err := o.live.Get(ctx, client.ObjectKey{Name: name}, live)
-	if apierrors.IsNotFound(err) {
-		return classes, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read VolumeGroupSnapshotClass %q: %w", name, err)
-	}
-	return append(classes, group.GroupSnapshotClassOf(live)), nil
+	return claims, nil
 }
 
 // deletionFacts are those of a VolumeSnapshot that is to be deleted.

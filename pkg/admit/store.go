@@ -138,6 +138,10 @@ func (s *Store) driverOf(claim *corev1.PersistentVolumeClaim, classes group.Stor
 	return group.DriverOf(claim, volume, classes)
 }
 
+func (s *Store) classes() classLists {
+	return classLists{s.storageClassList(), s.snapshotClassList(), s.groupSnapshotClassList()}
+}
+
 func (s *Store) storageClassList() group.StorageClassList {
 	return mapped(s.storageClasses, func(c *storagev1.StorageClass) *storagev1.StorageClass { return c })
 }

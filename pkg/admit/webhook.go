@@ -127,6 +127,19 @@ func readReview(w http.ResponseWriter, r *http.Request, into *admission.Request)
 		return fmt.Errorf("%w: it has no request with a UID", ErrUnreadable)
 	}
 	into.AdmissionRequest = *review.Request
+	return nameDeleted(into)
+}
+
+// nameDeleted gives a request the name of the object that it deletes, which it lacks where a whole collection is deleted.
+func nameDeleted(request *admission.Request) error {
+	if request.Name != "" || request.Operation != admissionv1.Delete {
+		return nil
+	}
+	var old metav1.PartialObjectMetadata
+	if err := decodeObject("oldObject", request.OldObject, &old); err != nil {
+		return err
+	}
+	request.Name = old.Name
 	return nil
 }
 

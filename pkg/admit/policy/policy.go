@@ -5,6 +5,8 @@
 package policy
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy/claims"
@@ -39,6 +41,17 @@ var Rules = []Rule{
 	groupsnapshots.ClassMismatch,
 
 	members.MemberOfGroup,
+}
+
+// byClasses are the rules that go by classes, or by drivers that only a StorageClass tells.
+var byClasses = []string{
+	claims.NoDefaultSnapshotClass.ID, claims.SeveralDefaultSnapshotClasses.ID, claims.NoGroupSnapshotClass.ID, claims.SeveralGroupSnapshotClasses.ID,
+	claims.UnknownDriver.ID, groupsnapshots.ClassMismatch.ID,
+}
+
+// ByClasses is whether a rule is broken that goes by classes: it may not be by newer ones.
+func ByClasses(d Decision) bool {
+	return slices.ContainsFunc(d.Findings, func(f Finding) bool { return slices.Contains(byClasses, f.Rule) })
 }
 
 type (
