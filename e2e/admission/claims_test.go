@@ -198,6 +198,7 @@ func TestTheNamespaceChoosesTheGroupSnapshotClass(t *testing.T) {
 	groupSnapshotClass(t, u, "chosen-y", driver)
 	ns := namespace(t, u, "chosen", map[string]string{group.GroupSnapshotClassAnnotation: "chosen-y"})
 	eventually(t, "the claim to be admitted", func() error { return u.dryRun(t.Context(), claim(ns, "data", "chosen")) })
+	admitted(t, u.dryRun(t.Context(), claim(ns, "logs", "csi-a"))) // of another driver, whose class it does not name
 }
 
 func TestAClaimOfAnUnknownDriverIsAdmittedWithAWarning(t *testing.T) {

@@ -38,7 +38,9 @@ func (o objects) namespaceFacts(_ context.Context, raw admission.Request) (polic
 		known = before.Annotations
 	}
 	req := namespaces.Request(raw.Name, o.exempt.why(raw.UserInfo.Username, after.Labels))
-	return req, policy.Facts{Namespace: namespaces.Changed(raw.Name, known, after.Annotations, o.store.labelKey)}, nil
+	changed := namespaces.Changed(raw.Name, known, after.Annotations, o.store.labelKey)
+	changed.Stored = before != nil && maps.Equal(before.Annotations, after.Annotations)
+	return req, policy.Facts{Namespace: changed}, nil
 }
 
 // classFacts are those of a class of either kind, and of the groups that use it where it changes. The other classes are read from the API

@@ -50,7 +50,8 @@ func (f *fixture) holders(t *testing.T) map[string]string {
 
 const held = `claim "data-0" cannot join group "db" in namespace "shop": ` +
 	`[mixed-drivers] Lease "snapshot-group-c61f34e811ccfa4e9c9f" holds it for driver "b.csi": a claim on it was admitted, or the last one went, less than two minutes ago; ` +
-	`to mend it, try again in two minutes, or create claim "data-0" with a StorageClass of driver "b.csi"`
+	`to mend it, try again in two minutes, or create claim "data-0" with a StorageClass of driver "b.csi", or, if this lasts: ` +
+	`kubectl delete lease snapshot-group-c61f34e811ccfa4e9c9f --namespace shop`
 
 func TestAClaimOnItsWayCounts(t *testing.T) {
 	const name = "snapshot-group-c61f34e811ccfa4e9c9f"

@@ -107,34 +107,36 @@ func (o objects) deletionFacts(ctx context.Context, raw admission.Request) (poli
 	if owner == nil || snapshot.DeletionTimestamp != nil {
 		return policy.Request{}, policy.Facts{}, nil
 	}
-	torn, namespace, err := o.torn(ctx, raw.Namespace, owner)
+	s, namespace, err := o.ownedBy(ctx, raw.Namespace, owner)
 	if err != nil || !optedIn(namespace) {
 		return policy.Request{}, policy.Facts{}, err
 	}
 	settings, _ := group.ParseSettings(namespace.Annotations, o.store.labelKey)
 	req := members.Request(raw.Namespace, raw.Name)
 	req.Mode, req.Exempt = settings.Mode, o.exempt.why(raw.UserInfo.Username, nil)
-	return req, policy.Facts{Snapshot: &rule.Snapshot{Namespace: raw.Namespace, GroupSnapshot: owner.Name, Torn: torn}}, nil
+	return req, policy.Facts{Snapshot: s}, nil
 }
 
-// torn is whether a VolumeGroupSnapshot or its Namespace, which is returned too, is being deleted or gone. That is asked of
-// the API server: what tears them down deletes their members milliseconds later, before the cache may know why.
-func (o objects) torn(ctx context.Context, namespaceName string, owner *metav1.OwnerReference) (bool, *corev1.Namespace, error) {
-	namespace := &corev1.Namespace{}
+// ownedBy is a member of a VolumeGroupSnapshot, and its Namespace. Whether either is being deleted or gone is asked of the API server: what
+// tears them down deletes their members milliseconds later, before the cache may know why.
+func (o objects) ownedBy(ctx context.Context, namespaceName string, owner *metav1.OwnerReference) (*rule.Snapshot, *corev1.Namespace, error) {
+	member, namespace := &rule.Snapshot{Namespace: namespaceName, GroupSnapshot: owner.Name, Torn: true}, &corev1.Namespace{}
 	err := o.live.Get(ctx, client.ObjectKey{Name: namespaceName}, namespace)
 	if apierrors.IsNotFound(err) {
-		return true, namespace, nil
+		return member, namespace, nil
 	}
 	if err != nil {
-		return false, nil, fmt.Errorf("read Namespace %q: %w", namespaceName, err)
+		return nil, nil, fmt.Errorf("read Namespace %q: %w", namespaceName, err)
 	}
 	snapshot := &groupsnapshotv1.VolumeGroupSnapshot{}
 	err = o.live.Get(ctx, client.ObjectKey{Namespace: namespaceName, Name: owner.Name}, snapshot)
 	if err != nil && !apierrors.IsNotFound(err) {
-		return false, nil, fmt.Errorf("read VolumeGroupSnapshot %q: %w", owner.Name, err)
+		return nil, nil, fmt.Errorf("read VolumeGroupSnapshot %q: %w", owner.Name, err)
 	}
 	gone := err != nil || snapshot.UID != owner.UID
-	return gone || snapshot.DeletionTimestamp != nil || namespace.DeletionTimestamp != nil, namespace, nil
+	member.Torn = gone || snapshot.DeletionTimestamp != nil || namespace.DeletionTimestamp != nil
+	_, member.OfRun = snapshot.Labels[group.RunLabel]
+	return member, namespace, nil
 }
 
 // servedNamespace is the Namespace of a review, or nil where it is not opted in.

@@ -141,14 +141,14 @@ func TestNamespaces(t *testing.T) {
 	going.DeletionTimestamp = &metav1.Time{Time: noon}
 	restored := bad.DeepCopy()
 	restored.Labels[group.VeleroRestoreLabel] = "r1"
-	const why = `[bad-annotation] annotation "snapshot-group/suspend" has value "no": must be one of true, false; ` +
-		`to mend it, correct it, or leave it out for the default: kubectl annotate namespace shop snapshot-group/suspend-`
-	const refused = `Namespace "shop" cannot have these annotations: ` + why
+	const why = `Namespace "shop" cannot have these annotations: [bad-annotation] annotation "snapshot-group/suspend" has value "no": must be one of true, false; ` +
+		`to mend it, correct it, or leave it out for the default`
+	const refused, there = why + "; nothing was changed", why + ": kubectl annotate namespace shop snapshot-group/suspend-"
 	testAnswers(t, "namespaces", map[string]answerTest{
 		"a good one is admitted":                   {after: namespaceObject(nil), code: 200, series: allowed},
 		"a bad one is refused, whatever its mode":  {after: bad, code: 403, message: refused, series: `outcome="denied",rule="bad-annotation"`},
 		"a bad annotation is not added":            {after: bad, before: namespaceObject(nil), code: 403, message: refused, series: `outcome="denied",rule="bad-annotation"`},
-		"a bad one is not opted in":                {after: bad, before: closed, code: 403, message: refused, series: `outcome="denied",rule="bad-annotation"`},
+		"a bad one is not opted in":                {after: bad, before: closed, code: 403, message: there, series: `outcome="denied",rule="bad-annotation"`},
 		"a bad one may be opted out":               {after: closed, before: bad, code: 200, series: allowed},
 		"a bad one of old may have another change": {after: restored, before: bad, code: 200, series: allowed},
 		"a bad one may be deleted":                 {after: going, before: namespaceObject(nil), code: 200, series: allowed},
@@ -213,7 +213,7 @@ func TestMembers(t *testing.T) {
 	testAnswers(t, "members", map[string]answerTest{
 		"a member alone may not go": {before: memberOf("db-1"), cached: cluster(lives), code: 403, series: `outcome="denied",rule="member-of-group"`,
 			message: `VolumeSnapshot "m" in namespace "shop" cannot be deleted: [member-of-group] it is a member of VolumeGroupSnapshot "db-1", without which it cannot go: ` +
-				`it would hang in Terminating; to mend it, delete the whole: kubectl delete volumegroupsnapshot db-1 --namespace shop`},
+				`it would hang in Terminating; to mend it, delete the whole, upon which all of its members go: kubectl delete volumegroupsnapshot db-1 --namespace shop`},
 		"a snapshot on its own may":                      {before: memberOf(""), cached: cluster(lives), code: 200, series: allowed},
 		"a member may go after its group":                {before: memberOf("db-1"), cached: cluster(), code: 200, series: allowed},
 		"a member may go after the group of its name":    {before: memberOf("db-1"), cached: cluster(groupSnapshotObject("new", nil)), code: 200, series: allowed},
@@ -222,7 +222,7 @@ func TestMembers(t *testing.T) {
 		"a member may go after its namespace":            {before: memberOf("db-1"), cached: cluster(lives)[1:], code: 200, series: allowed},
 		"a member that is going goes on":                 {before: memberGoing, cached: cluster(lives), code: 200, series: allowed},
 		"only a deletion is looked at":                   {after: memberOf("db-1"), cached: cluster(lives), code: 200, series: `outcome="undecodable",rule="none"`, warnings: []string{`snapshot-group: read review: operation "CREATE" of resource "volumesnapshots" is not reviewed here`}},
-		"a restore's label does not free a member of it": {before: withLabel(memberOf("db-1"), group.VeleroRestoreLabel), cached: cluster(lives), code: 403, series: `outcome="denied",rule="member-of-group"`, message: `VolumeSnapshot "m" in namespace "shop" cannot be deleted: [member-of-group] it is a member of VolumeGroupSnapshot "db-1", without which it cannot go: it would hang in Terminating; to mend it, delete the whole: kubectl delete volumegroupsnapshot db-1 --namespace shop`},
+		"a restore's label does not free a member of it": {before: withLabel(memberOf("db-1"), group.VeleroRestoreLabel), cached: cluster(lives), code: 403, series: `outcome="denied",rule="member-of-group"`, message: `VolumeSnapshot "m" in namespace "shop" cannot be deleted: [member-of-group] it is a member of VolumeGroupSnapshot "db-1", without which it cannot go: it would hang in Terminating; to mend it, delete the whole, upon which all of its members go: kubectl delete volumegroupsnapshot db-1 --namespace shop`},
 	})
 }
 

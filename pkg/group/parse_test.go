@@ -39,6 +39,7 @@ func TestOneAnnotation(t *testing.T) {
 		"an empty list is never due":               {ScheduleAnnotation, ", 0 * * *", "", "no day is like that, so it would never be due"},
 		"a schedule has no seconds":                {ScheduleAnnotation, "0 0 3 * * *", "", badCron + "expected exactly 5 fields, found 6: [0 0 3 * * *]"},
 		"an hour is less than 24":                  {ScheduleAnnotation, "0 24 * * *", "", badCron + "end of range (24) above maximum (23): 24"},
+		"a schedule is short":                      {ScheduleAnnotation, "0" + strings.Repeat(",0", 128) + " * * * *", "", "has 265 bytes, and may have at most 256"},
 		"an empty schedule is none":                {ScheduleAnnotation, "", "", badCron + "empty spec string"},
 		"a name that cron does not know":           {ScheduleAnnotation, "@often", "", badCron + "unrecognized descriptor: @often"},
 		"a schedule by interval has no times":      {ScheduleAnnotation, "@every 1h", "", "@every has no fixed times; use five fields such as 0 */6 * * *, or @hourly, @daily, @weekly, @monthly, @yearly"},

@@ -52,8 +52,15 @@ func RunNow(request string, groups []string) string {
 	return request + groupsMark + strings.Join(groups, ",")
 }
 
+// maxRunNow is the most bytes of a request for a run: 1 KiB, and a list of groups. The record of the run has it too, and all annotations of an
+// object hold 256 KiB.
+const maxRunNow = 1<<10 + maxRunGroups*(validation.LabelValueMaxLength+1)
+
 // parseRunNow reads which groups are asked for. A value without groupsMark means nothing but that it is another than before.
 func parseRunNow(s *Settings, v string) error {
+	if len(v) > maxRunNow {
+		return fmt.Errorf("has %d bytes, and may have at most %d", len(v), maxRunNow)
+	}
 	s.RunNow = v
 	_, list, named := strings.Cut(v, groupsMark)
 	if !named {

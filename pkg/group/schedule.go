@@ -51,8 +51,13 @@ func (s Schedule) in(name string) Schedule {
 // ahead from here, 29 February among them, has none ever.
 var leapYear = time.Date(2024, time.January, 1, 0, 0, 0, 0, time.UTC).Add(-time.Second)
 
+// maxSchedule is the most bytes of a schedule, which is copied into what the loop writes of it.
+const maxSchedule = 256
+
 func parseSchedule(s *Settings, v string) error {
 	switch {
+	case len(v) > maxSchedule:
+		return fmt.Errorf("has %d bytes, and may have at most %d", len(v), maxSchedule)
 	case strings.Contains(v, "TZ="):
 		return fmt.Errorf("a time zone goes into the annotation %s", TimeZoneAnnotation)
 	case strings.HasPrefix(v, "@every"):

@@ -90,21 +90,28 @@ type Problem struct {
 	Key, Value, Reason string
 }
 
-// maxShown is how many bytes of a bad value are shown: an annotation may be 256 KiB long.
-const maxShown = 80
+// How many bytes are shown of a bad value, and of the reason, which may quote a part of it: an annotation may be 256 KiB long.
+const (
+	maxShown  = 80
+	maxReason = 400
+)
 
 func (p Problem) String() string {
-	shown := p.Value
-	if len(shown) > maxShown {
-		shown = strings.ToValidUTF8(shown[:maxShown], "") + "..."
+	return fmt.Sprintf("annotation %q has value %q: %s", p.Key, cut(p.Value, maxShown), cut(p.Reason, maxReason))
+}
+
+// cut shortens s to so many bytes.
+func cut(s string, most int) string {
+	if len(s) <= most {
+		return s
 	}
-	return fmt.Sprintf("annotation %q has value %q: %s", p.Key, shown, p.Reason)
+	return strings.ToValidUTF8(s[:most], "") + "..."
 }
 
 // ParseSettings reads the annotations of a Namespace. defaultLabelKey is the group label's key where the Namespace names
 // none. Settings are always usable: a value that does not parse is reported as a Problem, in key order, and leaves the
 // default in its place. A schedule whose time zone does not parse is left out whole: in UTC, it would be another one. RunNow
-// stays though its groups do not parse: the run that it asks for fails, and says why.
+// stays though its groups do not parse, unless it is too long to be told of: the run that it asks for fails, and says why.
 func ParseSettings(annotations map[string]string, defaultLabelKey string) (Settings, []Problem) {
 	s := Settings{
 		Mode: Enforce, LabelKey: defaultLabelKey, StartingDeadline: DefaultStartingDeadline,

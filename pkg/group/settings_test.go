@@ -1,6 +1,7 @@
 package group
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -78,5 +79,18 @@ func TestParseSettings(t *testing.T) {
 				t.Errorf("problems (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestAProblemIsShortWhateverTheValueIs(t *testing.T) {
+	long := strings.Repeat("x ", 100_000)
+	for _, key := range []string{RunNowAnnotation, ScheduleAnnotation, LabelsAnnotation, KeepAnnotation, TimeZoneAnnotation} {
+		s, problems := ParseSettings(map[string]string{key: long}, DefaultLabelKey)
+		if len(problems) != 1 || len(problems[0].String()) > 600 {
+			t.Errorf("%s: problems %q, want one of at most 600 bytes", key, problems)
+		}
+		if s.RunNow != "" || s.Schedule.Spec != "" {
+			t.Errorf("%s: settings have a value of %d bytes", key, len(s.RunNow)+len(s.Schedule.Spec))
+		}
 	}
 }

@@ -3,10 +3,13 @@ package webhook
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"testing"
 	"time"
@@ -68,6 +71,29 @@ func TestAReviewHasTheTimeThatTheAPIServerWaits(t *testing.T) {
 			})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/claims"+tc.query, http.NoBody))
 			if got != tc.want {
 				t.Errorf("%s, want %s", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestABodyThatDoesNotComeIsWaitedForNoLongerThanTheAPIServerWaits(t *testing.T) {
+	address, _ := serve(t.Context(), t, finishing(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, err := io.ReadAll(r.Body)
+		_, _ = fmt.Fprintf(w, "%s: timeout %t", r.Proto, errors.Is(err, os.ErrDeadlineExceeded))
+	})))
+	for proto, modern := range map[string]bool{"HTTP/1.1": false, "HTTP/2.0": true} {
+		t.Run(proto, func(t *testing.T) {
+			never, end := io.Pipe()
+			defer end.Close()
+			client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: modern}}
+			response, err := client.Post("https://"+address+"?timeout=1s", "application/json", never)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close()
+			body, err := io.ReadAll(response.Body)
+			if want := proto + ": timeout true"; err != nil || string(body) != want {
+				t.Errorf("answer = %q, %v; want %q", body, err, want)
 			}
 		})
 	}

@@ -140,11 +140,15 @@ func reviewTimeout(r *http.Request) time.Duration {
 }
 
 // finishing lets a review end that is in flight when the server is stopped: the context of its request ends then, and with it
-// would what the review asks of the API server.
+// would what the review asks of the API server. It ends when nobody waits for it any more, and so does the reading of its body, which
+// whoever reaches the port could send as slowly as he likes.
 func finishing(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), reviewTimeout(r))
 		defer cancel()
+		if deadline, ok := ctx.Deadline(); ok {
+			_ = http.NewResponseController(w).SetReadDeadline(deadline) // the writers of net/http can, in HTTP/1 and HTTP/2
+		}
 		handler.ServeHTTP(w, r.WithContext(ctx))
 	})
 }

@@ -2,6 +2,7 @@ package claims
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy/rule"
@@ -61,20 +62,25 @@ func held(req rule.Request, f rule.Facts, drivers []onDriver) rule.Verdict {
 		return rule.Pass
 	}
 	remedy := "try again in two minutes, or " + keepOut(req, f, []string{req.Claim})
-	if req.Operation == rule.Create {
+	switch {
+	case req.Stands():
+		remedy = keepOut(req, f, []string{req.Claim})
+	case req.Operation == rule.Create:
 		remedy = fmt.Sprintf("try again in two minutes, or create claim %q with a StorageClass of driver %q", req.Claim, f.Held.Driver)
 	}
+	remedy += fmt.Sprintf(", or, if this lasts: kubectl delete lease %s --namespace %s", f.Held.Lease, req.Namespace)
 	return rule.Refuse(
 		fmt.Sprintf("Lease %q holds it for driver %q: a claim on it was admitted, or the last one went, less than two minutes ago",
 			f.Held.Lease, f.Held.Driver), remedy)
 }
 
-// unmix tells the claim that joins to go by the rest of the group, and a mixed group to go by its most common driver.
+// unmix tells the claim that joins to go by the rest of the group, and a mixed group, whoever joins it, to go by its most common driver.
 func unmix(req rule.Request, f rule.Facts, drivers []onDriver) string {
-	if req.Operation == rule.Audit {
-		common := mostCommon(drivers, "")
+	there := byDriver(slices.DeleteFunc(slices.Clone(f.Members), func(m rule.Member) bool { return m.Name == req.Claim }))
+	if len(there) > 1 {
+		common := mostCommon(there, "")
 		var others []string
-		for _, d := range drivers {
+		for _, d := range there {
 			if d.driver != common {
 				others = append(others, d.claims...)
 			}

@@ -18,6 +18,7 @@ func TestMixedDrivers(t *testing.T) {
 		return f
 	}
 	const held = `Lease "l" holds it for driver "a": a claim on it was admitted, or the last one went, less than two minutes ago`
+	const lasts = `, or, if this lasts: kubectl delete lease l --namespace shop`
 	testRule(t, MixedDrivers, map[string]ruleTest{
 		"the first claim of a group chooses its driver": {joins(rule.Create, "logs"), good(on("b", "logs")), rule.Pass},
 		"a claim on the group's driver joins":           {joins(rule.Create, "data-1"), good(on("a", "data-0"), on("a", "data-1")), rule.Pass},
@@ -31,11 +32,15 @@ func TestMixedDrivers(t *testing.T) {
 			rule.Refuse(two, `take it out of the group: kubectl label persistentvolumeclaim logs --namespace shop velero.io/volume-group-`)},
 		"a claim of unknown driver does not join a group that is mixed already": {joins(rule.Create, "new"),
 			good(on("a", "data-0"), on("a", "data-1"), on("b", "logs"), rule.Member{Name: "new", Driver: group.Driver{Unknown: "?"}}),
-			rule.Refuse(two, "leave out its label velero.io/volume-group=db")},
+			rule.Refuse(two, `take out those that are not on "a": kubectl label persistentvolumeclaim logs --namespace shop velero.io/volume-group-`)},
+		"nor does a claim on either of its drivers, for the others are at fault": {joins(rule.Create, "data-1"), mixed,
+			rule.Refuse(two, `take out those that are not on "a": kubectl label persistentvolumeclaim logs --namespace shop velero.io/volume-group-`)},
 		"a group that is held for another driver is not for a new claim": {joins(rule.Create, "logs"), holding("a"),
-			rule.Refuse(held, `try again in two minutes, or create claim "logs" with a StorageClass of driver "a"`)},
+			rule.Refuse(held, `try again in two minutes, or create claim "logs" with a StorageClass of driver "a"`+lasts)},
 		"nor for one that is there": {joins(rule.Relabel, "logs"), holding("a"),
-			rule.Refuse(held, `try again in two minutes, or give it a label velero.io/volume-group of another value`)},
+			rule.Refuse(held, `try again in two minutes, or give it a label velero.io/volume-group of another value`+lasts)},
+		"a claim that comes all the same is told what to do afterwards": {restored, holding("a"),
+			rule.Refuse(held, `take it out of the group: kubectl label persistentvolumeclaim logs --namespace shop velero.io/volume-group-`+lasts)},
 		"a group that is held for the claim's driver is for it": {joins(rule.Create, "logs"), holding("b"), rule.Pass},
 		"a volume of a migrated plugin counts as on the driver that serves it": {joins(rule.Create, "data-1"),
 			good(on("a", "data-0"), on("a", "data-1"), rule.Member{Name: "logs", Driver: group.Driver{Name: "a", NotCSI: "x"}}), rule.Pass},

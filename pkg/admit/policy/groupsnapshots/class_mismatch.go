@@ -12,7 +12,7 @@ import (
 //
 //	When:    a VolumeGroupSnapshot is created.
 //	Denies:  if a claim that it selects is not on the driver of its class, or, where it names none, if the claims are not
-//	         all on one driver.
+//	         all on one driver; and if one is not on CSI.
 //	Warns:   if its class does not exist, or if it names none and the driver has not exactly one default.
 //	Why:     snapshot-controller then fails the whole group. A class may still be created, so its want is no denial.
 //	If facts are missing: a claim whose driver is unknown is left out; it cannot be bound.
@@ -43,7 +43,7 @@ func named(s *rule.GroupSnapshot, classes []group.Class) rule.Verdict {
 	driver := classes[i].Driver
 	others := off(driver, s.Claims)
 	if len(others) == 0 {
-		return rule.Pass
+		return notCSI(s.Claims)
 	}
 	return rule.Refuse(
 		fmt.Sprintf("VolumeGroupSnapshotClass %q is of driver %q, which is not that of %s", s.Class, driver, rule.FewOf("claim", others)),
@@ -52,11 +52,8 @@ func named(s *rule.GroupSnapshot, classes []group.Class) rule.Verdict {
 
 func unnamed(s *rule.GroupSnapshot, classes []group.Class) rule.Verdict {
 	all := drivers(s.Claims)
-	if len(all) == 0 {
-		if others := off("", s.Claims); len(others) > 0 {
-			return rule.Refuse(fmt.Sprintf("only CSI drivers take snapshots, and not that of %s", rule.FewOf("claim", others)), "select claims of a CSI driver")
-		}
-		return rule.Pass
+	if v := notCSI(s.Claims); v != rule.Pass || len(all) == 0 {
+		return v
 	}
 	if others := off(all[0], s.Claims); len(others) > 0 {
 		return rule.Refuse(

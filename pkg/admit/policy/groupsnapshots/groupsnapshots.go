@@ -36,11 +36,22 @@ func drivers(claims []rule.Selected) []string {
 	return slices.Compact(out)
 }
 
-// off are the claims that are known not to be on a driver.
+// notCSI refuses the first of claims that no driver snapshots, in the words of the rule not-csi: a claim of a migrated in-tree plugin may
+// well be on the driver that is asked for.
+func notCSI(claims []rule.Selected) rule.Verdict {
+	for _, c := range claims {
+		if c.Driver.NotCSI != "" {
+			return rule.Refuse(fmt.Sprintf("claim %q is not on a CSI driver: %s has %s", c.Name, c.Driver.From, c.Driver.NotCSI), "select claims of a CSI driver")
+		}
+	}
+	return rule.Pass
+}
+
+// off are the claims that are known to be on another driver.
 func off(driver string, claims []rule.Selected) []string {
 	var out []string
 	for _, c := range claims {
-		if c.Driver.NotCSI != "" || (c.Driver.Name != "" && c.Driver.Name != driver) {
+		if c.Driver.Name != "" && c.Driver.Name != driver {
 			out = append(out, c.Name)
 		}
 	}

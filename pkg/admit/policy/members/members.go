@@ -33,8 +33,12 @@ var MemberOfGroup = rule.Rule{
 		if s == nil || s.GroupSnapshot == "" || s.Torn {
 			return rule.Pass
 		}
+		command := "kubectl delete volumegroupsnapshot"
+		if s.OfRun {
+			command = "kubectl snapshot-group delete" // which minds holds, and what is needed yet
+		}
 		return rule.Refuse(
 			fmt.Sprintf("it is a member of VolumeGroupSnapshot %q, without which it cannot go: it would hang in Terminating", s.GroupSnapshot),
-			fmt.Sprintf("delete the whole: kubectl delete volumegroupsnapshot %s --namespace %s", s.GroupSnapshot, s.Namespace))
+			fmt.Sprintf("delete the whole, upon which all of its members go: %s %s --namespace %s", command, s.GroupSnapshot, s.Namespace))
 	},
 }

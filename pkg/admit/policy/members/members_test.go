@@ -18,7 +18,12 @@ func TestMemberOfGroup(t *testing.T) {
 		"a request about something else passes":         {nil, ""},
 		"a member of a group that lives may not": {&rule.Snapshot{Namespace: "shop", GroupSnapshot: "db-1"},
 			`VolumeSnapshot "m" in namespace "shop" cannot be deleted: [member-of-group] it is a member of VolumeGroupSnapshot "db-1", ` +
-				`without which it cannot go: it would hang in Terminating; to mend it, delete the whole: kubectl delete volumegroupsnapshot db-1 --namespace shop`},
+				`without which it cannot go: it would hang in Terminating; to mend it, delete the whole, upon which all of its members go: ` +
+				`kubectl delete volumegroupsnapshot db-1 --namespace shop`},
+		"a member of a restore point may not": {&rule.Snapshot{Namespace: "shop", GroupSnapshot: "db-1", OfRun: true},
+			`VolumeSnapshot "m" in namespace "shop" cannot be deleted: [member-of-group] it is a member of VolumeGroupSnapshot "db-1", ` +
+				`without which it cannot go: it would hang in Terminating; to mend it, delete the whole, upon which all of its members go: ` +
+				`kubectl snapshot-group delete db-1 --namespace shop`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := rule.Evaluate([]rule.Rule{MemberOfGroup}, Request("shop", "m"), rule.Facts{Snapshot: tc.snapshot})

@@ -18,10 +18,13 @@ var BadAnnotation = rule.Rule{
 	When:    "an annotation under `snapshot-group/` has a value that does not parse",
 	Does:    "denies",
 	Field:   "metadata.annotations",
-	Check: func(_ rule.Request, f rule.Facts) rule.Verdict {
+	Check: func(req rule.Request, f rule.Facts) rule.Verdict {
 		n := f.Namespace
 		if n == nil || len(n.Problems) == 0 {
 			return rule.Pass
+		}
+		if !n.Stored && !req.Stands() { // a command would take away the good value that is there
+			return rule.Refuse(strings.Join(words(n.Problems), "; "), "correct it, or leave it out for the default; nothing was changed")
 		}
 		keys := map[string]bool{}
 		for _, p := range n.Problems {

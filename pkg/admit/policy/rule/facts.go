@@ -52,6 +52,8 @@ type Namespace struct {
 	// Problems and Unknown are those of annotations that the request changes, or of all where it opts the Namespace in.
 	Problems []group.Problem
 	Unknown  []group.Unknown
+	// Stored is whether the Namespace has their values already, so that refusing the request leaves them there.
+	Stored bool
 	// Unkept is whether the request leaves the Namespace with a schedule and without anything that expires what it makes.
 	Unkept bool
 }
@@ -98,6 +100,8 @@ type Snapshot struct {
 	Namespace string
 	// GroupSnapshot is the name of the VolumeGroupSnapshot whose member it is; empty where it is on its own.
 	GroupSnapshot string
+	// OfRun is whether a run made that.
+	OfRun bool
 	// Torn is whether it is on its way out anyway: it, its VolumeGroupSnapshot or its Namespace is being deleted or gone.
 	Torn bool
 }

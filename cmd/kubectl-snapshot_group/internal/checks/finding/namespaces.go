@@ -58,8 +58,9 @@ func alone(n Namespace, name, claim string) Finding {
 
 // Annotations are what the rules of admission say of a Namespace's annotations.
 func Annotations(name string, annotations map[string]string, labelKey string) []Finding {
-	facts := policy.Facts{Namespace: policynamespaces.Changed(name, nil, annotations, labelKey)}
-	return FromDecision(policy.Evaluate(policy.Rules, policynamespaces.Request(name, ""), facts), fmt.Sprintf("namespace %q", name), "v1")
+	written := policynamespaces.Changed(name, nil, annotations, labelKey)
+	written.Stored = true
+	return FromDecision(policy.Evaluate(policy.Rules, policynamespaces.Request(name, ""), policy.Facts{Namespace: written}), fmt.Sprintf("namespace %q", name), "v1")
 }
 
 func groupRules(f Facts) []Finding {
