@@ -68,7 +68,7 @@ func ChooseSnapshotClass(driver string, named []Named, classes []Class) Choice {
 
 func choose(driver string, named []Named, classes []Class, onlyOne bool) Choice {
 	for _, n := range named {
-		if n.Name != "" && !(n.Shared && ofAnother(driver, n.Name, classes)) {
+		if n.Name != "" && (!n.Shared || !ofAnother(driver, n.Name, classes)) {
 			return Choice{Name: n.Name, How: n.Where}
 		}
 	}

@@ -41,7 +41,9 @@ func drivers(claims []rule.Selected) []string {
 func notCSI(claims []rule.Selected) rule.Verdict {
 	for _, c := range claims {
 		if c.Driver.NotCSI != "" {
-			return rule.Refuse(fmt.Sprintf("claim %q is not on a CSI driver: %s has %s", c.Name, c.Driver.From, c.Driver.NotCSI), "select claims of a CSI driver")
+			return rule.Refuse(
+				fmt.Sprintf("claim %q is not on a CSI driver: %s has %s", c.Name, c.Driver.From, c.Driver.NotCSI),
+				"select claims of a CSI driver")
 		}
 	}
 	return rule.Pass
