@@ -70,9 +70,8 @@ func TestAClaimOfABadGroupCanStillBeEdited(t *testing.T) {
 	admitted(t, exempt.Create(t.Context(), logs))
 	u.eventuallyRefused(t, claim(ns, "more", "csi-a"), deniedBy(claimsWebhook,
 		`claim "more" cannot join group "db" in namespace "bad-group": [mixed-drivers] its claims are on 2 drivers and one group snapshot is`+
-			` taken by one driver: "csi-a.test" (claims "data", "more"), "csi-b.test" (claim "logs"); to mend it, create claim "more" with a`+
-			` StorageClass of driver "csi-b.test" (it has "csi-a.test" by StorageClass "csi-a") or leave out its label`+
-			` velero.io/volume-group=db`, "mixed-drivers"))
+			` taken by one driver: "csi-a.test" (claims "data", "more"), "csi-b.test" (claim "logs"); to mend it, take out those that are not`+
+			` on "csi-a.test": kubectl label persistentvolumeclaim logs --namespace bad-group velero.io/volume-group-`, "mixed-drivers"))
 	admitted(t, u.label(t, logs, "app", "db"))
 	admitted(t, u.label(t, logs, group.DefaultLabelKey, ""))
 	eventually(t, "the group to be good again", func() error { return u.dryRun(t.Context(), claim(ns, "more", "csi-a")) })
@@ -89,7 +88,8 @@ func TestAClaimInTerminatingHoldsUpNoSuccessor(t *testing.T) {
 	u.eventuallyRefused(t, claim(ns, "logs", "csi-b"), deniedBy(claimsWebhook,
 		`claim "logs" cannot join group "db" in namespace "terminating": [mixed-drivers] Lease "snapshot-group-c61f34e811ccfa4e9c9f" holds it for`+
 			` driver "csi-a.test": a claim on it was admitted, or the last one went, less than two minutes ago; to mend it, try again in two`+
-			` minutes, or create claim "logs" with a StorageClass of driver "csi-a.test"`, "mixed-drivers"))
+			` minutes, or create claim "logs" with a StorageClass of driver "csi-a.test", or, if this lasts: kubectl delete lease`+
+			` snapshot-group-c61f34e811ccfa4e9c9f --namespace terminating`, "mixed-drivers"))
 	must(t, u.DeleteAllOf(t.Context(), &coordinationv1.Lease{}, client.InNamespace(ns))) // as the leader does in a minute
 	eventually(t, "the claim to be admitted", func() error { return u.dryRun(t.Context(), claim(ns, "logs", "csi-b")) })
 	must(t, u.Patch(t.Context(), data, mergePatch(`{"metadata":{"finalizers":null}}`)))
