@@ -45,13 +45,13 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: dev}]`)
 	want := map[string]string{
 		"warning rights CSIDrivers":                               forbidden("CSIDrivers", "storage.k8s.io", "csidrivers"),
 		"warning rights Leases":                                   forbidden("Leases", "coordination.k8s.io", "leases"),
-		"warning rights Deployments, StatefulSets and DaemonSets": forbidden("*v1.DeploymentList", "apps", "deployments"),
-		"warning rights webhook configurations and their EndpointSlices": forbidden("*v1.ValidatingWebhookConfigurationList",
+		"warning rights Deployments, StatefulSets and DaemonSets": forbidden("Deployments", "apps", "deployments"),
+		"warning rights webhook configurations and their EndpointSlices": forbidden("ValidatingWebhookConfigurations",
 			"admissionregistration.k8s.io", "validatingwebhookconfigurations"),
-		"warning rights StorageClasses and classes of snapshots": forbidden("*v1.StorageClassList", "storage.k8s.io", "storageclasses"),
+		"warning rights StorageClasses and classes of snapshots": forbidden("StorageClasses", "storage.k8s.io", "storageclasses"),
 		"warning rights PersistentVolumes":                       forbidden("PersistentVolumes", "", "persistentvolumes"),
 		"warning rights VolumeGroupSnapshotContents":             forbidden("VolumeGroupSnapshotContents", "groupsnapshot.storage.k8s.io", "volumegroupsnapshotcontents"),
-		"warning rights what belongs to no restore point":        forbidden("*v1.VolumeGroupSnapshotContentList", "groupsnapshot.storage.k8s.io", "volumegroupsnapshotcontents"),
+		"warning rights what belongs to no restore point":        forbidden("VolumeGroupSnapshotContents", "groupsnapshot.storage.k8s.io", "volumegroupsnapshotcontents"),
 		`warning opted-in namespace "limited"`:                   "it is not opted in",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

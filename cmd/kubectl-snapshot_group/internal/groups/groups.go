@@ -13,6 +13,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/session"
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
@@ -54,7 +55,7 @@ func ReadClasses(ctx context.Context, c client.Reader) (Classes, error) {
 	var groupSnapshot groupsnapshotv1.VolumeGroupSnapshotClassList
 	for _, list := range []client.ObjectList{&storage, &snapshot, &groupSnapshot} {
 		if err := c.List(ctx, list); err != nil {
-			return out, fmt.Errorf("list %T: %w", list, err)
+			return out, fmt.Errorf("list %s: %w", session.Kinds(list), err)
 		}
 	}
 	for i := range storage.Items {

@@ -95,7 +95,7 @@ func read(ctx context.Context, c client.Reader, namespace string) (objects, erro
 			in = append(in, client.InNamespace(namespace))
 		}
 		if err := c.List(ctx, list, in...); err != nil {
-			return o, fmt.Errorf("list %T: %w", list, err)
+			return o, fmt.Errorf("list %s: %w", session.Kinds(list), err)
 		}
 	}
 	o.namespaces = namespaces.Items
