@@ -60,7 +60,8 @@ func alone(n Namespace, name, claim string) Finding {
 func Annotations(name string, annotations map[string]string, labelKey string) []Finding {
 	written := policynamespaces.Changed(name, nil, annotations, labelKey)
 	written.Stored = true
-	return FromDecision(policy.Evaluate(policy.Rules, policynamespaces.Request(name, ""), policy.Facts{Namespace: written}), fmt.Sprintf("namespace %q", name), "v1")
+	decision := policy.Evaluate(policy.Rules, policynamespaces.Request(name, ""), policy.Facts{Namespace: written})
+	return FromDecision(decision, fmt.Sprintf("namespace %q", name), "v1")
 }
 
 func groupRules(f Facts) []Finding {
