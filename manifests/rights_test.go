@@ -16,7 +16,7 @@ func TestRightsAreTheseAndNoMore(t *testing.T) {
 			"namespaces: get list watch",
 			"persistentvolumeclaims: get list watch",
 			"persistentvolumes: get list watch",
-			"volumegroupsnapshotclasses.groupsnapshot.storage.k8s.io: get list watch",
+			"volumegroupsnapshotclasses.groupsnapshot.storage.k8s.io: list watch",
 			"volumegroupsnapshots.groupsnapshot.storage.k8s.io: get list watch",
 			"volumesnapshotclasses.snapshot.storage.k8s.io: list watch",
 			"storageclasses.storage.k8s.io: list watch",

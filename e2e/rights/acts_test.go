@@ -54,10 +54,6 @@ var acts = []act{
 		"a member is not deleted by hand", (*site).memberKept,
 		[]string{"get namespaces", "get volumegroupsnapshots" + groups}, nil,
 	},
-	{
-		"a VolumeGroupSnapshot whose class is not there yet is refused where it selects by expressions", (*site).expressions,
-		[]string{"get volumegroupsnapshotclasses" + groups}, nil,
-	},
 	{"a group without claims is free to be on another driver", (*site).emptyGroup, nil, []string{"delete leases.coordination.k8s.io"}},
 	{"an Event tells of a run", (*site).told, nil, []string{"create events.events.k8s.io"}},
 	{
@@ -186,15 +182,4 @@ func (s *site) memberKept(namespace string) (before, promise step) {
 	return before, refused(func(ctx context.Context) error {
 		return s.admin.DeleteAllOf(ctx, &snapv1.VolumeSnapshot{}, client.InNamespace(namespace), client.DryRunAll)
 	}, "[member-of-group]")
-}
-
-func (s *site) expressions(namespace string) (before, promise step) {
-	snapshot := s.byHand(namespace, "expressions")
-	snapshot.Spec.VolumeGroupSnapshotClassName = ptr.To("absent")
-	snapshot.Spec.Source.Selector = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
-		{Key: group.DefaultLabelKey, Operator: metav1.LabelSelectorOpExists},
-	}}
-	return s.opted(namespace), refused(func(ctx context.Context) error {
-		return s.admin.Create(ctx, snapshot.DeepCopy(), client.DryRunAll)
-	}, "[match-expressions]")
 }
