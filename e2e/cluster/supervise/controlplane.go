@@ -69,6 +69,9 @@ func (s *supervisor) etcd(address string) *process {
 	}}
 }
 
+// auditLogMegabytes is more than any test writes: whoever follows the audit log reads one file, and by default a new one is begun after 100.
+const auditLogMegabytes = 10_000
+
 func (s *supervisor) apiserver(keys pki, etcd, address string) *process {
 	host, port, _ := net.SplitHostPort(address) // one of ours
 	p := &process{name: "kube-apiserver", args: []string{
@@ -80,6 +83,7 @@ func (s *supervisor) apiserver(keys pki, etcd, address string) *process {
 		"--service-account-key-file=" + keys.serviceAccountKey, "--service-account-signing-key-file=" + keys.serviceAccountKey,
 		"--service-cluster-ip-range=" + serviceNetwork,
 		"--audit-policy-file=" + keys.auditPolicy, "--audit-log-path=" + s.cfg.Path(LogsDir, AuditLog),
+		"--audit-log-maxsize=" + strconv.Itoa(auditLogMegabytes),
 	}}
 	if s.cfg.Tier == Node {
 		p.args = append(p.args, "--bind-address=0.0.0.0", "--advertise-address="+NodeAddress,
