@@ -1,12 +1,15 @@
 package group
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/robfig/cron/v3"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // Schedule is when runs are due. The zero Schedule is never.
@@ -45,6 +48,17 @@ func (s Schedule) in(name string) Schedule {
 	times := *s.times
 	times.Location = location
 	return Schedule{Spec: s.Spec, Zone: name, times: &times}
+}
+
+// Offset is a Namespace's part of the jitter, by which its scheduled runs are due after their slots: whole seconds below it, the same for
+// ever, and spread evenly over Namespaces.
+func (s Settings) Offset(namespace types.UID) time.Duration {
+	seconds := uint64(max(s.Jitter, 0) / time.Second)
+	if seconds == 0 {
+		return 0
+	}
+	sum := sha256.Sum256([]byte(namespace))
+	return time.Duration(binary.BigEndian.Uint64(sum[:8])%seconds) * time.Second //nolint:gosec // below a jitter of at most a day
 }
 
 // leapYear is where the search for a schedule's first instant begins: what has none in the five years that cron looks

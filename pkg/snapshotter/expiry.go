@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
@@ -26,7 +27,7 @@ func (r *Reconciler) expiry(ctx context.Context, ns *corev1.Namespace, seen plan
 	if seen.Run.Outcome == group.Running && !seen.Begins {
 		return nil, nil
 	}
-	objects, err := r.objects(ctx, ns)
+	objects, err := r.objects(ctx, ns, seen.Schedule.Offset)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +71,7 @@ func (r *Reconciler) abandoned(ctx context.Context, name string) (reconcile.Resu
 		return reconcile.Result{}, nil
 	}
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
-	objects, err := r.objects(ctx, ns)
+	objects, err := r.objects(ctx, ns, 0)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
@@ -97,8 +98,8 @@ func (r *Reconciler) abandoned(ctx context.Context, name string) (reconcile.Resu
 	return reconcile.Result{}, runErr
 }
 
-// objects are those of a Namespace that restore points are made of, from the cache.
-func (r *Reconciler) objects(ctx context.Context, ns *corev1.Namespace) (point.Indexed, error) {
+// objects are those of a Namespace that restore points are made of, from the cache; offset is its part of the jitter.
+func (r *Reconciler) objects(ctx context.Context, ns *corev1.Namespace, offset time.Duration) (point.Indexed, error) {
 	var (
 		snapshots     groupsnapshotv1.VolumeGroupSnapshotList
 		groupContents groupsnapshotv1.VolumeGroupSnapshotContentList
@@ -114,7 +115,7 @@ func (r *Reconciler) objects(ctx context.Context, ns *corev1.Namespace) (point.I
 		return point.Indexed{}, fmt.Errorf("list what restore points are made of: %w", err)
 	}
 	return point.Index(point.Objects{
-		Namespace: ns.UID, GroupSnapshots: snapshots.Items, GroupContents: groupContents.Items,
+		Namespace: ns.UID, Offset: offset, GroupSnapshots: snapshots.Items, GroupContents: groupContents.Items,
 		Snapshots: members.Items, Contents: contents.Items,
 	}), nil
 }

@@ -35,7 +35,7 @@ func (r *Reconciler) observe(ctx context.Context, ns *corev1.Namespace, facts cl
 	if o.Schedule, err = plan.ParseSchedule(ns.Annotations); err != nil {
 		return plan.Observed{}, err
 	}
-	o.Schedule.Offset = plan.Offset(ns.UID, o.Settings.Jitter)
+	o.Schedule.Offset = o.Settings.Offset(ns.UID)
 	o.Run, o.Begins = plan.Current(last, o)
 	if o.Unfinished, err = r.unfinished(ctx, ns, o); err != nil {
 		return o, err

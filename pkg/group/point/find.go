@@ -18,7 +18,9 @@ import (
 // Objects are those of one Namespace, in any order. Contents are those that refer to something in it. Nothing of them is
 // changed.
 type Objects struct {
-	Namespace      types.UID
+	Namespace types.UID
+	// Offset is the Namespace's part of the jitter.
+	Offset         time.Duration
 	GroupSnapshots []groupsnapshotv1.VolumeGroupSnapshot
 	GroupContents  []groupsnapshotv1.VolumeGroupSnapshotContent
 	Snapshots      []snapshotv1.VolumeSnapshot
@@ -132,7 +134,7 @@ func ungrouped(namespace types.UID, s *snapshotv1.VolumeSnapshot) bool {
 }
 
 func (x Indexed) ofSnapshot(s *groupsnapshotv1.VolumeGroupSnapshot) Point {
-	p := labelled(s.Labels)
+	p := x.labelled(s.Labels)
 	p.Name, p.Workflow, p.Snapshot = s.Name, group.Keep, ptr.To(object(&s.ObjectMeta))
 	p.Held = held(s.Labels)
 	p.Ready = s.Status != nil && ptr.Deref(s.Status.ReadyToUse, false)
@@ -152,7 +154,7 @@ func (x Indexed) ofSnapshot(s *groupsnapshotv1.VolumeGroupSnapshot) Point {
 }
 
 func (x Indexed) ofAnchor(c *groupsnapshotv1.VolumeGroupSnapshotContent) Point {
-	p := labelled(c.Labels)
+	p := x.labelled(c.Labels)
 	p.Name, p.Workflow, p.Content = c.Spec.VolumeGroupSnapshotRef.Name, group.Detach, content(c)
 	p.Held, p.Ready, p.Wanted = held(c.Labels), true, len(c.Spec.Source.VolumeHandles)
 	p.Deleting = !p.Content.Retained
@@ -161,7 +163,7 @@ func (x Indexed) ofAnchor(c *groupsnapshotv1.VolumeGroupSnapshotContent) Point {
 }
 
 func (x Indexed) ofClaim(s *snapshotv1.VolumeSnapshot) Point {
-	p := labelled(s.Labels)
+	p := x.labelled(s.Labels)
 	m := x.member(s)
 	p.Name, p.Workflow, p.Claim, p.Members, p.Wanted = s.Name, group.Keep, m.Claim, []Member{m}, 1
 	p.Held, p.Ready, p.Deleting = held(s.Labels), m.Ready, m.Terminating
@@ -223,9 +225,14 @@ func contentOfMember(c *snapshotv1.VolumeSnapshotContent) *MemberContent {
 	return m
 }
 
-func labelled(labels map[string]string) Point {
-	began, _ := group.RunTime(labels[group.RunLabel])
-	return Point{Group: labels[group.GroupLabel], Run: labels[group.RunLabel], Trigger: labels[group.TriggerLabel], Time: began}
+// labelled is a Point with what labels say. The run of a slot was due later, by the jitter that the Namespace has now.
+func (x Indexed) labelled(labels map[string]string) Point {
+	p := Point{Group: labels[group.GroupLabel], Run: labels[group.RunLabel], Trigger: labels[group.TriggerLabel]}
+	p.Time, _ = group.RunTime(p.Run)
+	if p.Trigger == group.TriggerSchedule {
+		p.Time = p.Time.Add(x.o.Offset)
+	}
+	return p
 }
 
 func held(labels map[string]string) bool { return labels[group.HoldLabel] == group.HoldValue }

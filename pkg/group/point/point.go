@@ -26,7 +26,7 @@ type Point struct {
 	Group, Claim string
 	// Name is that of the VolumeGroupSnapshot, also where that is gone, or of the ungrouped VolumeSnapshot.
 	Name string
-	// Run and Trigger are those of the run, Time when that was due or asked for.
+	// Run and Trigger are those of the run, Time when that was due, jitter included, or asked for: so old is what it holds.
 	Run, Trigger string
 	Time         time.Time
 	// Workflow is Detach once the content is the anchor, else Keep.

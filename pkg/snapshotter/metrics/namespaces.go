@@ -101,7 +101,7 @@ func (n *Namespaces) Collect(ch chan<- prometheus.Metric) {
 			ch <- prometheus.MustNewConstMetric(n.broken, prometheus.GaugeValue, 1, ns.Name)
 		}
 		if plan.Scheduled(settings, problems) {
-			n.collectSince(ch, ns, plan.Offset(ns.UID, settings.Jitter), groups)
+			n.collectSince(ch, ns, settings.Offset(ns.UID), groups)
 		}
 	}
 }

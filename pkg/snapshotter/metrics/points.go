@@ -90,14 +90,6 @@ type namespace struct {
 	running string
 }
 
-// due is when the run of a restore point was to begin: its slot, later by the jitter that the Namespace has now, or when it was asked for.
-func (n namespace) due(p point.Point) time.Time {
-	if p.Trigger == group.TriggerSchedule {
-		return p.Time.Add(n.offset)
-	}
-	return p.Time
-}
-
 // tally is what Collect counts of a group.
 type tally struct {
 	complete, incomplete int
@@ -122,7 +114,7 @@ func (p *Points) Collect(ch chan<- prometheus.Metric) {
 	for i := range namespaces.Items {
 		ns := &namespaces.Items[i]
 		settings, problems := group.ParseSettings(ns.Annotations, group.DefaultLabelKey)
-		optedIn[ns.Name] = namespace{ns.UID, plan.Offset(ns.UID, settings.Jitter), running(ns)}
+		optedIn[ns.Name] = namespace{ns.UID, settings.Offset(ns.UID), running(ns)}
 		if ns.Annotations[group.ExpiryPausedAnnotation] != "" {
 			ch <- prometheus.MustNewConstMetric(p.paused, prometheus.GaugeValue, 1, ns.Name)
 		}
@@ -135,7 +127,7 @@ func (p *Points) Collect(ch chan<- prometheus.Metric) {
 	for name, found := range objects { // opted in or not: an anchor may have outlived its own
 		found.copyTo(&one)
 		ns, is := optedIn[name]
-		one.Namespace = ns.uid
+		one.Namespace, one.Offset = ns.uid, ns.offset
 		indexed := point.Index(one)
 		countOrphans(orphans, indexed)
 		if is {
@@ -175,8 +167,8 @@ func (p *Points) collectPoints(ch chan<- prometheus.Metric, name string, ns name
 		switch {
 		case at.Complete():
 			t.complete++
-			if due := ns.due(at); due.After(t.newest) && !at.Ungrouped() {
-				t.newest = due
+			if at.Time.After(t.newest) && !at.Ungrouped() {
+				t.newest = at.Time
 			}
 		case at.Run != ns.running:
 			t.incomplete++

@@ -1,15 +1,11 @@
 package plan
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
-
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
@@ -66,16 +62,6 @@ func (s Seen) Annotation() (string, error) {
 		return "", fmt.Errorf("encode schedule %q: %w", s.Spec, err)
 	}
 	return string(data), nil
-}
-
-// Offset is a Namespace's part of the jitter: whole seconds below it, the same for ever, and spread evenly over Namespaces.
-func Offset(namespace types.UID, jitter time.Duration) time.Duration {
-	seconds := uint64(max(jitter, 0) / time.Second)
-	if seconds == 0 {
-		return 0
-	}
-	sum := sha256.Sum256([]byte(namespace))
-	return time.Duration(binary.BigEndian.Uint64(sum[:8])%seconds) * time.Second //nolint:gosec // below a jitter of at most a day
 }
 
 // scheduleKeys are the annotations that scheduled runs alone go by.

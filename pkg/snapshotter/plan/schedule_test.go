@@ -52,7 +52,7 @@ func (n *namespace) adopt(since time.Time) {
 func (n *namespace) observe(now time.Time) Observed {
 	o := Observed{Now: now, Schedule: n.schedule}
 	o.Settings, o.Problems = group.ParseSettings(n.annotations, "team/group")
-	o.Schedule.Offset = Offset(n.uid, o.Settings.Jitter)
+	o.Schedule.Offset = o.Settings.Offset(n.uid)
 	o.Run, o.Begins = Current(n.run, o)
 	if o.Run.Outcome == group.Running {
 		g := complete("db")

@@ -1,12 +1,10 @@
 package plan
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
@@ -47,27 +45,6 @@ func TestARunCarriesOnWhatWasAnswered(t *testing.T) {
 	got := n.live(t, at("2026-11-22T11:40:00Z"), at("2026-11-22T13:00:00Z"))
 	if diff := cmp.Diff([]string{"20261122t120000z 12:00:00", "20261122t130000z 13:00:00"}, got); diff != "" {
 		t.Errorf("runs (-want +got):\n%s", diff)
-	}
-}
-
-func TestOffsetSpreadsNamespacesAndStays(t *testing.T) {
-	const jitter = 10 * time.Minute
-	minutes := [10]int{}
-	for i := range 1000 {
-		uid := types.UID(fmt.Sprintf("namespace-%d", i))
-		offset := Offset(uid, jitter)
-		if offset < 0 || offset >= jitter || offset%time.Second != 0 || offset != Offset(uid, jitter) {
-			t.Fatalf("offset %s, want the same whole seconds below %s each time", offset, jitter)
-		}
-		minutes[offset/time.Minute]++
-	}
-	for minute, n := range minutes {
-		if n < 60 || n > 140 {
-			t.Errorf("%d of 1000 namespaces in minute %d, want about 100", n, minute)
-		}
-	}
-	if got := Offset("u", 0); got != 0 {
-		t.Errorf("offset %s without jitter, want none", got)
 	}
 }
 

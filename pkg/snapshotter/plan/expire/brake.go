@@ -20,7 +20,8 @@ const slip = 3
 // edited goes on however many claims there are. Beyond that, it is too many if more than the limit of the Namespace go, or more
 // than half of what one group has: keep=1 for keep=10 is within any limit that is of use.
 func (o Observed) tooMany(all []decided) (token, why string) {
-	var last, worst point.Point
+	var last string // IDs sort by time
+	var worst point.Point
 	var total, beyond, most, of int
 	allowed := rules(o.retention())
 	for _, d := range all {
@@ -30,9 +31,7 @@ func (o Observed) tooMany(all []decided) (token, why string) {
 			if p.Complete() {
 				n++
 			}
-			if !p.Time.Before(last.Time) {
-				last = p
-			}
+			last = max(last, p.Run)
 		}
 		total += len(due)
 		beyond += max(len(due)-allowed, 0)
@@ -48,7 +47,7 @@ func (o Observed) tooMany(all []decided) (token, why string) {
 	default:
 		return "", ""
 	}
-	token = o.token(last.Run)
+	token = o.token(last)
 	return token, fmt.Sprintf("%s; nothing of this namespace expires until that is confirmed: "+
 		"kubectl annotate --overwrite namespace %s %s=%s; else correct %s",
 		why, o.Name, group.ConfirmExpiryAnnotation, token, group.KeepAnnotation)
@@ -76,8 +75,7 @@ func ofWhat(p point.Point) string {
 
 func (o Observed) confirmed(p point.Point) bool {
 	run, _, _ := strings.Cut(o.Settings.ConfirmExpiry, "-")
-	until, dated := group.RunTime(run)
-	return dated && o.Settings.ConfirmExpiry == o.token(run) && !p.Time.After(until)
+	return o.Settings.ConfirmExpiry == o.token(run) && p.Run <= run
 }
 
 // token is the ID of a run and a hash of it, the Namespace and the retention.
