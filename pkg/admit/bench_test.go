@@ -86,7 +86,7 @@ func (s *Store) add(tb testing.TB, objects []client.Object) {
 // BenchmarkClaims is the time from a decoded review to its answer, for a claim that joins a settled group of that many.
 func BenchmarkClaims(b *testing.B) {
 	for _, others := range []int{0, clusterClaims} {
-		store := newStore(b, cluster(leaseObject("a.csi"))...)
+		store := newStore(b, clusterOf(leaseObject("a.csi"))...)
 		store.fill(b, others)
 		for _, size := range []int{2, 100, 1000} {
 			addGroup(b, store, size)
@@ -129,7 +129,7 @@ func quietLog() logr.Logger {
 func BenchmarkCache(b *testing.B) {
 	for b.Loop() {
 		before := heap()
-		store := newStore(b, cluster()...)
+		store := newStore(b, clusterOf()...)
 		store.fill(b, clusterClaims)
 		b.ReportMetric(float64(heap()-before)/clusterClaims, "B/claim")
 		runtime.KeepAlive(store)

@@ -61,38 +61,38 @@ func TestClaims(t *testing.T) {
 		warnings []string
 		series   string // webhook is claims in all
 	}{
-		"a claim on the group's driver is admitted": {file: "claim-create.json", cached: cluster(claimObject("data-1", "fast", inGroup)),
+		"a claim on the group's driver is admitted": {file: "claim-create.json", cached: clusterOf(claimObject("data-1", "fast", inGroup)),
 			allowed: true, code: 200, series: `outcome="allowed",rule="none"`},
-		"a claim on another driver than the group is refused": {file: "claim-create.json", cached: cluster(logs),
+		"a claim on another driver than the group is refused": {file: "claim-create.json", cached: clusterOf(logs),
 			code: 403, message: mixed, series: `outcome="denied",rule="mixed-drivers"`},
-		"a claim that is being deleted holds up nobody": {file: "claim-create.json", cached: cluster(terminating),
+		"a claim that is being deleted holds up nobody": {file: "claim-create.json", cached: clusterOf(terminating),
 			allowed: true, code: 200, series: `outcome="allowed",rule="none"`},
-		"an earlier claim of the same name counts no longer": {file: "claim-create.json", cached: cluster(claimObject("data-0", "slow", inGroup)),
+		"an earlier claim of the same name counts no longer": {file: "claim-create.json", cached: clusterOf(claimObject("data-0", "slow", inGroup)),
 			allowed: true, code: 200, series: `outcome="allowed",rule="none"`},
 		"a claim that is being deleted may be labelled": {file: "claim-update.json",
-			cached: cluster(claimObject("logs", "slow", map[string]string{group.DefaultLabelKey: "db2"}), claimObject("data-1", "fast", map[string]string{group.DefaultLabelKey: "db2"})),
+			cached: clusterOf(claimObject("logs", "slow", map[string]string{group.DefaultLabelKey: "db2"}), claimObject("data-1", "fast", map[string]string{group.DefaultLabelKey: "db2"})),
 			change: changedClaim(func(c *corev1.PersistentVolumeClaim) {
 				c.DeletionTimestamp, c.Spec.StorageClassName = &metav1.Time{Time: noon}, new("local")
 			}),
 			allowed: true, code: 200, series: `outcome="allowed",rule="none"`},
-		"an ungrouped claim is admitted": {file: "claim-create.json", cached: cluster(logs),
+		"an ungrouped claim is admitted": {file: "claim-create.json", cached: clusterOf(logs),
 			change:  changedClaim(func(c *corev1.PersistentVolumeClaim) { c.Labels = nil }),
 			allowed: true, code: 200, series: `outcome="allowed",rule="none"`},
-		"a restore is warned where others are refused": {file: "claim-create.json", cached: cluster(logs),
+		"a restore is warned where others are refused": {file: "claim-create.json", cached: clusterOf(logs),
 			change:  changedClaim(func(c *corev1.PersistentVolumeClaim) { c.Labels[group.VeleroRestoreLabel] = "r1" }),
 			allowed: true, code: 200, series: `outcome="warned",rule="mixed-drivers"`,
 			warnings: []string{
 				`group "db" (admitted because restore "r1" makes it): [mixed-drivers] its claims are on 2 drivers and one group snapshot is taken by one driver: "a.csi" (claim "data-0"), "b.csi" (claim "logs")`,
 				`[mixed-drivers] to mend it, take it out of the group: kubectl label persistentvolumeclaim data-0 --namespace shop velero.io/volume-group-`,
 			}},
-		"a restore by our own command is warned where others are refused": {file: "claim-create.json", cached: cluster(logs),
+		"a restore by our own command is warned where others are refused": {file: "claim-create.json", cached: clusterOf(logs),
 			change:  changedClaim(func(c *corev1.PersistentVolumeClaim) { c.Labels[group.RestoreLabel] = "db-1" }),
 			allowed: true, code: 200, series: `outcome="warned",rule="mixed-drivers"`,
 			warnings: []string{
 				`group "db" (admitted because it is restored from "db-1"): [mixed-drivers] its claims are on 2 drivers and one group snapshot is taken by one driver: "a.csi" (claim "data-0"), "b.csi" (claim "logs")`,
 				`[mixed-drivers] to mend it, take it out of the group: kubectl label persistentvolumeclaim data-0 --namespace shop velero.io/volume-group-`,
 			}},
-		"an exempt user is warned where others are refused": {file: "claim-create.json", cached: cluster(logs),
+		"an exempt user is warned where others are refused": {file: "claim-create.json", cached: clusterOf(logs),
 			change:  func(r *admissionv1.AdmissionRequest) { r.UserInfo.Username = "velero" },
 			allowed: true, code: 200, series: `outcome="warned",rule="mixed-drivers"`,
 			warnings: []string{
@@ -100,7 +100,7 @@ func TestClaims(t *testing.T) {
 				`[mixed-drivers] to mend it, take it out of the group: kubectl label persistentvolumeclaim data-0 --namespace shop velero.io/volume-group-`,
 			}},
 		"a label is refused, as to any other, to a claim that was restored some day": {file: "claim-update.json",
-			cached: cluster(claimObject("data-0", "fast", inGroup), claimObject("logs", "slow", map[string]string{group.DefaultLabelKey: "db2"})),
+			cached: clusterOf(claimObject("data-0", "fast", inGroup), claimObject("logs", "slow", map[string]string{group.DefaultLabelKey: "db2"})),
 			change: func(r *admissionv1.AdmissionRequest) {
 				restored := func(c *corev1.PersistentVolumeClaim) {
 					metav1.SetMetaDataLabel(&c.ObjectMeta, group.RestoreLabel, "db-1")
@@ -109,39 +109,39 @@ func TestClaims(t *testing.T) {
 			},
 			code: 403, series: `outcome="denied",rule="mixed-drivers"`, message: wronglyLabelled},
 		"a label is refused to a claim that it would put in the wrong group": {file: "claim-update.json",
-			cached: cluster(claimObject("data-0", "fast", inGroup), claimObject("logs", "slow", map[string]string{group.DefaultLabelKey: "db2"})),
+			cached: clusterOf(claimObject("data-0", "fast", inGroup), claimObject("logs", "slow", map[string]string{group.DefaultLabelKey: "db2"})),
 			code:   403, series: `outcome="denied",rule="mixed-drivers"`,
 			message: wronglyLabelled},
-		"other labels of a claim in a bad group may change": {file: "claim-update.json", cached: cluster(logs, claimObject("data-0", "fast", inGroup)),
+		"other labels of a claim in a bad group may change": {file: "claim-update.json", cached: clusterOf(logs, claimObject("data-0", "fast", inGroup)),
 			change: changedClaim(func(c *corev1.PersistentVolumeClaim) {
 				c.Labels = map[string]string{group.DefaultLabelKey: "db", "app": "x"}
 			}),
 			allowed: true, code: 200, series: `outcome="allowed",rule="none"`},
-		"a namespace that the cache knows no better is read": {file: "claim-create.json", cached: append(cluster(logs)[1:], closed), live: []client.Object{namespaceObject(nil)},
+		"a namespace that the cache knows no better is read": {file: "claim-create.json", cached: append(clusterOf(logs)[1:], closed), live: []client.Object{namespaceObject(nil)},
 			code: 403, message: mixed, series: `outcome="denied",rule="mixed-drivers"`},
-		"a namespace that has opted out is left alone": {file: "claim-create.json", cached: append(cluster(logs)[1:], closed), live: []client.Object{closed},
+		"a namespace that has opted out is left alone": {file: "claim-create.json", cached: append(clusterOf(logs)[1:], closed), live: []client.Object{closed},
 			allowed: true, code: 200, series: `outcome="allowed",rule="none"`},
 		"a namespace may have a group label of its own": {file: "claim-create.json",
-			cached: append(cluster(claimObject("logs", "slow", map[string]string{"team": "x"}), claimObject("other", "slow", map[string]string{"team": "y"}))[1:],
+			cached: append(clusterOf(claimObject("logs", "slow", map[string]string{"team": "x"}), claimObject("other", "slow", map[string]string{"team": "y"}))[1:],
 				namespaceObject(map[string]string{group.LabelKeyAnnotation: "team"})),
 			change: changedClaim(func(c *corev1.PersistentVolumeClaim) { c.Labels = map[string]string{"team": "x"} }),
 			code:   403, message: strings.NewReplacer(`group "db"`, `group "x"`, "velero.io/volume-group=db", "team=x").Replace(mixed),
 			series: `outcome="denied",rule="mixed-drivers"`},
-		"a namespace that cannot be found is no denial": {file: "claim-create.json", cached: cluster()[1:],
+		"a namespace that cannot be found is no denial": {file: "claim-create.json", cached: clusterOf()[1:],
 			code: 500, message: `could not decide: read Namespace "shop": namespaces "shop" not found`, series: `outcome="undecided",rule="none"`},
-		"a review of another kind is no denial": {file: "member-create.json", cached: cluster(),
+		"a review of another kind is no denial": {file: "member-create.json", cached: clusterOf(),
 			code: 400, message: `read review: resource "volumesnapshots" of API group "snapshot.storage.k8s.io" is not reviewed here`,
 			series: `outcome="undecodable",rule="none"`},
-		"a review of a deletion is no denial": {file: "claim-create.json", cached: cluster(),
+		"a review of a deletion is no denial": {file: "claim-create.json", cached: clusterOf(),
 			change: func(r *admissionv1.AdmissionRequest) { r.Operation = admissionv1.Delete },
 			code:   400, message: `read review: operation "DELETE" of resource "persistentvolumeclaims" is not reviewed here`, series: `outcome="undecodable",rule="none"`},
-		"a review without an object is no denial": {file: "claim-create.json", cached: cluster(),
+		"a review without an object is no denial": {file: "claim-create.json", cached: clusterOf(),
 			change: func(r *admissionv1.AdmissionRequest) { r.Object = runtime.RawExtension{} },
 			code:   400, message: "read review: object is missing", series: `outcome="undecodable",rule="none"`},
-		"an update without its old object is no denial": {file: "claim-update.json", cached: cluster(),
+		"an update without its old object is no denial": {file: "claim-update.json", cached: clusterOf(),
 			change: func(r *admissionv1.AdmissionRequest) { r.OldObject = runtime.RawExtension{} },
 			code:   400, message: "read review: oldObject is missing", series: `outcome="undecodable",rule="none"`},
-		"an object that is no claim is no denial": {file: "claim-create.json", cached: cluster(),
+		"an object that is no claim is no denial": {file: "claim-create.json", cached: clusterOf(),
 			change: func(r *admissionv1.AdmissionRequest) { r.Object = runtime.RawExtension{Raw: []byte(`{"spec":7}`)} },
 			code:   400, message: "read review: object: json: cannot unmarshal number into Go struct field PersistentVolumeClaim.spec of type v1.PersistentVolumeClaimSpec",
 			series: `outcome="undecodable",rule="none"`},
@@ -185,7 +185,7 @@ func labelsOf(t *testing.T, webhook, series string) map[string]string {
 }
 
 func TestADenialNamesItsRulesAsCauses(t *testing.T) {
-	f := newFixture(t, cluster(claimObject("data-1", "fast", inGroup)))
+	f := newFixture(t, clusterOf(claimObject("data-1", "fast", inGroup)))
 	onSlow := changedClaim(func(c *corev1.PersistentVolumeClaim) { c.Spec.StorageClassName = new("slow") })
 	got := f.post(t, claimsWebhook, review(t, "claim-create.json", onSlow))
 	var rules []metav1.CauseType
@@ -201,7 +201,7 @@ func TestADenialNamesItsRulesAsCauses(t *testing.T) {
 }
 
 func TestNothingIsDecidedBeforeTheCacheIsSynced(t *testing.T) {
-	f := newFixture(t, cluster())
+	f := newFixture(t, clusterOf())
 	f.store.synced = append(f.store.synced, func() bool { return false })
 	got := f.post(t, claimsWebhook, review(t, "claim-create.json", nil))
 	if got.Allowed || got.Result.Code != 503 || got.Result.Message != "could not decide: the cache is not synced yet" {
@@ -210,7 +210,7 @@ func TestNothingIsDecidedBeforeTheCacheIsSynced(t *testing.T) {
 }
 
 func TestWhatCannotBeDecidedPassesOnceTheProductIsUninstalled(t *testing.T) {
-	f := newFixture(t, cluster())
+	f := newFixture(t, clusterOf())
 	f.options.Uninstalled = func(context.Context) bool { return true }
 	f.store.synced = append(f.store.synced, func() bool { return false })
 	got := f.post(t, claimsWebhook, review(t, "claim-create.json", nil))
@@ -246,7 +246,7 @@ func TestARestoreIsNotStoppedByWhatCannotBeDecided(t *testing.T) {
 			"snapshot-group: could not decide: the cache is not synced yet"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := newFixture(t, cluster()[1:])
+			f := newFixture(t, clusterOf()[1:])
 			f.options.ExemptUsers = []string{"velero"}
 			f.facts.live = interceptor.NewClient(f.api, away)
 			f.store.synced = append(f.store.synced, func() bool { return !tc.unsynced })
@@ -259,7 +259,7 @@ func TestARestoreIsNotStoppedByWhatCannotBeDecided(t *testing.T) {
 }
 
 func TestADecisionIsOneLogLine(t *testing.T) {
-	f := newFixture(t, cluster(claimObject("logs", "slow", inGroup)))
+	f := newFixture(t, clusterOf(claimObject("logs", "slow", inGroup)))
 	f.post(t, claimsWebhook, review(t, "claim-create.json", nil))
 	message, err := json.Marshal(mixed)
 	if err != nil {

@@ -34,41 +34,41 @@ func TestClasses(t *testing.T) {
 	second := &groupsnapshotv1.VolumeGroupSnapshotClass{ObjectMeta: metav1.ObjectMeta{Name: "b-groups"}, Driver: "a.csi"}
 	elsewhere := &groupsnapshotv1.VolumeGroupSnapshotClass{ObjectMeta: metav1.ObjectMeta{Name: "c-groups"}, Driver: "c.csi"}
 	plain := snapshotClassObject("new", false)
-	unmarkedOld := cluster(grouped, plain)
+	unmarkedOld := clusterOf(grouped, plain)
 	unmarkedOld[3] = snapshotClassObject("a-snap", false)
 	testAnswers(t, "classes", map[string]answerTest{
-		"a class may be created": {after: snapshotClassObject("new", false), cached: cluster(), code: 200, series: allowed},
-		"a second default may not": {after: snapshotClassObject("new", true), cached: cluster(), code: 403, series: `outcome="denied",rule="second-default-class"`,
+		"a class may be created": {after: snapshotClassObject("new", false), cached: clusterOf(), code: 200, series: allowed},
+		"a second default may not": {after: snapshotClassObject("new", true), cached: clusterOf(), code: 403, series: `outcome="denied",rule="second-default-class"`,
 			message: `VolumeSnapshotClass "new" cannot be created: [second-default-class] driver "a.csi" has a default already: VolumeSnapshotClass "a-snap"; ` +
 				`to mend it, create it without that annotation, and then change the mark: ` + swap},
-		"an exempt user may make one": {after: snapshotClassObject("new", true), cached: cluster(), options: Options{ExemptUsers: []string{"admin"}}, code: 200,
+		"an exempt user may make one": {after: snapshotClassObject("new", true), cached: clusterOf(), options: Options{ExemptUsers: []string{"admin"}}, code: 200,
 			series: `outcome="warned",rule="second-default-class"`, warnings: []string{
 				`VolumeSnapshotClass "new" (admitted because user "admin" is exempt): [second-default-class] driver "a.csi" has a default already: VolumeSnapshotClass "a-snap"`,
 				`[second-default-class] to mend it, create it without that annotation, and then change the mark: kubectl annotate volumesnapshotclass a-snap ` + key +
 					`- && kubectl annotate volumesnapshotclass new ...`}},
-		"a class that nobody uses may go": {before: old, cached: cluster(), code: 200, series: allowed},
-		"the last of a group is told": {before: old, cached: cluster(grouped), code: 200, series: `outcome="warned",rule="class-in-use"`,
+		"a class that nobody uses may go": {before: old, cached: clusterOf(), code: 200, series: allowed},
+		"the last of a group is told": {before: old, cached: clusterOf(grouped), code: 200, series: `outcome="warned",rule="class-in-use"`,
 			warnings: []string{`VolumeSnapshotClass "a-snap": ` + lost, "[class-in-use] " + mend}},
-		"it may be refused": {before: old, cached: cluster(grouped), options: Options{DenyClassInUse: true}, code: 403, series: `outcome="denied",rule="class-in-use"`,
+		"it may be refused": {before: old, cached: clusterOf(grouped), options: Options{DenyClassInUse: true}, code: 403, series: `outcome="denied",rule="class-in-use"`,
 			message: `VolumeSnapshotClass "a-snap" cannot be deleted: ` + lost + `; to mend it, first create a VolumeSnapshotClass of driver "a.csi" that takes its place, ` +
 				`and then change the mark: ` + strings.Replace(swap, "class new", "class NEW", 1)},
-		"where it is, a default is replaced by unmarking it": {before: old, after: snapshotClassObject("a-snap", false), cached: cluster(grouped, plain),
+		"where it is, a default is replaced by unmarking it": {before: old, after: snapshotClassObject("a-snap", false), cached: clusterOf(grouped, plain),
 			options: Options{DenyClassInUse: true}, code: 200, series: `outcome="warned",rule="class-in-use"`,
 			warnings: []string{`VolumeSnapshotClass "a-snap": ` + unmarked, "[class-in-use] to mend it, mark another: " + markNew}},
 		"and marking another": {before: plain, after: snapshotClassObject("new", true), cached: unmarkedOld,
 			options: Options{DenyClassInUse: true}, code: 200, series: allowed},
-		"one that a namespace names for groups on another driver is told": {before: elsewhere, cached: append(cluster(grouped, elsewhere)[1:],
+		"one that a namespace names for groups on another driver is told": {before: elsewhere, cached: append(clusterOf(grouped, elsewhere)[1:],
 			namespaceObject(map[string]string{group.GroupSnapshotClassAnnotation: "c-groups"})), code: 200, series: `outcome="warned",rule="class-in-use"`,
 			warnings: []string{
 				`VolumeGroupSnapshotClass "c-groups": [class-in-use] group "shop/db" could not be snapshotted without it: annotation ` +
 					`snapshot-group/group-snapshot-class of the namespace names VolumeGroupSnapshotClass "c-groups", which does not exist`,
 				`[class-in-use] to mend it, create it for driver "a.csi" or correct the annotation`}},
-		"a second class of groups that singles none out is told": {after: second, cached: cluster(grouped), code: 200, series: `outcome="warned",rule="class-in-use"`,
+		"a second class of groups that singles none out is told": {after: second, cached: clusterOf(grouped), code: 200, series: `outcome="warned",rule="class-in-use"`,
 			warnings: []string{
 				`VolumeGroupSnapshotClass "b-groups": [class-in-use] group "shop/db" could not be snapshotted with it: driver "a.csi" has 2 VolumeGroupSnapshotClasses and none is singled out: "a-groups", "b-groups"`,
 				`[class-in-use] to mend it, mark the one that is used so far: kubectl annotate volumegroupsnapshotclass a-groups group` + key + `=true --overwrite`}},
-		"groups of namespaces that are not opted in do not count": {before: old, cached: append(cluster(grouped)[1:], closed), code: 200, series: allowed},
-		"the only class of groups is told": {before: groups, cached: cluster(grouped), code: 200, series: `outcome="warned",rule="class-in-use"`,
+		"groups of namespaces that are not opted in do not count": {before: old, cached: append(clusterOf(grouped)[1:], closed), code: 200, series: allowed},
+		"the only class of groups is told": {before: groups, cached: clusterOf(grouped), code: 200, series: `outcome="warned",rule="class-in-use"`,
 			warnings: []string{
 				`VolumeGroupSnapshotClass "a-groups": [class-in-use] group "shop/db" could not be snapshotted without it: driver "a.csi" has no VolumeGroupSnapshotClass; ` +
 					`to mend it, create a VolumeGroupSnapshotClass of driver "a.csi"`}},
@@ -78,7 +78,7 @@ func TestClasses(t *testing.T) {
 }
 
 func TestADeletedCollectionIsJudgedObjectByObject(t *testing.T) {
-	f := newFixture(t, cluster(claimObject("data-0", "fast", inGroup)))
+	f := newFixture(t, clusterOf(claimObject("data-0", "fast", inGroup)))
 	f.options.DenyClassInUse = true
 	var r admissionv1.AdmissionReview
 	if err := json.Unmarshal(asked(t, nil, snapshotClassObject("a-snap", true)), &r); err != nil {
@@ -104,14 +104,14 @@ func TestADeletedCollectionIsJudgedObjectByObject(t *testing.T) {
 
 func TestADefaultMayBeMarkedRightAfterTheOtherIsUnmarked(t *testing.T) {
 	plain := snapshotClassObject("new", false)
-	f := newFixture(t, cluster(plain), snapshotClassObject("a-snap", false)) // the cache has it marked
+	f := newFixture(t, clusterOf(plain), snapshotClassObject("a-snap", false)) // the cache has it marked
 	if got := f.post(t, "classes", asked(t, snapshotClassObject("new", true), plain)); !got.Allowed {
 		t.Errorf("refused: %s", got.Result.Message)
 	}
 }
 
 func TestAClassTooNewForTheCacheCounts(t *testing.T) {
-	all := cluster()
+	all := clusterOf()
 	for name, missing := range map[string]int{"a StorageClass": 1, "a VolumeSnapshotClass": 3, "a VolumeGroupSnapshotClass": 4} {
 		t.Run(name, func(t *testing.T) {
 			cached := slices.Delete(slices.Clone(all), missing, missing+1)
@@ -128,7 +128,7 @@ func TestAClassTooNewForTheCacheCounts(t *testing.T) {
 }
 
 func TestAClaimOfASettledGroupTakesNoCall(t *testing.T) {
-	f := newFixture(t, cluster(claimObject("data-1", "fast", inGroup), leaseObject("a.csi")))
+	f := newFixture(t, clusterOf(claimObject("data-1", "fast", inGroup), leaseObject("a.csi")))
 	calls := 0
 	f.facts.live = interceptor.NewClient(f.api, interceptor.Funcs{
 		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {

@@ -57,9 +57,9 @@ func (o objects) classFacts(ctx context.Context, raw admission.Request) (policy.
 	if err != nil {
 		return policy.Request{}, policy.Facts{}, err
 	}
-	all := live.snapshots
+	all := live.Snapshot
 	if c.Kind == classes.GroupSnapshotClass {
-		all = live.groupSnapshots
+		all = live.GroupSnapshot
 	}
 	c.Others = slices.DeleteFunc(slices.Clone(all), func(other group.Class) bool { return other.Name == raw.Name })
 	if c.Before == nil || c.After == nil || *c.After != *c.Before {
@@ -105,7 +105,7 @@ func classOf[T any](object *T, read func(*T) group.Class) *group.Class {
 
 // usersOf are the groups of all opted-in Namespaces that have a claim on the driver of a class, or whose Namespace names it, by
 // namespace and name. Classes change so rarely that all their claims may be looked at for it.
-func (o objects) usersOf(class group.Class, live classLists) ([]rule.Group, error) {
+func (o objects) usersOf(class group.Class, live group.Classes) ([]rule.Group, error) {
 	var out []rule.Group
 	names := o.store.namespaces.ListKeys()
 	slices.Sort(names)
@@ -129,7 +129,7 @@ func (o objects) usersOf(class group.Class, live classLists) ([]rule.Group, erro
 }
 
 // groupsOf are the groups of a Namespace by name.
-func (o objects) groupsOf(namespace *corev1.Namespace, live classLists) ([]rule.Group, error) {
+func (o objects) groupsOf(namespace *corev1.Namespace, live group.Classes) ([]rule.Group, error) {
 	settings, _ := group.ParseSettings(namespace.Annotations, o.store.labelKey)
 	claims, err := o.store.claimsOf(namespace.Name)
 	if err != nil {
@@ -149,10 +149,10 @@ func (o objects) groupsOf(namespace *corev1.Namespace, live classLists) ([]rule.
 				LabelKey:           settings.LabelKey,
 				GroupSnapshotClass: settings.GroupSnapshotClass,
 				Members: policy.Members(byValue[value], func(c *corev1.PersistentVolumeClaim) group.Driver {
-					return group.Driver{Name: o.store.driverName(c, live.storage)}
+					return group.Driver{Name: o.store.driverName(c, live.Storage)}
 				}),
-				SnapshotClasses:      live.snapshots,
-				GroupSnapshotClasses: live.groupSnapshots,
+				SnapshotClasses:      live.Snapshot,
+				GroupSnapshotClasses: live.GroupSnapshot,
 			},
 		})
 	}

@@ -48,7 +48,7 @@ func TestWhatIsNoReviewIsAnsweredAsAFailedCall(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			read, err := io.ReadAll(tc.body)
 			for _, webhook := range everyWebhook {
-				f := newFixture(t, cluster())
+				f := newFixture(t, clusterOf())
 				body := io.Reader(strings.NewReader(string(read)))
 				if err != nil {
 					body = iotest.ErrReader(err)
@@ -108,7 +108,7 @@ func total(t *testing.T, f *fixture) float64 {
 }
 
 func TestAReviewUpToTheLimitIsRead(t *testing.T) {
-	f := newFixture(t, cluster())
+	f := newFixture(t, clusterOf())
 	body := review(t, "claim-create.json", nil)
 	body = append(body, strings.Repeat(" ", maxReview-len(body))...)
 	if got := f.post(t, claimsWebhook, body); !got.Allowed {
@@ -136,7 +136,7 @@ func TestAPanicIsAFailedCall(t *testing.T) {
 }
 
 func TestAnAnswerIsOfTheReviewsKind(t *testing.T) {
-	f := newFixture(t, cluster())
+	f := newFixture(t, clusterOf())
 	_, answer := f.postAs(t, "claims", "application/json; charset=utf-8", strings.NewReader(string(review(t, "claim-create.json", nil))))
 	var got admissionv1.AdmissionReview
 	if err := json.Unmarshal(answer, &got); err != nil {
@@ -148,7 +148,7 @@ func TestAnAnswerIsOfTheReviewsKind(t *testing.T) {
 }
 
 func TestWhatCannotBeDecidedIsAFailedCall(t *testing.T) {
-	f := newFixture(t, cluster())
+	f := newFixture(t, clusterOf())
 	f.store.synced = append(f.store.synced, func() bool { return false })
 	code, answer := f.postAs(t, claimsWebhook, "application/json", bytes.NewReader(review(t, "claim-create.json", nil)))
 	const why = "could not decide: the cache is not synced yet"

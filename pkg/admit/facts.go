@@ -6,15 +6,13 @@ import (
 	"fmt"
 	"slices"
 
-	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
-	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
-	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/pkg/admit/lease"
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy"
+	"github.com/snapshot-group/snapshot-group/pkg/cluster"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
@@ -34,42 +32,15 @@ func NewGatherer(store *Store, live client.Reader, leases *lease.Keeper) *Gather
 	return &Gatherer{store: store, live: live, leases: leases}
 }
 
-// classLists are all classes of the cluster.
-type classLists struct {
-	storage                   group.StorageClassList
-	snapshots, groupSnapshots []group.Class
-}
-
 // inquiry is a review, and the classes to answer it by.
 type inquiry struct {
 	claimReview
-	classes classLists
+	classes group.Classes
 }
 
 // liveClasses are the classes as the API server has them: one may be milliseconds older than what needs it.
-func (g *Gatherer) liveClasses(ctx context.Context) (classLists, error) {
-	var storage storagev1.StorageClassList
-	var snapshots snapshotv1.VolumeSnapshotClassList
-	var groupSnapshots groupsnapshotv1.VolumeGroupSnapshotClassList
-	for _, kind := range []struct {
-		name string
-		list client.ObjectList
-	}{{"StorageClasses", &storage}, {"VolumeSnapshotClasses", &snapshots}, {"VolumeGroupSnapshotClasses", &groupSnapshots}} {
-		if err := g.live.List(ctx, kind.list); err != nil {
-			return classLists{}, fmt.Errorf("list %s: %w", kind.name, err)
-		}
-	}
-	var out classLists
-	for i := range storage.Items {
-		out.storage = append(out.storage, &storage.Items[i])
-	}
-	for i := range snapshots.Items {
-		out.snapshots = append(out.snapshots, group.SnapshotClassOf(&snapshots.Items[i]))
-	}
-	for i := range groupSnapshots.Items {
-		out.groupSnapshots = append(out.groupSnapshots, group.GroupSnapshotClassOf(&groupSnapshots.Items[i]))
-	}
-	return out, nil
+func (g *Gatherer) liveClasses(ctx context.Context) (group.Classes, error) {
+	return cluster.Classes(ctx, g.live)
 }
 
 // claimFacts are the request and the facts to ask the rules about. A claim that joins no group, or whose group label does
@@ -96,8 +67,8 @@ func (g *Gatherer) claimFacts(ctx context.Context, q inquiry) (policy.Request, p
 		LabelKey:             settings.LabelKey,
 		Members:              members,
 		GroupSnapshotClass:   settings.GroupSnapshotClass,
-		SnapshotClasses:      q.classes.snapshots,
-		GroupSnapshotClasses: q.classes.groupSnapshots,
+		SnapshotClasses:      q.classes.Snapshot,
+		GroupSnapshotClasses: q.classes.GroupSnapshot,
 	}, nil
 }
 
@@ -122,7 +93,7 @@ func requestOf(review claimReview, settings group.Settings) policy.Request {
 // name of the driver is found out: no rule says more of them.
 func (g *Gatherer) members(ctx context.Context, claims []*corev1.PersistentVolumeClaim, q inquiry) ([]policy.Member, error) {
 	joins := q.claim
-	var classes group.StorageClasses = q.classes.storage // once: the conversion is an allocation
+	var classes group.StorageClasses = q.classes.Storage // once: the conversion is an allocation
 	volume, err := g.volume(ctx, joins.Spec.VolumeName)
 	if err != nil {
 		return nil, err

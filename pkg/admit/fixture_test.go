@@ -194,8 +194,8 @@ func claimObject(name, storageClass string, labels map[string]string) *corev1.Pe
 // inGroup is the group label that the reviews in testdata carry.
 var inGroup = map[string]string{group.DefaultLabelKey: "db"}
 
-// cluster is a cluster in which the claim of testdata/claim-create.json, on StorageClass "fast", is welcome.
-func cluster(more ...client.Object) []client.Object {
+// clusterOf is a cluster in which the claim of testdata/claim-create.json, on StorageClass "fast", is welcome.
+func clusterOf(more ...client.Object) []client.Object {
 	return append([]client.Object{
 		namespaceObject(nil), storageClassObject("fast", "a.csi"), storageClassObject("slow", "b.csi"),
 		&snapshotv1.VolumeSnapshotClass{Driver: "a.csi", ObjectMeta: metav1.ObjectMeta{Name: "a-snap",

@@ -46,7 +46,7 @@ func FuzzWebhooks(f *testing.F) {
 	} {
 		f.Add([]byte(body))
 	}
-	fixture := newFixture(f, cluster(claimObject("data-1", "fast", inGroup), groupSnapshotObject(ownerUID, nil)))
+	fixture := newFixture(f, clusterOf(claimObject("data-1", "fast", inGroup), groupSnapshotObject(ownerUID, nil)))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, webhook := range everyWebhook {
 			fixture.ask(t, webhook, body)
@@ -73,7 +73,7 @@ func FuzzObjects(f *testing.F) {
 		f.Add([]byte(object), []byte("{}"))
 		f.Add([]byte("{}"), []byte(object))
 	}
-	fixture := newFixture(f, cluster(claimObject("data-1", "fast", inGroup), groupSnapshotObject(ownerUID, nil)))
+	fixture := newFixture(f, clusterOf(claimObject("data-1", "fast", inGroup), groupSnapshotObject(ownerUID, nil)))
 	f.Fuzz(func(t *testing.T, object, oldObject []byte) {
 		for _, webhook := range everyWebhook {
 			for _, operation := range []admissionv1.Operation{admissionv1.Create, admissionv1.Update, admissionv1.Delete} {

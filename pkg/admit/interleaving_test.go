@@ -12,7 +12,7 @@ import (
 )
 
 // bothDrivers is a cluster in which a claim on either StorageClass is welcome.
-var bothDrivers = cluster(
+var bothDrivers = clusterOf(
 	&snapshotv1.VolumeSnapshotClass{Driver: "b.csi", ObjectMeta: metav1.ObjectMeta{Name: "b-snap",
 		Annotations: map[string]string{group.DefaultSnapshotClassAnnotation: "true"}}},
 	&groupsnapshotv1.VolumeGroupSnapshotClass{Driver: "b.csi", ObjectMeta: metav1.ObjectMeta{Name: "b-groups"}})

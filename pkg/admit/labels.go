@@ -73,7 +73,8 @@ func (g *Gatherer) memberFacts(ctx context.Context, snapshot *snapshotv1.VolumeS
 	if !optedIn(namespace) {
 		return member.Facts{}, fmt.Errorf("namespace %q is not labelled %s=%s", namespace.Name, group.OptInLabel, group.OptInValue)
 	}
-	f := member.Facts{SnapshotClasses: g.store.snapshotClassList()}
+	known := g.store.classes()
+	f := member.Facts{SnapshotClasses: known.Snapshot}
 	f.Settings, _ = group.ParseSettings(namespace.Annotations, g.store.labelKey)
 	if f.Snapshot, err = g.groupSnapshot(ctx, snapshot.Namespace, owner); err != nil {
 		f.Missing = append(f.Missing, err.Error())
@@ -83,7 +84,7 @@ func (g *Gatherer) memberFacts(ctx context.Context, snapshot *snapshotv1.VolumeS
 		f.Missing = append(f.Missing, err.Error())
 	} else {
 		f.Claim = &member.Claim{Group: claim.Labels[f.Settings.LabelKey], Annotations: claim.Annotations, Spec: group.ClaimSpecOf(claim)}
-		f.Driver = g.store.driverOf(claim, g.store.storageClassList()).Name
+		f.Driver = g.store.driverOf(claim, known.Storage).Name
 	}
 	if f.Driver == "" && f.Snapshot != nil {
 		f.Driver = g.driverOfGroupClass(ptr.Deref(f.Snapshot.Spec.VolumeGroupSnapshotClassName, ""))

@@ -54,27 +54,27 @@ func TestLabels(t *testing.T) {
 		series string
 		log    string // the message in the log, or the error
 	}{
-		"a member of a run has the run's marks": {cached: cluster(data, groupSnapshotObject(ownerUID, run)), want: ours,
+		"a member of a run has the run's marks": {cached: clusterOf(data, groupSnapshotObject(ownerUID, run)), want: ours,
 			series: `outcome="patched",rule="none"`},
-		"a group snapshot too new for the cache is read": {cached: cluster(data), live: []client.Object{groupSnapshotObject(ownerUID, run)}, want: ours,
+		"a group snapshot too new for the cache is read": {cached: clusterOf(data), live: []client.Object{groupSnapshotObject(ownerUID, run)}, want: ours,
 			series: `outcome="patched",rule="none"`},
-		"an older group snapshot of the same name is not taken for it": {cached: cluster(data, groupSnapshotObject("old", nil)),
+		"an older group snapshot of the same name is not taken for it": {cached: clusterOf(data, groupSnapshotObject("old", nil)),
 			live: []client.Object{groupSnapshotObject(ownerUID, run)}, want: ours, series: `outcome="patched",rule="none"`},
 		"a member of Velero's has Velero's labels and no run": {
-			cached: cluster(data, groupSnapshotObject(ownerUID, map[string]string{"velero.io/backup-name": "b", "app": "x"})),
+			cached: clusterOf(data, groupSnapshotObject(ownerUID, map[string]string{"velero.io/backup-name": "b", "app": "x"})),
 			want: admittedMember{Labels: map[string]string{"velero.io/backup-name": "b", group.GroupLabel: "db", group.ClaimLabel: "data-0"},
 				Annotations: ours.Annotations, Class: ours.Class},
 			series: `outcome="patched",rule="none"`},
-		"a group snapshot that is gone leaves what the claim tells": {cached: cluster(data), live: []client.Object{groupSnapshotObject("new", run)},
+		"a group snapshot that is gone leaves what the claim tells": {cached: clusterOf(data), live: []client.Object{groupSnapshotObject("new", run)},
 			want: admittedMember{Labels: map[string]string{group.GroupLabel: "db", group.ClaimLabel: "data-0"},
 				Annotations: ours.Annotations, Class: ours.Class},
 			series: `outcome="incomplete",rule="none"`,
 			log:    `read VolumeGroupSnapshot "db-1": it has UID "new" and the owner has "` + ownerUID + `"`},
-		"a claim that is gone leaves what the group snapshot tells": {cached: cluster(groupSnapshotObject(ownerUID, run)),
+		"a claim that is gone leaves what the group snapshot tells": {cached: clusterOf(groupSnapshotObject(ownerUID, run)),
 			want:   admittedMember{Labels: ours.Labels, Class: ours.Class},
 			series: `outcome="incomplete",rule="none"`, log: `read claim "data-0": persistentvolumeclaims "data-0" not found`},
-		"a snapshot of one's own is left alone": {change: noOwner, cached: cluster(data), series: `outcome="allowed",rule="none"`},
-		"a namespace that cannot be found stops nothing": {cached: cluster(data)[1:], series: `outcome="undecided",rule="none"`,
+		"a snapshot of one's own is left alone": {change: noOwner, cached: clusterOf(data), series: `outcome="allowed",rule="none"`},
+		"a namespace that cannot be found stops nothing": {cached: clusterOf(data)[1:], series: `outcome="undecided",rule="none"`,
 			log: `could not label: read Namespace "shop": namespaces "shop" not found`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -108,7 +108,7 @@ func (v *versions) Get(ctx context.Context, key client.ObjectKey, o client.Objec
 }
 
 func TestLabelsReadsTheClaimAloneAndWithoutEtcd(t *testing.T) {
-	f := newFixture(t, cluster(claimObject("data-0", "fast", inGroup), groupSnapshotObject(ownerUID, nil)))
+	f := newFixture(t, clusterOf(claimObject("data-0", "fast", inGroup), groupSnapshotObject(ownerUID, nil)))
 	reads := &versions{Reader: f.api}
 	f.facts.live = reads
 	f.post(t, labelsWebhook, review(t, "member-create.json", nil))
@@ -118,7 +118,7 @@ func TestLabelsReadsTheClaimAloneAndWithoutEtcd(t *testing.T) {
 }
 
 func TestLabelsAddsNothingWhenInvokedAgain(t *testing.T) {
-	f := newFixture(t, cluster(claimObject("data-0", "fast", inGroup), groupSnapshotObject(ownerUID, map[string]string{group.GroupLabel: "db"})))
+	f := newFixture(t, clusterOf(claimObject("data-0", "fast", inGroup), groupSnapshotObject(ownerUID, map[string]string{group.GroupLabel: "db"})))
 	got := f.post(t, labelsWebhook, review(t, "member-reinvoked.json", nil))
 	if !got.Allowed || got.Patch != nil {
 		t.Errorf("allowed = %t with patch %s, want none", got.Allowed, got.Patch)
@@ -133,7 +133,7 @@ func TestLabelsStopsNothingThatItCannotRead(t *testing.T) {
 		"a different object": func(r *admissionv1.AdmissionRequest) { r.Object = runtime.RawExtension{Raw: []byte(`{"spec":[]}`)} },
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := newFixture(t, cluster())
+			f := newFixture(t, clusterOf())
 			got := f.post(t, labelsWebhook, review(t, "member-create.json", change))
 			if !got.Allowed || got.Patch != nil || got.Warnings != nil {
 				t.Errorf("answer = %+v, want allowed with nothing changed", got)

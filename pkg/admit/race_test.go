@@ -56,7 +56,7 @@ type limits struct {
 // writer is a request to create a claim, with a replica of the webhook to itself: a review, then, if admitted, the storing.
 type writer struct {
 	*actor
-	driver  string // name of a StorageClass of cluster()
+	driver  string // name of a StorageClass of clusterOf()
 	store   *Store
 	synced  int // the version that its cache shows
 	refused string

@@ -64,35 +64,35 @@ func TestAClaimOnItsWayCounts(t *testing.T) {
 		message      string
 		leases       map[string]string
 	}{
-		"the first claim of a group takes its Lease": {cached: cluster(), leases: map[string]string{name: "a.csi, renewed"}},
-		"a dry run takes none":                       {change: dryRun, cached: cluster(), leases: map[string]string{}},
-		"a dry run is told what would be":            {change: dryRun, cached: cluster(leaseObject("b.csi")), message: held, leases: map[string]string{name: "b.csi"}},
-		"a dry run renews none":                      {change: dryRun, cached: cluster(leaseObject("a.csi")), leases: map[string]string{name: "a.csi"}},
-		"a claim on the driver that holds the Lease renews it": {cached: cluster(leaseObject("a.csi")),
+		"the first claim of a group takes its Lease": {cached: clusterOf(), leases: map[string]string{name: "a.csi, renewed"}},
+		"a dry run takes none":                       {change: dryRun, cached: clusterOf(), leases: map[string]string{}},
+		"a dry run is told what would be":            {change: dryRun, cached: clusterOf(leaseObject("b.csi")), message: held, leases: map[string]string{name: "b.csi"}},
+		"a dry run renews none":                      {change: dryRun, cached: clusterOf(leaseObject("a.csi")), leases: map[string]string{name: "a.csi"}},
+		"a claim on the driver that holds the Lease renews it": {cached: clusterOf(leaseObject("a.csi")),
 			leases: map[string]string{name: "a.csi, renewed"}},
 		"a claim on another driver than the one that holds the Lease is refused, and does not keep it alive": {
-			cached: cluster(leaseObject("b.csi")), message: held, leases: map[string]string{name: "b.csi"}},
+			cached: clusterOf(leaseObject("b.csi")), message: held, leases: map[string]string{name: "b.csi"}},
 		"a claim that is being deleted does not speak for the driver that holds the Lease": {
-			cached: cluster(leaseObject("b.csi"), terminating), message: held, leases: map[string]string{name: "b.csi"}},
-		"a settled group needs no write": {cached: cluster(leaseObject("a.csi"), claimObject("data-1", "fast", inGroup)),
+			cached: clusterOf(leaseObject("b.csi"), terminating), message: held, leases: map[string]string{name: "b.csi"}},
+		"a settled group needs no write": {cached: clusterOf(leaseObject("a.csi"), claimObject("data-1", "fast", inGroup)),
 			leases: map[string]string{name: "a.csi"}},
-		"a group that is older than the webhook gets its Lease": {cached: cluster(claimObject("data-1", "fast", inGroup)),
+		"a group that is older than the webhook gets its Lease": {cached: clusterOf(claimObject("data-1", "fast", inGroup)),
 			leases: map[string]string{name: "a.csi, renewed"}},
-		"claims decide over a Lease that they contradict": {cached: cluster(leaseObject("b.csi"), claimObject("data-1", "fast", inGroup)),
+		"claims decide over a Lease that they contradict": {cached: clusterOf(leaseObject("b.csi"), claimObject("data-1", "fast", inGroup)),
 			leases: map[string]string{name: "a.csi, renewed"}},
-		"a claim that the cache does not show yet counts": {cached: cluster(), live: []client.Object{claimObject("logs", "slow", inGroup)},
+		"a claim that the cache does not show yet counts": {cached: clusterOf(), live: []client.Object{claimObject("logs", "slow", inGroup)},
 			message: mixed, leases: map[string]string{}},
-		"a claim that the cache shows still holds up nobody": {cached: cluster(claimObject("logs", "slow", inGroup)),
+		"a claim that the cache shows still holds up nobody": {cached: clusterOf(claimObject("logs", "slow", inGroup)),
 			live: []client.Object{claimObject("logs", "slow", nil)}, leases: map[string]string{name: "a.csi, renewed"}},
-		"a claim that another rule refuses takes no Lease": {cached: cluster()[:3],
+		"a claim that another rule refuses takes no Lease": {cached: clusterOf()[:3],
 			message: `claim "data-0" cannot join group "db" in namespace "shop": ` +
 				`[no-default-snapshot-class] driver "a.csi" has no VolumeSnapshotClass, and needs one marked default; to mend it, create a VolumeSnapshotClass of driver "a.csi" with annotation snapshot.storage.kubernetes.io/is-default-class: "true". ` +
 				`[no-group-snapshot-class] driver "a.csi" has no VolumeGroupSnapshotClass; to mend it, create a VolumeGroupSnapshotClass of driver "a.csi"`,
 			leases: map[string]string{}},
-		"a claim whose driver is unknown takes none": {cached: append(cluster()[:1:1], cluster()[2:]...), leases: map[string]string{}},
-		"a restore takes none and minds none": {cached: cluster(leaseObject("b.csi")), leases: map[string]string{name: "b.csi"},
+		"a claim whose driver is unknown takes none": {cached: append(clusterOf()[:1:1], clusterOf()[2:]...), leases: map[string]string{}},
+		"a restore takes none and minds none": {cached: clusterOf(leaseObject("b.csi")), leases: map[string]string{name: "b.csi"},
 			change: changedClaim(func(c *corev1.PersistentVolumeClaim) { c.Labels[group.VeleroRestoreLabel] = "r1" })},
-		"a volume that the cache does not show yet counts": {cached: cluster(claimObject("logs", "slow", inGroup), leaseObject("b.csi")),
+		"a volume that the cache does not show yet counts": {cached: clusterOf(claimObject("logs", "slow", inGroup), leaseObject("b.csi")),
 			change: changedClaim(func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeName = "pv" }),
 			live: []client.Object{&corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv"}, Spec: corev1.PersistentVolumeSpec{
 				PersistentVolumeSource: corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: "a.csi"}}}}},
@@ -118,7 +118,7 @@ func TestAClaimOnItsWayCounts(t *testing.T) {
 }
 
 func TestASettledGroupNeedsOnlyTheCache(t *testing.T) {
-	f := newFixture(t, cluster(leaseObject("a.csi"), claimObject("data-1", "fast", inGroup)))
+	f := newFixture(t, clusterOf(leaseObject("a.csi"), claimObject("data-1", "fast", inGroup)))
 	f.facts.live, f.facts.leases = nil, nil // whatever is asked of the API server panics
 	if got := f.post(t, claimsWebhook, review(t, "claim-create.json", nil)); !got.Allowed {
 		t.Errorf("answer = %d %q, want allowed", got.Result.Code, got.Result.Message)
@@ -138,7 +138,7 @@ func TestALeaseHasTheOwnersThatAreThere(t *testing.T) {
 		"and none is taken without, while the product is uninstalled": {nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := newFixture(t, cluster())
+			f := newFixture(t, clusterOf())
 			f.facts.leases = lease.NewKeeper(f.api, f.api, f.respond.clock,
 				func(context.Context) ([]metav1.OwnerReference, error) { return tc.owners, nil })
 			if got := f.post(t, claimsWebhook, review(t, "claim-create.json", nil)); !got.Allowed {
@@ -160,7 +160,7 @@ func TestALeaseHasTheOwnersThatAreThere(t *testing.T) {
 }
 
 func TestALeaseThatCannotBeTakenIsNoDenial(t *testing.T) {
-	f := newFixture(t, cluster())
+	f := newFixture(t, clusterOf())
 	broken := interceptor.NewClient(f.api, interceptor.Funcs{Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error {
 		return errors.New("etcd is away")
 	}})

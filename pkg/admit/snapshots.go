@@ -60,13 +60,13 @@ func (o objects) groupSnapshotFacts(ctx context.Context, raw admission.Request) 
 }
 
 // selectionFacts are those of a VolumeGroupSnapshot and the claims that it selects, by the classes.
-func (o objects) selectionFacts(of *groupsnapshotv1.VolumeGroupSnapshot, claims []*corev1.PersistentVolumeClaim, by classLists) policy.Facts {
+func (o objects) selectionFacts(of *groupsnapshotv1.VolumeGroupSnapshot, claims []*corev1.PersistentVolumeClaim, by group.Classes) policy.Facts {
 	s := &rule.GroupSnapshot{Selector: *of.Spec.Source.Selector, Class: ptr.Deref(of.Spec.VolumeGroupSnapshotClassName, "")}
 	for _, c := range claims {
-		s.Claims = append(s.Claims, rule.Selected{Name: c.Name, Driver: o.store.driverOf(c, by.storage), Bound: c.Status.Phase == corev1.ClaimBound})
+		s.Claims = append(s.Claims, rule.Selected{Name: c.Name, Driver: o.store.driverOf(c, by.Storage), Bound: c.Status.Phase == corev1.ClaimBound})
 	}
 	slices.SortFunc(s.Claims, func(a, b rule.Selected) int { return cmp.Compare(a.Name, b.Name) })
-	return policy.Facts{GroupSnapshot: s, GroupSnapshotClasses: by.groupSnapshots}
+	return policy.Facts{GroupSnapshot: s, GroupSnapshotClasses: by.GroupSnapshot}
 }
 
 // selected are the claims that snapshot-controller would select, in no order. Where the cache has none, they may be too new for it, and

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/pkg/admit/lease"
+	"github.com/snapshot-group/snapshot-group/pkg/cluster"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
@@ -53,14 +54,14 @@ func NewStore(ctx context.Context, c cache.Informers, labelKey string) (*Store, 
 	} {
 		informer, err := c.GetInformer(ctx, kind.object, cache.BlockUntilSynced(false))
 		if err != nil {
-			return nil, fmt.Errorf("watch %T: %w", kind.object, err)
+			return nil, fmt.Errorf("watch %s: %w", cluster.Kinds(kind.object), err)
 		}
 		shared, ok := informer.(interface{ GetIndexer() toolscache.Indexer })
 		if !ok {
-			return nil, fmt.Errorf("watch %T: informer %T has no indexer", kind.object, informer)
+			return nil, fmt.Errorf("watch %s: informer %T has no indexer", cluster.Kinds(kind.object), informer)
 		}
 		if err := informer.AddIndexers(kind.indexers); err != nil {
-			return nil, fmt.Errorf("index %T: %w", kind.object, err)
+			return nil, fmt.Errorf("index %s: %w", cluster.Kinds(kind.object), err)
 		}
 		*kind.into = shared.GetIndexer()
 		s.synced = append(s.synced, informer.HasSynced)
@@ -138,20 +139,12 @@ func (s *Store) driverOf(claim *corev1.PersistentVolumeClaim, classes group.Stor
 	return group.DriverOf(claim, volume, classes)
 }
 
-func (s *Store) classes() classLists {
-	return classLists{s.storageClassList(), s.snapshotClassList(), s.groupSnapshotClassList()}
-}
-
-func (s *Store) storageClassList() group.StorageClassList {
-	return mapped(s.storageClasses, func(c *storagev1.StorageClass) *storagev1.StorageClass { return c })
-}
-
-func (s *Store) snapshotClassList() []group.Class {
-	return mapped(s.snapshotClasses, group.SnapshotClassOf)
-}
-
-func (s *Store) groupSnapshotClassList() []group.Class {
-	return mapped(s.groupSnapshotClasses, group.GroupSnapshotClassOf)
+func (s *Store) classes() group.Classes {
+	return group.Classes{
+		Storage:       mapped(s.storageClasses, func(c *storagev1.StorageClass) *storagev1.StorageClass { return c }),
+		Snapshot:      mapped(s.snapshotClasses, group.SnapshotClassOf),
+		GroupSnapshot: mapped(s.groupSnapshotClasses, group.GroupSnapshotClassOf),
+	}
 }
 
 // lookup finds an object by its key, namespace/name or name; nil and false where there is none.

@@ -44,7 +44,7 @@ func TestGroupClaims(t *testing.T) {
 
 func TestAStoreNeedsEveryKindToBeServed(t *testing.T) {
 	_, err := NewStore(t.Context(), &informertest.FakeInformers{Error: errors.New("no matches for kind")}, group.DefaultLabelKey)
-	const want = "watch *v1.Namespace: no matches for kind"
+	const want = "watch Namespaces: no matches for kind"
 	if err == nil || err.Error() != want {
 		t.Errorf("error = %v, want %s", err, want)
 	}

@@ -175,29 +175,29 @@ func TestGroupSnapshots(t *testing.T) {
 	closed := namespaceObject(nil)
 	closed.Labels = nil
 	inMode := func(mode string) []client.Object {
-		objects := cluster()
+		objects := clusterOf()
 		objects[0] = namespaceObject(map[string]string{group.ModeAnnotation: mode})
 		return objects
 	}
 	testAnswers(t, "groupsnapshots", map[string]answerTest{
-		"one of bound claims is admitted":           {after: selecting("a-groups", inGroup), cached: cluster(bound("data", "fast")), code: 200, series: allowed},
-		"one of content that is there selects none": {after: static, cached: cluster(), code: 200, series: allowed},
-		"claims too new for the cache are read":     {after: selecting("a-groups", inGroup), cached: cluster(), live: []client.Object{bound("data", "fast")}, code: 200, series: allowed},
-		"a class too new for the cache is read": {after: selecting("new", inGroup), cached: cluster(bound("data", "fast")), code: 200, series: allowed,
+		"one of bound claims is admitted":           {after: selecting("a-groups", inGroup), cached: clusterOf(bound("data", "fast")), code: 200, series: allowed},
+		"one of content that is there selects none": {after: static, cached: clusterOf(), code: 200, series: allowed},
+		"claims too new for the cache are read":     {after: selecting("a-groups", inGroup), cached: clusterOf(), live: []client.Object{bound("data", "fast")}, code: 200, series: allowed},
+		"a class too new for the cache is read": {after: selecting("new", inGroup), cached: clusterOf(bound("data", "fast")), code: 200, series: allowed,
 			live: []client.Object{&groupsnapshotv1.VolumeGroupSnapshotClass{ObjectMeta: metav1.ObjectMeta{Name: "new"}, Driver: "a.csi"}}},
-		"one of nothing is refused": {after: selecting("a-groups", inGroup), cached: cluster(), code: 403, series: `outcome="denied",rule="selects-nothing"`,
+		"one of nothing is refused": {after: selecting("a-groups", inGroup), cached: clusterOf(), code: 403, series: `outcome="denied",rule="selects-nothing"`,
 			message: `VolumeGroupSnapshot "s" in namespace "shop" cannot be created` + none[len(`VolumeGroupSnapshot "s" in namespace "shop"`):]},
 		"in mode warn it is told": {after: selecting("a-groups", inGroup), cached: inMode("warn"), code: 200, series: `outcome="warned",rule="selects-nothing"`,
 			warnings: []string{
 				`VolumeGroupSnapshot "s" in namespace "shop" (admitted because of mode warn): [selects-nothing] no claim of the namespace has the labels velero.io/volume-group=db`,
 				`[selects-nothing] to mend it, see which labels they have: kubectl get persistentvolumeclaims --namespace shop --show-labels`}},
 		"in mode audit it is counted":           {after: selecting("a-groups", inGroup), cached: inMode("audit"), code: 200, series: `outcome="audited",rule="selects-nothing"`},
-		"a namespace that opted out is its own": {after: selecting("a-groups", inGroup), cached: append(cluster()[1:], closed), code: 200, series: allowed},
-		"a claim of another driver is refused": {after: selecting("a-groups", inGroup), cached: cluster(bound("data", "fast"), bound("logs", "slow")), code: 403,
+		"a namespace that opted out is its own": {after: selecting("a-groups", inGroup), cached: append(clusterOf()[1:], closed), code: 200, series: allowed},
+		"a claim of another driver is refused": {after: selecting("a-groups", inGroup), cached: clusterOf(bound("data", "fast"), bound("logs", "slow")), code: 403,
 			series: `outcome="denied",rule="class-mismatch"`,
 			message: `VolumeGroupSnapshot "s" in namespace "shop" cannot be created: [class-mismatch] VolumeGroupSnapshotClass "a-groups" is of driver "a.csi", ` +
 				`which is not that of claim "logs"; to mend it, select claims of that driver alone, or name a class of the claims' driver`},
-		"a namespace that is not there cannot be judged": {after: selecting("a-groups", inGroup), cached: cluster()[1:], code: 200, series: `outcome="undecided",rule="none"`,
+		"a namespace that is not there cannot be judged": {after: selecting("a-groups", inGroup), cached: clusterOf()[1:], code: 200, series: `outcome="undecided",rule="none"`,
 			warnings: []string{`snapshot-group: could not decide: read Namespace "shop": namespaces "shop" not found`}},
 	})
 }
@@ -211,18 +211,18 @@ func TestMembers(t *testing.T) {
 	memberGoing := memberOf("db-1")
 	memberGoing.DeletionTimestamp = &metav1.Time{Time: noon}
 	testAnswers(t, "members", map[string]answerTest{
-		"a member alone may not go": {before: memberOf("db-1"), cached: cluster(lives), code: 403, series: `outcome="denied",rule="member-of-group"`,
+		"a member alone may not go": {before: memberOf("db-1"), cached: clusterOf(lives), code: 403, series: `outcome="denied",rule="member-of-group"`,
 			message: `VolumeSnapshot "m" in namespace "shop" cannot be deleted: [member-of-group] it is a member of VolumeGroupSnapshot "db-1", without which it cannot go: ` +
 				`it would hang in Terminating; to mend it, delete the whole, upon which all of its members go: kubectl delete volumegroupsnapshot db-1 --namespace shop`},
-		"a snapshot on its own may":                      {before: memberOf(""), cached: cluster(lives), code: 200, series: allowed},
-		"a member may go after its group":                {before: memberOf("db-1"), cached: cluster(), code: 200, series: allowed},
-		"a member may go after the group of its name":    {before: memberOf("db-1"), cached: cluster(groupSnapshotObject("new", nil)), code: 200, series: allowed},
-		"a member goes with its group":                   {before: memberOf("db-1"), cached: cluster(lives), live: []client.Object{going}, code: 200, series: allowed},
-		"a member goes with its namespace":               {before: memberOf("db-1"), cached: cluster(lives), live: []client.Object{namespaceGoing}, code: 200, series: allowed},
-		"a member may go after its namespace":            {before: memberOf("db-1"), cached: cluster(lives)[1:], code: 200, series: allowed},
-		"a member that is going goes on":                 {before: memberGoing, cached: cluster(lives), code: 200, series: allowed},
-		"only a deletion is looked at":                   {after: memberOf("db-1"), cached: cluster(lives), code: 200, series: `outcome="undecodable",rule="none"`, warnings: []string{`snapshot-group: read review: operation "CREATE" of resource "volumesnapshots" is not reviewed here`}},
-		"a restore's label does not free a member of it": {before: withLabel(memberOf("db-1"), group.VeleroRestoreLabel), cached: cluster(lives), code: 403, series: `outcome="denied",rule="member-of-group"`, message: `VolumeSnapshot "m" in namespace "shop" cannot be deleted: [member-of-group] it is a member of VolumeGroupSnapshot "db-1", without which it cannot go: it would hang in Terminating; to mend it, delete the whole, upon which all of its members go: kubectl delete volumegroupsnapshot db-1 --namespace shop`},
+		"a snapshot on its own may":                      {before: memberOf(""), cached: clusterOf(lives), code: 200, series: allowed},
+		"a member may go after its group":                {before: memberOf("db-1"), cached: clusterOf(), code: 200, series: allowed},
+		"a member may go after the group of its name":    {before: memberOf("db-1"), cached: clusterOf(groupSnapshotObject("new", nil)), code: 200, series: allowed},
+		"a member goes with its group":                   {before: memberOf("db-1"), cached: clusterOf(lives), live: []client.Object{going}, code: 200, series: allowed},
+		"a member goes with its namespace":               {before: memberOf("db-1"), cached: clusterOf(lives), live: []client.Object{namespaceGoing}, code: 200, series: allowed},
+		"a member may go after its namespace":            {before: memberOf("db-1"), cached: clusterOf(lives)[1:], code: 200, series: allowed},
+		"a member that is going goes on":                 {before: memberGoing, cached: clusterOf(lives), code: 200, series: allowed},
+		"only a deletion is looked at":                   {after: memberOf("db-1"), cached: clusterOf(lives), code: 200, series: `outcome="undecodable",rule="none"`, warnings: []string{`snapshot-group: read review: operation "CREATE" of resource "volumesnapshots" is not reviewed here`}},
+		"a restore's label does not free a member of it": {before: withLabel(memberOf("db-1"), group.VeleroRestoreLabel), cached: clusterOf(lives), code: 403, series: `outcome="denied",rule="member-of-group"`, message: `VolumeSnapshot "m" in namespace "shop" cannot be deleted: [member-of-group] it is a member of VolumeGroupSnapshot "db-1", without which it cannot go: it would hang in Terminating; to mend it, delete the whole, upon which all of its members go: kubectl delete volumegroupsnapshot db-1 --namespace shop`},
 	})
 }
 
@@ -232,7 +232,7 @@ func withLabel(s *snapshotv1.VolumeSnapshot, key string) *snapshotv1.VolumeSnaps
 }
 
 func TestAnAuditedRequestIsInTheAuditLog(t *testing.T) {
-	f := newFixture(t, append(cluster(claimObject("logs", "slow", inGroup))[1:], namespaceObject(map[string]string{group.ModeAnnotation: "audit"})))
+	f := newFixture(t, append(clusterOf(claimObject("logs", "slow", inGroup))[1:], namespaceObject(map[string]string{group.ModeAnnotation: "audit"})))
 	got := f.post(t, claimsWebhook, review(t, "claim-create.json", nil))
 	want := map[string]string{"mixed-drivers": `its claims are on 2 drivers and one group snapshot is taken by one driver: "a.csi" (claim "data-0"), "b.csi" (claim "logs"); ` +
 		`to mend it, take it out of the group: kubectl label persistentvolumeclaim data-0 --namespace shop velero.io/volume-group-`}
@@ -247,7 +247,7 @@ func TestNothingButClaimsWaitsForTheCache(t *testing.T) {
 		"groupsnapshots": asked(t, selecting("a-groups", inGroup), nil),
 	} {
 		t.Run(webhook, func(t *testing.T) {
-			f := newFixture(t, cluster())
+			f := newFixture(t, clusterOf())
 			f.store.synced = append(f.store.synced, func() bool { return false })
 			got := f.post(t, webhook, review)
 			if diff := cmp.Diff([]string{"snapshot-group: could not decide: the cache is not synced yet"}, got.Warnings); diff != "" || !got.Allowed {

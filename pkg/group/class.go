@@ -16,6 +16,12 @@ type Class struct {
 	Default, Labelled bool
 }
 
+// Classes are all classes of a cluster, of every driver, in any order.
+type Classes struct {
+	Storage                 StorageClassList
+	Snapshot, GroupSnapshot []Class
+}
+
 // SnapshotClassOf reads a VolumeSnapshotClass. Velero asks only that its label be there, whatever its value.
 func SnapshotClassOf(c *snapshotv1.VolumeSnapshotClass) Class {
 	_, labelled := c.Labels[VeleroSnapshotClassLabel]

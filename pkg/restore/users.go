@@ -11,6 +11,7 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/snapshot-group/snapshot-group/pkg/cluster"
 	"github.com/snapshot-group/snapshot-group/pkg/restore/plan"
 )
 
@@ -27,7 +28,7 @@ func addUsers(ctx context.Context, c client.Reader, namespace string, o *plan.Ob
 	var pods corev1.PodList
 	for _, list := range []client.ObjectList{&sets, &deployments, &replicaSets, &pods} {
 		if err := c.List(ctx, list, client.InNamespace(namespace)); err != nil {
-			return fmt.Errorf("list %T: %w", list, err)
+			return fmt.Errorf("list %s: %w", cluster.Kinds(list), err)
 		}
 	}
 	owners := map[types.UID]string{} // of Pods: the workload as it is named

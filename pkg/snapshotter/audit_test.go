@@ -32,7 +32,7 @@ func hourly(more map[string]string) map[string]string {
 }
 
 // series are the metrics of the Namespaces of c, a line each.
-func series(t *testing.T, c *cluster) string {
+func series(t *testing.T, c *fakeCluster) string {
 	t.Helper()
 	reg := prometheus.NewRegistry()
 	metrics.NewNamespaces(reg, c.api, group.DefaultLabelKey, c.loop)

@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/snapshot-group/snapshot-group/pkg/cluster"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/group/journal"
 	"github.com/snapshot-group/snapshot-group/pkg/group/point"
@@ -96,7 +97,7 @@ var Indexes = []Index{
 func AddIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 	for _, i := range Indexes {
 		if err := indexer.IndexField(ctx, i.Object, i.Field, i.Keys); err != nil {
-			return fmt.Errorf("index %T by %s: %w", i.Object, i.Field, err)
+			return fmt.Errorf("index %s by %s: %w", cluster.Kinds(i.Object), i.Field, err)
 		}
 	}
 	return nil

@@ -45,8 +45,8 @@ const (
 // errKilled is what a write of the loop gets where a test cuts the loop off.
 var errKilled = errors.New("killed")
 
-// cluster is an API server in memory, and as much of snapshot-controller and the CSI sidecar as a run meets.
-type cluster struct {
+// fakeCluster is an API server in memory, and as much of snapshot-controller and the CSI sidecar as a run meets.
+type fakeCluster struct {
 	t *testing.T
 	// api is the API server as everybody but the loop uses it.
 	api   client.WithWatch
@@ -83,9 +83,9 @@ func newScheme(tb testing.TB) *runtime.Scheme {
 }
 
 // newCluster has an opted-in Namespace db whose group pg has two bound claims, and asks for a run.
-func newCluster(t *testing.T, annotations map[string]string, more ...client.Object) *cluster {
+func newCluster(t *testing.T, annotations map[string]string, more ...client.Object) *fakeCluster {
 	t.Helper()
-	c := &cluster{t: t, clock: testingclock.NewFakePassiveClock(noon), reg: prometheus.NewRegistry()}
+	c := &fakeCluster{t: t, clock: testingclock.NewFakePassiveClock(noon), reg: prometheus.NewRegistry()}
 	objects := append([]client.Object{
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 			Name: "db", UID: "ns", Labels: map[string]string{group.OptInLabel: group.OptInValue}, Annotations: annotations,
@@ -133,7 +133,7 @@ func volume(name string) *corev1.PersistentVolume {
 }
 
 // restart is a new process of the loop: it remembers nothing.
-func (c *cluster) restart() {
+func (c *fakeCluster) restart() {
 	c.reg = prometheus.NewRegistry()
 	c.loop = New(Config{
 		Client: interceptor.NewClient(c.api, c.intercept()), Live: interceptor.NewClient(c.api, c.watchReads()), LabelKey: group.DefaultLabelKey,
@@ -142,7 +142,7 @@ func (c *cluster) restart() {
 }
 
 // watchReads notes what the loop reads live.
-func (c *cluster) watchReads() interceptor.Funcs {
+func (c *fakeCluster) watchReads() interceptor.Funcs {
 	return interceptor.Funcs{
 		Get: func(ctx context.Context, api client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
 			if _, journal := o.(*corev1.ConfigMap); journal {
@@ -158,7 +158,7 @@ func (c *cluster) watchReads() interceptor.Funcs {
 }
 
 // intercept counts the loop's writes, and cuts the loop off where the test says.
-func (c *cluster) intercept() interceptor.Funcs {
+func (c *fakeCluster) intercept() interceptor.Funcs {
 	return interceptor.Funcs{
 		Create: func(ctx context.Context, api client.WithWatch, o client.Object, opts ...client.CreateOption) error {
 			return c.write(fmt.Sprintf("create %T", o), func() error {
@@ -182,12 +182,12 @@ func (c *cluster) intercept() interceptor.Funcs {
 	}
 }
 
-func (c *cluster) uid() types.UID {
+func (c *fakeCluster) uid() types.UID {
 	c.uids++
 	return types.UID(fmt.Sprintf("uid-%d", c.uids))
 }
 
-func (c *cluster) write(what string, do func() error) error {
+func (c *fakeCluster) write(what string, do func() error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	what = strings.NewReplacer("*v1.", "", "ApplyConfiguration", "").Replace(what)
@@ -207,7 +207,7 @@ func (c *cluster) write(what string, do func() error) error {
 }
 
 // once reconciles the Namespace, and restarts the loop if it was cut off.
-func (c *cluster) once() reconcile.Result {
+func (c *fakeCluster) once() reconcile.Result {
 	c.t.Helper()
 	result, err := c.loop.Reconcile(c.t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: "db"}})
 	if errors.Is(err, errKilled) {
@@ -221,7 +221,7 @@ func (c *cluster) once() reconcile.Result {
 }
 
 // untilRest lets loop and controllers take turns until neither does anything.
-func (c *cluster) untilRest() {
+func (c *fakeCluster) untilRest() {
 	c.t.Helper()
 	for range 50 {
 		before := len(c.writes)
@@ -233,7 +233,7 @@ func (c *cluster) untilRest() {
 	c.t.Fatalf("no rest after %d writes: %s", len(c.writes), c.writes)
 }
 
-func (c *cluster) must(err error) {
+func (c *fakeCluster) must(err error) {
 	c.t.Helper()
 	if err != nil {
 		c.t.Fatal(err)
@@ -241,7 +241,7 @@ func (c *cluster) must(err error) {
 }
 
 // all is view.All.
-func (c *cluster) all(ctx context.Context, kind client.Object) ([]any, error) {
+func (c *fakeCluster) all(ctx context.Context, kind client.Object) ([]any, error) {
 	gvk, err := c.api.GroupVersionKindFor(kind)
 	if err != nil {
 		return nil, err

@@ -17,7 +17,7 @@ import (
 const groupFinalizer = "groupsnapshot.storage.kubernetes.io/volumegroupsnapshot-bound-protection"
 
 // controllers do what snapshot-controller and the CSI sidecar would; false if they had nothing to do.
-func (c *cluster) controllers() bool {
+func (c *fakeCluster) controllers() bool {
 	c.t.Helper()
 	moved := c.takeAlone()
 	moved = c.settleMembers() || moved
@@ -29,7 +29,7 @@ func (c *cluster) controllers() bool {
 }
 
 // takeAlone makes snapshots of claims in no group ready, unless the driver is broken, and lets go of those that are deleted.
-func (c *cluster) takeAlone() bool {
+func (c *fakeCluster) takeAlone() bool {
 	c.t.Helper()
 	moved := false
 	for _, s := range c.members() {
@@ -65,28 +65,28 @@ func (c *cluster) takeAlone() bool {
 	return moved
 }
 
-func (c *cluster) snapshots() []groupsnapshotv1.VolumeGroupSnapshot {
+func (c *fakeCluster) snapshots() []groupsnapshotv1.VolumeGroupSnapshot {
 	c.t.Helper()
 	var list groupsnapshotv1.VolumeGroupSnapshotList
 	c.must(c.api.List(c.t.Context(), &list))
 	return list.Items
 }
 
-func (c *cluster) anchors() []groupsnapshotv1.VolumeGroupSnapshotContent {
+func (c *fakeCluster) anchors() []groupsnapshotv1.VolumeGroupSnapshotContent {
 	c.t.Helper()
 	var list groupsnapshotv1.VolumeGroupSnapshotContentList
 	c.must(c.api.List(c.t.Context(), &list))
 	return list.Items
 }
 
-func (c *cluster) members() []snapshotv1.VolumeSnapshot {
+func (c *fakeCluster) members() []snapshotv1.VolumeSnapshot {
 	c.t.Helper()
 	var list snapshotv1.VolumeSnapshotList
 	c.must(c.api.List(c.t.Context(), &list))
 	return list.Items
 }
 
-func (c *cluster) snapshot(s *groupsnapshotv1.VolumeGroupSnapshot) bool {
+func (c *fakeCluster) snapshot(s *groupsnapshotv1.VolumeGroupSnapshot) bool {
 	c.t.Helper()
 	if s.DeletionTimestamp != nil {
 		for _, m := range c.members() {
@@ -124,7 +124,7 @@ func (c *cluster) snapshot(s *groupsnapshotv1.VolumeGroupSnapshot) bool {
 	return true
 }
 
-func (c *cluster) makeMember(s *groupsnapshotv1.VolumeGroupSnapshot, claim string) {
+func (c *fakeCluster) makeMember(s *groupsnapshotv1.VolumeGroupSnapshot, claim string) {
 	c.t.Helper()
 	source := claim
 	if c.nameless {
@@ -160,7 +160,7 @@ func (c *cluster) makeMember(s *groupsnapshotv1.VolumeGroupSnapshot, claim strin
 }
 
 // settleAnchors puts back the finalizer that keeping a content took off.
-func (c *cluster) settleAnchors() bool {
+func (c *fakeCluster) settleAnchors() bool {
 	c.t.Helper()
 	moved := false
 	for _, o := range c.anchors() {
@@ -174,7 +174,7 @@ func (c *cluster) settleAnchors() bool {
 }
 
 // settleMembers puts back the finalizer that a release took off.
-func (c *cluster) settleMembers() bool {
+func (c *fakeCluster) settleMembers() bool {
 	c.t.Helper()
 	moved := false
 	for _, m := range c.members() {

@@ -16,7 +16,7 @@ import (
 )
 
 // do executes one step in Namespace db, whatever the plan would be.
-func (c *cluster) do(step plan.Step) error {
+func (c *fakeCluster) do(step plan.Step) error {
 	c.t.Helper()
 	ns := &corev1.Namespace{}
 	c.must(c.api.Get(c.t.Context(), types.NamespacedName{Name: "db"}, ns))

@@ -54,7 +54,7 @@ func imported(snapshot, ofGroup string) *snapshotv1.VolumeSnapshotContent {
 }
 
 // woken are the Namespaces that a change of a content wakes.
-func (c *cluster) woken(content *snapshotv1.VolumeSnapshotContent) string {
+func (c *fakeCluster) woken(content *snapshotv1.VolumeSnapshotContent) string {
 	var names []string
 	for _, r := range c.loop.contentOf(c.t.Context(), content) {
 		names = append(names, r.Name)
@@ -63,7 +63,7 @@ func (c *cluster) woken(content *snapshotv1.VolumeSnapshotContent) string {
 }
 
 // forNamespace reconciles one that is not opted in, or gone.
-func (c *cluster) forNamespace(name string) {
+func (c *fakeCluster) forNamespace(name string) {
 	c.t.Helper()
 	_, err := c.loop.Reconcile(c.t.Context(), reconcile.Request{NamespacedName: client.ObjectKey{Name: name}})
 	c.must(err)
@@ -134,7 +134,7 @@ func TestANamespaceThatIsNotOptedInAndHoldsNoGroupIsLookedUpAndNoMore(t *testing
 }
 
 // untilNextRun asks for a run while one goes on, and returns the writes of the pass that begins it.
-func (c *cluster) untilNextRun(request string) []string {
+func (c *fakeCluster) untilNextRun(request string) []string {
 	c.t.Helper()
 	c.once()
 	c.annotate(map[string]string{group.RunNowAnnotation: request})

@@ -7,15 +7,13 @@ import (
 	"slices"
 	"strings"
 
-	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
-	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
-	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy"
+	"github.com/snapshot-group/snapshot-group/pkg/cluster"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/group/journal"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/metrics"
@@ -36,7 +34,7 @@ func (r *Reconciler) candidates(ctx context.Context, facts client.Reader, ns *co
 	if err != nil {
 		return out, err
 	}
-	common, err := gatherClasses(ctx, facts)
+	all, err := cluster.Classes(ctx, facts)
 	if err != nil {
 		return out, err
 	}
@@ -44,14 +42,14 @@ func (r *Reconciler) candidates(ctx context.Context, facts client.Reader, ns *co
 		if !o.Covers(name) {
 			continue
 		}
-		f := common.forGroup(s)
-		drivers, err := r.driversOf(ctx, of, common.storage)
+		f := factsOf(s, all)
+		drivers, err := r.driversOf(ctx, of, all.Storage)
 		if err != nil {
 			return out, err
 		}
 		if name == "" {
 			for _, c := range of {
-				out.claims[c.Name] = judgeClaim(c, drivers[c.Name], s, common.snapshot)
+				out.claims[c.Name] = judgeClaim(c, drivers[c.Name], s, all.Snapshot)
 			}
 			continue
 		}
@@ -109,7 +107,7 @@ func (r *Reconciler) Audit(ctx context.Context, ns *corev1.Namespace, s group.Se
 	if err != nil {
 		return nil, err
 	}
-	common, err := gatherClasses(ctx, r.cached)
+	all, err := cluster.Classes(ctx, r.cached)
 	if err != nil {
 		return nil, err
 	}
@@ -119,11 +117,11 @@ func (r *Reconciler) Audit(ctx context.Context, ns *corev1.Namespace, s group.Se
 		if name == "" || len(of) == 0 {
 			continue
 		}
-		drivers, err := cached.driversOf(ctx, of, common.storage)
+		drivers, err := cached.driversOf(ctx, of, all.Storage)
 		if err != nil {
 			return nil, err
 		}
-		f := common.forGroup(s)
+		f := factsOf(s, all)
 		f.Members = policy.Members(of, func(c *corev1.PersistentVolumeClaim) group.Driver { return drivers[c.Name] })
 		first := slices.MinFunc(of, func(a, b *corev1.PersistentVolumeClaim) int {
 			return a.CreationTimestamp.Compare(b.CreationTimestamp.Time)
@@ -183,51 +181,12 @@ func reasons(d policy.Decision) string {
 	return strings.Join(out, ". ")
 }
 
-// classes are those of the cluster.
-type classes struct {
-	storage        group.StorageClassList
-	snapshot       []group.Class
-	groupSnapshots []group.Class
-}
-
-func (c classes) forGroup(s group.Settings) policy.Facts {
+// factsOf are those of a Namespace that all of its groups share.
+func factsOf(s group.Settings, all group.Classes) policy.Facts {
 	return policy.Facts{
 		LabelKey: s.LabelKey, GroupSnapshotClass: s.GroupSnapshotClass,
-		SnapshotClasses: c.snapshot, GroupSnapshotClasses: c.groupSnapshots,
+		SnapshotClasses: all.Snapshot, GroupSnapshotClasses: all.GroupSnapshot,
 	}
-}
-
-func gatherClasses(ctx context.Context, facts client.Reader) (classes, error) {
-	var out classes
-	var storage storagev1.StorageClassList
-	if err := facts.List(ctx, &storage); err != nil {
-		return out, fmt.Errorf("list StorageClasses: %w", err)
-	}
-	for i := range storage.Items {
-		out.storage = append(out.storage, &storage.Items[i])
-	}
-	var groups groupsnapshotv1.VolumeGroupSnapshotClassList
-	if err := facts.List(ctx, &groups); err != nil {
-		return out, fmt.Errorf("list VolumeGroupSnapshotClasses: %w", err)
-	}
-	for i := range groups.Items {
-		out.groupSnapshots = append(out.groupSnapshots, group.GroupSnapshotClassOf(&groups.Items[i]))
-	}
-	var err error
-	out.snapshot, err = snapshotClasses(ctx, facts)
-	return out, err
-}
-
-func snapshotClasses(ctx context.Context, facts client.Reader) ([]group.Class, error) {
-	var list snapshotv1.VolumeSnapshotClassList
-	if err := facts.List(ctx, &list); err != nil {
-		return nil, fmt.Errorf("list VolumeSnapshotClasses: %w", err)
-	}
-	out := make([]group.Class, 0, len(list.Items))
-	for i := range list.Items {
-		out = append(out, group.SnapshotClassOf(&list.Items[i]))
-	}
-	return out, nil
 }
 
 // driversOf finds the driver of each claim, by name. The volume of a bound claim does not change, so the cache will do,

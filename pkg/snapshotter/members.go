@@ -15,6 +15,7 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/snapshot-group/snapshot-group/pkg/cluster"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
 )
@@ -44,9 +45,11 @@ func (s *sight) members(ctx context.Context) ([]plan.Member, error) {
 			found[o.Name] = o
 		}
 	}
-	if s.classes, err = snapshotClasses(ctx, s.cache); err != nil {
+	all, err := cluster.Classes(ctx, s.cache)
+	if err != nil {
 		return nil, err
 	}
+	s.classes = all.Snapshot
 	out := make([]plan.Member, 0, len(found))
 	for _, name := range slices.Sorted(maps.Keys(found)) {
 		m, err := s.member(ctx, found[name])

@@ -13,7 +13,7 @@ import (
 )
 
 // points checks the metrics of the restore points of c, a line each.
-func (c *cluster) points(when string, want ...string) {
+func (c *fakeCluster) points(when string, want ...string) {
 	c.t.Helper()
 	reg := prometheus.NewRegistry()
 	metrics.NewPoints(reg, c.api, c.all, c.clock)

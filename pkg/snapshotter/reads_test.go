@@ -37,7 +37,7 @@ func TestANamespaceThatThereIsNoRoomForReadsNothingLive(t *testing.T) {
 
 func TestClaimsAreReadLiveOnceWhenAllHasBegun(t *testing.T) {
 	want := []string{
-		"PersistentVolumeClaimList", "StorageClassList", "VolumeGroupSnapshotClassList", "VolumeSnapshotClassList",
+		"PersistentVolumeClaimList", "StorageClassList", "VolumeSnapshotClassList", "VolumeGroupSnapshotClassList",
 		"VolumeSnapshotList", // for members that are not free, before a VolumeGroupSnapshot goes
 	}
 	c := newCluster(t, asks(group.Detach))
@@ -81,7 +81,7 @@ func TestAClaimThatTheCacheDoesNotShowYetIsSnapshottedInTheSameRun(t *testing.T)
 }
 
 // ending has two groups whose detach is about to end, each with a member that is free, and the steps that end it.
-func ending(c *cluster) []plan.Step {
+func ending(c *fakeCluster) []plan.Step {
 	c.t.Helper()
 	var steps []plan.Step
 	for _, name := range []string{"a", "b"} {

@@ -28,7 +28,7 @@ func asks(workflow group.Workflow) map[string]string {
 	return map[string]string{group.RunNowAnnotation: "1", group.WorkflowAnnotation: string(workflow), group.LabelsAnnotation: "team=a"}
 }
 
-func (c *cluster) run() plan.Run {
+func (c *fakeCluster) run() plan.Run {
 	c.t.Helper()
 	ns := &corev1.Namespace{}
 	c.must(c.api.Get(c.t.Context(), types.NamespacedName{Name: "db"}, ns))
@@ -38,7 +38,7 @@ func (c *cluster) run() plan.Run {
 }
 
 // events are reason and note of the Events in the Namespace.
-func (c *cluster) events() []string {
+func (c *fakeCluster) events() []string {
 	c.t.Helper()
 	var list eventsv1.EventList
 	c.must(c.api.List(c.t.Context(), &list, client.InNamespace("db")))
@@ -111,7 +111,7 @@ func TestADetachOfTwoMembersTakesTenWrites(t *testing.T) {
 }
 
 // checkDetached: the snapshot is gone, the anchor and two free members with labels and class are there.
-func (c *cluster) checkDetached() {
+func (c *fakeCluster) checkDetached() {
 	c.t.Helper()
 	if n := len(c.snapshots()); n != 0 {
 		c.t.Errorf("%d VolumeGroupSnapshots, want none", n)

@@ -20,7 +20,7 @@ import (
 )
 
 // namespace is db as the API server has it.
-func (c *cluster) namespace() *corev1.Namespace {
+func (c *fakeCluster) namespace() *corev1.Namespace {
 	c.t.Helper()
 	ns := &corev1.Namespace{}
 	c.must(c.api.Get(c.t.Context(), types.NamespacedName{Name: "db"}, ns))
@@ -28,7 +28,7 @@ func (c *cluster) namespace() *corev1.Namespace {
 }
 
 // annotate sets annotations of db; an empty value takes one away.
-func (c *cluster) annotate(annotations map[string]string) {
+func (c *fakeCluster) annotate(annotations map[string]string) {
 	c.t.Helper()
 	ns := c.namespace()
 	for k, v := range annotations {
@@ -42,7 +42,7 @@ func (c *cluster) annotate(annotations map[string]string) {
 	c.must(c.api.Update(c.t.Context(), ns))
 }
 
-func (c *cluster) sleepUntil(t time.Time) {
+func (c *fakeCluster) sleepUntil(t time.Time) {
 	c.t.Helper()
 	c.clock.SetTime(t)
 	c.untilRest()

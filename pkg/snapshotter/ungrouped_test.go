@@ -16,7 +16,7 @@ import (
 )
 
 // ofClaims are the snapshots of claims in no group.
-func (c *cluster) ofClaims() []snapshotv1.VolumeSnapshot {
+func (c *fakeCluster) ofClaims() []snapshotv1.VolumeSnapshot {
 	c.t.Helper()
 	var out []snapshotv1.VolumeSnapshot
 	for _, s := range c.members() {

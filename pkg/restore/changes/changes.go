@@ -9,6 +9,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/snapshot-group/snapshot-group/pkg/cluster"
 )
 
 // What is a kind of objects to watch, and which of them.
@@ -45,7 +47,7 @@ func (w *Changes) begin(ctx context.Context) error {
 		began, err := w.client.Watch(ctx, what.List, what.Options...)
 		if err != nil {
 			w.Stop()
-			return fmt.Errorf("watch %T: %w", what.List, err)
+			return fmt.Errorf("watch %s: %w", cluster.Kinds(what.List), err)
 		}
 		w.watches = append(w.watches, began)
 		go w.follow(began, w.ended)

@@ -8,6 +8,8 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/snapshot-group/snapshot-group/pkg/cluster"
 )
 
 // Of reads a cache's own objects, without a copy: copying a group of fifty members at each of their events would cost the loop more than
@@ -33,11 +35,11 @@ func AllOf(informers cache.Informers) All {
 	return func(ctx context.Context, kind client.Object) ([]any, error) {
 		informer, err := informers.GetInformer(ctx, kind)
 		if err != nil {
-			return nil, fmt.Errorf("watch %T: %w", kind, err)
+			return nil, fmt.Errorf("watch %s: %w", cluster.Kinds(kind), err)
 		}
 		stored, ok := informer.(toolscache.SharedInformer)
 		if !ok {
-			return nil, fmt.Errorf("look at every %T: its informer of type %T has no store", kind, informer)
+			return nil, fmt.Errorf("look at all %s: their informer of type %T has no store", cluster.Kinds(kind), informer)
 		}
 		return stored.GetStore().List(), nil
 	}

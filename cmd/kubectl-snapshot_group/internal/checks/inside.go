@@ -13,6 +13,7 @@ import (
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/checks/finding"
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/groups"
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/points"
+	"github.com/snapshot-group/snapshot-group/pkg/cluster"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
@@ -28,7 +29,7 @@ type inside struct {
 func (i *inside) looks(ctx context.Context, f *finding.Facts) []look {
 	return []look{
 		{finding.Classes, func() (err error) {
-			i.found.Classes, err = groups.ReadClasses(ctx, i.client)
+			i.found.Classes, err = cluster.Classes(ctx, i.client)
 			f.Cluster.Classes = i.found.Classes
 			return err
 		}},

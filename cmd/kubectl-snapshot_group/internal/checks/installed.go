@@ -14,7 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/checks/finding"
-	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/session"
+	"github.com/snapshot-group/snapshot-group/pkg/cluster"
 )
 
 // programs finds the workloads that run snapshot-controller and csi-snapshotter, by the names of their images.
@@ -24,7 +24,7 @@ func (g gatherer) programs(ctx context.Context, c *finding.Cluster) error {
 	var daemons appsv1.DaemonSetList
 	for _, list := range []client.ObjectList{&deployments, &sets, &daemons} {
 		if err := g.client.List(ctx, list); err != nil {
-			return fmt.Errorf("list %s: %w", session.Kinds(list), err)
+			return fmt.Errorf("list %s: %w", cluster.Kinds(list), err)
 		}
 	}
 	for i := range deployments.Items {
@@ -86,7 +86,7 @@ func (g gatherer) webhooks(ctx context.Context, c *finding.Cluster) error {
 	var mutating admissionregistrationv1.MutatingWebhookConfigurationList
 	for _, list := range []client.ObjectList{&validating, &mutating} {
 		if err := g.client.List(ctx, list); err != nil {
-			return fmt.Errorf("list %s: %w", session.Kinds(list), err)
+			return fmt.Errorf("list %s: %w", cluster.Kinds(list), err)
 		}
 	}
 	for i := range validating.Items {

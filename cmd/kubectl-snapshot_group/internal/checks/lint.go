@@ -17,6 +17,7 @@ import (
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/checks/manifests"
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/groups"
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/session"
+	"github.com/snapshot-group/snapshot-group/pkg/cluster"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
@@ -82,7 +83,7 @@ func addCluster(ctx context.Context, s *session.Session, set *manifests.Set) err
 		return fmt.Errorf("find the version of group snapshots: %w", err)
 	}
 	set.GroupSnapshots = served.Version
-	classes, err := groups.ReadClasses(ctx, c)
+	classes, err := cluster.Classes(ctx, c)
 	if err != nil {
 		return err
 	}

@@ -7,23 +7,12 @@ import (
 	"maps"
 	"slices"
 
-	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
-	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
-	storagev1 "k8s.io/api/storage/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/session"
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
-
-// Classes are those of a cluster.
-type Classes struct {
-	Storage       group.StorageClassList
-	Snapshot      []group.Class
-	GroupSnapshot []group.Class
-}
 
 // Group is a group of a namespace.
 type Group struct {
@@ -45,29 +34,6 @@ func (g Group) Drivers() []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
-}
-
-// ReadClasses reads the classes of a cluster.
-func ReadClasses(ctx context.Context, c client.Reader) (Classes, error) {
-	var out Classes
-	var storage storagev1.StorageClassList
-	var snapshot snapshotv1.VolumeSnapshotClassList
-	var groupSnapshot groupsnapshotv1.VolumeGroupSnapshotClassList
-	for _, list := range []client.ObjectList{&storage, &snapshot, &groupSnapshot} {
-		if err := c.List(ctx, list); err != nil {
-			return out, fmt.Errorf("list %s: %w", session.Kinds(list), err)
-		}
-	}
-	for i := range storage.Items {
-		out.Storage = append(out.Storage, &storage.Items[i])
-	}
-	for i := range snapshot.Items {
-		out.Snapshot = append(out.Snapshot, group.SnapshotClassOf(&snapshot.Items[i]))
-	}
-	for i := range groupSnapshot.Items {
-		out.GroupSnapshot = append(out.GroupSnapshot, group.GroupSnapshotClassOf(&groupSnapshot.Items[i]))
-	}
-	return out, nil
 }
 
 // Volumes reads the PersistentVolumes that claims are bound to, by name.
@@ -114,7 +80,7 @@ type Found struct {
 	Settings  group.Settings
 	Claims    []*corev1.PersistentVolumeClaim
 	Volumes   map[string]*corev1.PersistentVolume
-	Classes   Classes
+	Classes   group.Classes
 }
 
 // Driver is the driver of a claim.

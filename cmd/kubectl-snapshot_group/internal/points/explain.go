@@ -15,6 +15,7 @@ import (
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/session"
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy"
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy/rule"
+	"github.com/snapshot-group/snapshot-group/pkg/cluster"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
@@ -93,7 +94,7 @@ func explain(ctx context.Context, s *session.Session, of explainOf) (explained, 
 	}
 	f := groups.Found{Namespace: of.namespace}
 	f.Settings, _ = group.ParseSettings(o.namespaces[0].Annotations, s.LabelKey)
-	if f.Classes, err = groups.ReadClasses(ctx, of.client); err != nil {
+	if f.Classes, err = cluster.Classes(ctx, of.client); err != nil {
 		return e, err
 	}
 	if f.Volumes, err = groups.Volumes(ctx, of.client); err != nil {

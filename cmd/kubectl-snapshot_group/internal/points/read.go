@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/session"
+	"github.com/snapshot-group/snapshot-group/pkg/cluster"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/group/point"
 )
@@ -95,7 +96,7 @@ func read(ctx context.Context, c client.Reader, namespace string) (objects, erro
 			in = append(in, client.InNamespace(namespace))
 		}
 		if err := c.List(ctx, list, in...); err != nil {
-			return o, fmt.Errorf("list %s: %w", session.Kinds(list), err)
+			return o, fmt.Errorf("list %s: %w", cluster.Kinds(list), err)
 		}
 	}
 	o.namespaces = namespaces.Items
@@ -106,8 +107,9 @@ func read(ctx context.Context, c client.Reader, namespace string) (objects, erro
 
 // of are the objects of one of the namespaces.
 func (o objects) of(ns corev1.Namespace) point.Objects {
+	settings, _ := group.ParseSettings(ns.Annotations, group.DefaultLabelKey)
 	return point.Objects{
-		Namespace: ns.UID,
+		Namespace: ns.UID, Offset: settings.Offset(ns.UID),
 		GroupSnapshots: keep(o.GroupSnapshots, func(s *groupsnapshotv1.VolumeGroupSnapshot) bool {
 			return s.Namespace == ns.Name
 		}),

@@ -15,6 +15,7 @@ import (
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/groups"
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/session"
 	"github.com/snapshot-group/snapshot-group/pkg/admit/policy"
+	"github.com/snapshot-group/snapshot-group/pkg/cluster"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/restore/changes"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
@@ -155,7 +156,7 @@ func gather(ctx context.Context, s *session.Session, of scope) ([]standing, erro
 		return nil, err
 	}
 	var f groups.Found
-	if f.Classes, err = groups.ReadClasses(ctx, of.client); err != nil {
+	if f.Classes, err = cluster.Classes(ctx, of.client); err != nil {
 		return nil, err
 	}
 	if f.Volumes, err = groups.Volumes(ctx, of.client); err != nil {
@@ -185,7 +186,7 @@ func statusIn(ns corev1.Namespace, f groups.Found, s *session.Session) (standing
 	settings, problems := group.ParseSettings(ns.Annotations, s.LabelKey)
 	n := standing{Namespace: ns.Name, Schedule: settings.Schedule.Spec, TimeZone: settings.Schedule.Zone, Suspended: settings.Suspend}
 	if !settings.Schedule.IsZero() && !settings.Suspend {
-		offset := plan.Offset(ns.UID, settings.Jitter)
+		offset := settings.Offset(ns.UID)
 		n.Next = ptr.To(settings.Schedule.Next(s.Clock.Now().Add(-offset)).Add(offset))
 	}
 	last, err := plan.ParseRun(ns.Annotations)

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"reflect"
-	"strings"
 
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	"github.com/spf13/cobra"
@@ -107,15 +105,6 @@ func ClientOf(config *rest.Config, groupSnapshots string) (client.WithWatch, err
 		return nil, fmt.Errorf("find the cluster: %w", err)
 	}
 	return c, nil
-}
-
-// Kinds are what a list is of, as a person calls them: Deployments, StorageClasses.
-func Kinds(list client.ObjectList) string {
-	kind := strings.TrimSuffix(reflect.TypeOf(list).Elem().Name(), "List")
-	if strings.HasSuffix(kind, "s") {
-		return kind + "es"
-	}
-	return kind + "s"
 }
 
 // Explain adds to an error what to do, where the cause is known.

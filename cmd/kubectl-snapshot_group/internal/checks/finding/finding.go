@@ -67,7 +67,7 @@ type Cluster struct {
 	Velero bool
 	// CSIDrivers are the names of the CSIDriver objects.
 	CSIDrivers []string
-	Classes    groups.Classes
+	Classes    group.Classes
 	Programs   []Program
 	Leases     []Lease
 	Webhooks   []Webhook

@@ -28,7 +28,7 @@ func well(t *testing.T) Facts {
 		Leases: []Lease{{Namespace: "sg", Name: LoopLease, Renewed: noon, Lasts: 15 * time.Second}},
 		Programs: []Program{{Name: Controller, Workload: `Deployment "snapshot-controller" in namespace "kube-system"`, Ready: 1, Wanted: 1,
 			Command: "kubectl scale deployment snapshot-controller --namespace kube-system --replicas=1"}},
-		Classes: groups.Classes{GroupSnapshot: []group.Class{{Name: "a-group", Driver: "a", Labelled: true}}},
+		Classes: group.Classes{GroupSnapshot: []group.Class{{Name: "a-group", Driver: "a", Labelled: true}}},
 	}
 	c.GroupSnapshots = "v1"
 	for _, api := range apis {

@@ -37,7 +37,7 @@ type Set struct {
 
 	Claims    []*corev1.PersistentVolumeClaim
 	Volumes   map[string]*corev1.PersistentVolume
-	Classes   groups.Classes
+	Classes   group.Classes
 	opted     []*corev1.Namespace
 	snapshots []*groupsnapshotv1.VolumeGroupSnapshot
 	// alphas are objects of a version that is not served any more.
