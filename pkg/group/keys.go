@@ -40,6 +40,8 @@ const (
 	// before. It also says why there is none to go by.
 	ScheduleSeenAnnotation = "snapshot-group/schedule-seen"
 
+	// RetentionSeenAnnotation is the retention that expiry goes by. With another, a person has edited it, and expiry looks closer.
+	RetentionSeenAnnotation = "snapshot-group/retention-seen"
 	// ExpiryPausedAnnotation says why nothing expires until ConfirmExpiryAnnotation has the token that it names.
 	ExpiryPausedAnnotation = "snapshot-group/expiry-paused"
 

@@ -19,6 +19,23 @@ type Retention struct {
 // IsZero is whether nothing expires.
 func (r Retention) IsZero() bool { return r == Retention{} }
 
+// String is the retention as its annotations say it; empty of the zero Retention.
+func (r Retention) String() string {
+	var parts []string
+	for _, rule := range []struct {
+		name  string
+		count int
+	}{{"keep", r.Last}, {"hourly", r.Hourly}, {"daily", r.Daily}, {"weekly", r.Weekly}, {"monthly", r.Monthly}, {"yearly", r.Yearly}} {
+		if rule.count > 0 {
+			parts = append(parts, fmt.Sprintf("%s=%d", rule.name, rule.count))
+		}
+	}
+	if r.For > 0 {
+		parts = append(parts, "keep-for="+r.For.String())
+	}
+	return strings.Join(parts, ",")
+}
+
 // Bounds of KeepAnnotation and KeepForAnnotation. The upper ones catch slips: no cluster holds so many, none grows so old.
 const (
 	maxKept    = 10_000

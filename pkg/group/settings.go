@@ -149,7 +149,7 @@ func (u Unknown) String() string {
 }
 
 // written are the annotations below the product's prefix that the loop writes on a Namespace.
-var written = []string{LastRunAnnotation, LastScheduledAnnotation, ScheduleSeenAnnotation, ExpiryPausedAnnotation}
+var written = []string{LastRunAnnotation, LastScheduledAnnotation, ScheduleSeenAnnotation, RetentionSeenAnnotation, ExpiryPausedAnnotation}
 
 // UnknownAnnotations are the keys below the product's prefix that it neither reads nor writes on a Namespace, sorted.
 func UnknownAnnotations(annotations map[string]string) []Unknown {

@@ -34,7 +34,7 @@ func (r *Reconciler) expiry(ctx context.Context, ns *corev1.Namespace, seen plan
 	o := expire.Observed{
 		Now: seen.Now, Name: ns.Name, Namespace: ns.UID, Settings: seen.Settings, Problems: seen.Problems,
 		Points: objects.Points(), Stuck: objects.Stuck(), Doubles: objects.Doubles(), Limit: r.MaxExpire,
-		Paused: ns.Annotations[group.ExpiryPausedAnnotation],
+		Seen: ns.Annotations[group.RetentionSeenAnnotation], Paused: ns.Annotations[group.ExpiryPausedAnnotation],
 	}
 	if o.Orphans, err = r.orphans(ctx, objects); err != nil {
 		return nil, err
@@ -212,7 +212,7 @@ func (p *pass) expire(ctx context.Context, step plan.Step) error {
 		}})
 	case expire.ReleaseContent:
 		return p.releaseContent(ctx, s)
-	case expire.Gone, expire.Pause: // report tells
+	case expire.Gone, expire.Adopt, expire.Pause: // report tells
 		return nil
 	}
 	return fmt.Errorf("do %q: a step of type %T is not known", step, step)

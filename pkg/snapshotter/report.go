@@ -51,6 +51,11 @@ func (r *Reconciler) report(ctx context.Context, ns *corev1.Namespace, done []pl
 				return err
 			}
 			logger.Info("expiry paused or resumed", "step", step.String())
+		case expire.Adopt:
+			if err := r.annotate(ctx, ns, map[string]string{group.RetentionSeenAnnotation: s.Retention}); err != nil {
+				return fmt.Errorf("write the retention to namespace %q: %w", ns.Name, err)
+			}
+			logger.Info("retention changed", "step", step.String())
 		case expire.Gone:
 			r.Metrics.Gone(s)
 			logger.Info("restore point goes", "point", s.Point, "reason", s.Reason, "what", s.What)
@@ -164,7 +169,7 @@ func (r *Reconciler) writeRun(ctx context.Context, ns *corev1.Namespace, run pla
 // written are the annotations of a Namespace that the loop writes. They have one field owner, and what an apply leaves out is
 // taken away, so all of them are in each.
 var written = []string{
-	group.LastRunAnnotation, group.LastScheduledAnnotation, group.ScheduleSeenAnnotation, group.ExpiryPausedAnnotation,
+	group.LastRunAnnotation, group.LastScheduledAnnotation, group.ScheduleSeenAnnotation, group.RetentionSeenAnnotation, group.ExpiryPausedAnnotation,
 }
 
 // annotate changes some of the written annotations; an empty value takes one away. It fails where the Namespace is not the

@@ -1,6 +1,7 @@
 package expire
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"slices"
@@ -16,14 +17,18 @@ const slip = 3
 // tooMany says why what is due does not expire, and the token that lets it; both empty where it may. A token confirms all
 // up to a run under one retention: what is left after a crash is confirmed too, and what another edit makes due is not.
 //
-// A group, or a claim without one, may always lose as many points as one new point makes superfluous, so what nobody has
-// edited goes on however many claims there are. Beyond that, it is too many if more than the limit of the Namespace go, or more
+// While nobody edits the retention, a group, or a claim without one, may lose as many points as one new point makes superfluous, so that
+// expiry goes on however many claims there are. Beyond that, it is too many if more than the limit of the Namespace go, or more
 // than half of what one group has: keep=1 for keep=10 is within any limit that is of use.
 func (o Observed) tooMany(all []decided) (token, why string) {
 	var last string // IDs sort by time
 	var worst point.Point
 	var total, beyond, most, of int
+	asked, edited := o.edited()
 	allowed := rules(o.retention())
+	if edited {
+		allowed = 0
+	}
 	for _, d := range all {
 		due := slices.DeleteFunc(slices.Clone(d.due), o.confirmed)
 		n := 0
@@ -42,6 +47,8 @@ func (o Observed) tooMany(all []decided) (token, why string) {
 	switch {
 	case most > 0:
 		why = fmt.Sprintf("%d of %d complete restore points of %s would expire at once", most, of, ofWhat(worst))
+	case beyond > o.Limit && edited:
+		why = fmt.Sprintf("%d restore points would expire at once since %s was edited to %s, more than %d", total, cmp.Or(o.Seen, "the retention"), asked, o.Limit)
 	case beyond > o.Limit:
 		why = fmt.Sprintf("%d restore points would expire at once, %d beyond what a run makes superfluous, more than %d", total, beyond, o.Limit)
 	default:
@@ -65,6 +72,17 @@ func rules(r group.Retention) int {
 	return max(n, 1)
 }
 
+// edited is the retention that the Namespace asks for, and whether expiry goes by another one so far. What does not parse is no edit yet.
+func (o Observed) edited() (asked string, edited bool) {
+	if o.retention() != o.Settings.Retention {
+		return o.Seen, false
+	}
+	if asked = o.retention().String(); asked != "" {
+		asked += " in " + o.Settings.Location().String()
+	}
+	return asked, asked != o.Seen
+}
+
 // ofWhat says what a point is one of.
 func ofWhat(p point.Point) string {
 	if p.Ungrouped() {
@@ -80,6 +98,7 @@ func (o Observed) confirmed(p point.Point) bool {
 
 // token is the ID of a run and a hash of it, the Namespace and the retention.
 func (o Observed) token(run string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %+v %s", o.Namespace, run, o.Settings.Retention, o.Settings.Zone))
+	asked, _ := o.edited()
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %s", o.Namespace, run, asked))
 	return fmt.Sprintf("%s-%x", run, sum[:3])
 }

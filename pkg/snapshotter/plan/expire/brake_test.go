@@ -91,6 +91,82 @@ func TestWhatIsTooManyAtOnce(t *testing.T) {
 	}
 }
 
+func TestAfterAnEditTheLimitIsOneOfAll(t *testing.T) {
+	tiers := group.Retention{Hourly: 24, Daily: 7, Weekly: 4, Monthly: 12, Yearly: 2}
+	const inTiers = "hourly=24,daily=7,weekly=4,monthly=12,yearly=2 in UTC"
+	hours := func(p *point.Point) { p.Time = noon.Add(p.Time.Sub(noon) / (24 * 60)) } // days become minutes
+	var sixEach []point.Point
+	for _, p := range claims(20, 6) {
+		hours(&p)
+		sixEach = append(sixEach, p)
+	}
+	for name, tc := range map[string]struct {
+		seen      string
+		retention group.Retention
+		points    []point.Point
+		why       string
+		gone      int
+	}{
+		"a first retention lets go of as many as the limit": {"", group.Retention{Last: 1}, claims(10, 2), "", 10},
+		"and of no more": {"", group.Retention{Last: 1}, claims(11, 2),
+			"11 restore points would expire at once since the retention was edited to keep=1 in UTC, more than 10", 0},
+		"one less of each": {"keep=2 in UTC", group.Retention{Last: 1}, claims(11, 2),
+			"11 restore points would expire at once since keep=2 in UTC was edited to keep=1 in UTC, more than 10", 0},
+		"tiers for a count": {"keep=6 in UTC", tiers, sixEach,
+			`4 of 6 complete restore points of claim "data-000" would expire at once`, 0},
+		"an age beside a count": {"keep=3 in UTC", group.Retention{Last: 2, For: time.Hour}, claims(11, 3),
+			"11 restore points would expire at once since keep=3 in UTC was edited to keep=2,keep-for=1h0m0s in UTC, more than 10", 0},
+		"more are kept":       {"keep=1 in UTC", group.Retention{Last: 7}, claims(20, 7), "", 0},
+		"nothing expires now": {"keep=1 in UTC", group.Retention{}, claims(20, 7), "", 0},
+		"days of another place": {"daily=2 in Asia/Tokyo", group.Retention{Daily: 2}, claims(11, 3),
+			"11 restore points would expire at once since daily=2 in Asia/Tokyo was edited to daily=2 in UTC, more than 10", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := observed(tc.retention, tc.points...)
+			o.Limit = 10
+			asked := o.Seen
+			o.Seen = tc.seen
+			steps := Next(o)
+			why, gone := pause(steps)
+			if diff := cmp.Diff(tc.why, why); diff != "" {
+				t.Errorf("pause (-want +got):\n%s", diff)
+			}
+			if gone != tc.gone {
+				t.Errorf("%d points go, want %d", gone, tc.gone)
+			}
+			adopts := slices.Contains(steps, plan.Step(Adopt{Retention: asked}))
+			if adopts != (tc.why == "") {
+				t.Errorf("goes by the new retention from now on: %t, want so unless it pauses", adopts)
+			}
+		})
+	}
+}
+
+func TestAConfirmedEditIsAdopted(t *testing.T) {
+	o := observed(group.Retention{Last: 1}, claims(11, 2)...)
+	o.Limit, o.Seen = 10, "keep=2 in UTC"
+	for _, s := range Next(o) {
+		if p, pauses := s.(Pause); pauses {
+			o.Settings.ConfirmExpiry, o.Paused = p.Token, p.Why
+		}
+	}
+	steps := Next(o)
+	if why, gone := pause(steps); why != "" || gone != 11 {
+		t.Errorf("%d points go, and %q, want 11 and no pause", gone, why)
+	}
+	if !slices.Contains(steps, plan.Step(Adopt{Retention: "keep=1 in UTC"})) {
+		t.Errorf("the retention is not adopted by %q", said(steps))
+	}
+}
+
+func TestWhatDoesNotParseIsNoEdit(t *testing.T) {
+	o := observed(group.Retention{Last: 1}, claims(11, 2)...)
+	o.Seen, o.Problems = "keep=2 in UTC", []group.Problem{{Key: group.KeepAnnotation}}
+	if got := said(Next(o)); len(got) > 0 {
+		t.Errorf("steps %q, want none", got)
+	}
+}
+
 // TestNothingPausesWhileNobodyEdits plays years of runs under any retention, with no limit but what a run makes superfluous.
 func TestNothingPausesWhileNobodyEdits(t *testing.T) {
 	for seed := range uint64(100) {

@@ -33,8 +33,11 @@ type Observed struct {
 	Stuck []point.MemberContent
 	// Doubles are contents of snapshots that were taken of members once more.
 	Doubles []point.MemberContent
-	// Limit is how many points may go at once without anybody's word, beyond those that a run makes superfluous.
+	// Limit is how many points may go at once without anybody's word, beyond those that a run makes superfluous while nobody edits the
+	// retention.
 	Limit int
+	// Seen is the retention that the Namespace says expiry goes by; empty if it says none.
+	Seen string
 	// Paused: the Namespace says already why nothing expires; empty if it says nothing.
 	Paused string
 }
@@ -61,6 +64,9 @@ func Next(o Observed) []plan.Step {
 		steps = append(steps, Pause{Token: token, Why: why})
 	case why == "" && o.Paused != "":
 		steps = append(steps, Pause{})
+	}
+	if asked, edited := o.edited(); edited && why == "" {
+		steps = append(steps, Adopt{Retention: asked})
 	}
 	switch {
 	case why != "":

@@ -60,10 +60,12 @@ func letGo(p *point.Point) {
 func going(p *point.Point) { p.Members[0].Terminating, p.Members[0].Ready = true, false }
 
 func observed(retention group.Retention, points ...point.Point) Observed {
-	return Observed{
+	o := Observed{
 		Now: noon, Name: "db", Namespace: "ns", Points: points, Limit: 2,
 		Settings: group.Settings{Retention: retention, Timeout: 10 * time.Minute, Zone: "UTC"},
 	}
+	o.Seen, _ = o.edited() // nobody has
+	return o
 }
 
 func said(steps []plan.Step) []string {
@@ -168,7 +170,7 @@ func TestNext(t *testing.T) {
 		"incomplete ones count towards the limit": {
 			observed(group.Retention{Last: 2}, whole(5), whole(4, untaken), whole(3, untaken), whole(2, halved), whole(1), whole(0)),
 			[]string{"pause expiry: 4 restore points would expire at once, 3 beyond what a run makes superfluous, more than 2" +
-				strings.Replace(untilConfirmed, token, "20261120t120000z-07be06", 1)}},
+				strings.Replace(untilConfirmed, token, "20261120t120000z-b4a1bf", 1)}},
 		"more than half of a group pause everything": {
 			observed(one, whole(3), whole(2), whole(1), whole(0)),
 			[]string{"pause expiry: " + tooMany}},
@@ -188,11 +190,11 @@ const (
 )
 
 // token is of the run of a day before noon.
-const token = "20261121t120000z-e2ce7f"
+const token = "20261121t120000z-6ddcca"
 
 func TestAPauseIsToldOnceAndEndsWhenConfirmedOrCorrected(t *testing.T) {
 	o := observed(group.Retention{Last: 1}, whole(3), whole(2), whole(1), whole(0))
-	o.Paused = tooMany
+	o.Paused, o.Seen = tooMany, "keep=9 in UTC"
 	for name, tc := range map[string]struct {
 		change func(*Observed)
 		want   int
@@ -200,7 +202,7 @@ func TestAPauseIsToldOnceAndEndsWhenConfirmedOrCorrected(t *testing.T) {
 	}{
 		"it is told once":                  {func(*Observed) {}, 0, ""},
 		"a correction ends it":             {func(o *Observed) { o.Settings.Retention.Last = 9 }, 1, "end the pause of expiry"},
-		"the token ends it":                {func(o *Observed) { o.Settings.ConfirmExpiry = token }, 13, "end the pause of expiry"},
+		"the token ends it":                {func(o *Observed) { o.Settings.ConfirmExpiry = token }, 14, "end the pause of expiry"},
 		"another token does not":           {func(o *Observed) { o.Settings.ConfirmExpiry = "20261121t120000z-000000" }, 0, ""},
 		"no token at all does not":         {func(o *Observed) { o.Settings.ConfirmExpiry = "yes" }, 0, ""},
 		"the token is not of another edit": {func(o *Observed) { o.Settings.ConfirmExpiry, o.Settings.Retention.Hourly = token, 1 }, 1, "pause expiry: "},
@@ -209,10 +211,10 @@ func TestAPauseIsToldOnceAndEndsWhenConfirmedOrCorrected(t *testing.T) {
 			o.Settings.ConfirmExpiry = token
 			o.Now = noon.AddDate(0, 0, 1)
 			o.Points = append(o.Points, whole(-1))
-		}, 17, "end the pause of expiry"},
+		}, 18, "end the pause of expiry"},
 		"what is left of what was confirmed is confirmed": {func(o *Observed) {
 			o.Settings.ConfirmExpiry, o.Limit, o.Points = token, 1, o.Points[1:]
-		}, 9, "end the pause of expiry"},
+		}, 10, "end the pause of expiry"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := o

@@ -61,6 +61,9 @@ type Gone struct {
 	Reason      Reason
 }
 
+// Adopt writes on the Namespace which retention expiry goes by; empty takes that away.
+type Adopt struct{ Retention string }
+
 // Pause tells on the Namespace that nothing expires until it is confirmed. An empty Why takes that back.
 type Pause struct{ Token, Why string }
 
@@ -73,6 +76,12 @@ func (s DeleteVolumeSnapshot) String() string {
 }
 func (s ReleaseContent) String() string { return fmt.Sprintf("release content %q", s.Name) }
 func (s Gone) String() string           { return fmt.Sprintf("%s: %s", s.Reason, s.What) }
+func (s Adopt) String() string {
+	if s.Retention == "" {
+		return "expire nothing"
+	}
+	return "expire by " + s.Retention
+}
 func (s Pause) String() string {
 	if s.Why == "" {
 		return "end the pause of expiry"
@@ -94,6 +103,9 @@ func (s ReleaseContent) Of() string { return s.Point }
 
 // Of is the restore point.
 func (s Gone) Of() string { return s.Point }
+
+// Of is empty: the step is about the Namespace.
+func (Adopt) Of() string { return "" }
 
 // Of is empty: the step is about the Namespace.
 func (Pause) Of() string { return "" }

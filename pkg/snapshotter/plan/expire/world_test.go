@@ -41,6 +41,9 @@ func history(t *testing.T, seed uint64) *world {
 	w := &world{t: t, points: map[string]*modelled{}}
 	w.o = observed(group.Retention{Last: r.IntN(3), Daily: r.IntN(4), Weekly: r.IntN(2), For: time.Duration(r.IntN(3)) * 36 * time.Hour})
 	w.o.Limit = r.IntN(4)
+	if r.IntN(2) == 0 {
+		w.o.Seen = "" // somebody has just written the retention
+	}
 	for s := range 1 + r.IntN(4) {
 		for day := range r.IntN(8) {
 			p := whole(day)
@@ -155,6 +158,8 @@ func (w *world) do(step plan.Step) bool {
 		if w.o.Paused = s.Why; s.Why != "" {
 			w.o.Settings.ConfirmExpiry = s.Token
 		}
+	case Adopt:
+		w.o.Seen = s.Retention
 	case plan.FreeSnapshotContent:
 		w.freeMember(s.Content)
 	case DeleteVolumeSnapshot:
