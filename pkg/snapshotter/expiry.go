@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -218,23 +220,43 @@ func (p *pass) expire(ctx context.Context, step plan.Step) error {
 	return fmt.Errorf("do %q: a step of type %T is not known", step, step)
 }
 
-// spare: the cache may show a restore point that somebody has just deleted, and then the one that expires is the last.
+// spare: the cache may show a restore point that somebody has just deleted, and then the one that expires is the last. An anchor that is
+// being deleted stays as long as its members do.
 func (p *pass) spare(ctx context.Context, s expire.Spare) error {
-	key := client.ObjectKey{Namespace: p.ns.Name, Name: s.Snapshot + s.Alone}
-	var o client.Object
-	switch {
-	case s.Anchor != "":
-		o, key = &groupsnapshotv1.VolumeGroupSnapshotContent{}, client.ObjectKey{Name: s.Anchor}
-	case s.Snapshot != "":
-		o = &groupsnapshotv1.VolumeGroupSnapshot{}
-	default:
-		o = &snapshotv1.VolumeSnapshot{}
+	in := func(name string, uid types.UID) metav1.ObjectMeta {
+		return metav1.ObjectMeta{Namespace: p.ns.Name, Name: name, UID: uid}
 	}
-	if err := p.Live.Get(ctx, key, o); err != nil {
-		return fmt.Errorf("look whether %q, which is newer than %q, is there: %w", key.Name, s.Point, err)
+	if s.Snapshot != "" {
+		return p.there(ctx, s.Point, &groupsnapshotv1.VolumeGroupSnapshot{ObjectMeta: in(s.Snapshot, s.UID)})
 	}
-	if o.GetUID() != s.UID || o.GetDeletionTimestamp() != nil && s.Anchor == "" {
-		return fmt.Errorf("%q, which is newer than %q, is there no more: %w", key.Name, s.Point, ErrStale)
+	if s.Alone != "" {
+		return p.there(ctx, s.Point, &snapshotv1.VolumeSnapshot{ObjectMeta: in(s.Alone, s.UID)})
+	}
+	anchor := &groupsnapshotv1.VolumeGroupSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: s.Anchor, UID: s.UID}}
+	if err := p.there(ctx, s.Point, anchor); err != nil {
+		return err
+	}
+	if anchor.Spec.DeletionPolicy != snapshotv1.VolumeSnapshotContentRetain {
+		return fmt.Errorf("%q, which is newer than %q, goes: %w", s.Anchor, s.Point, ErrStale)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Members)) {
+		if err := p.there(ctx, s.Point, &snapshotv1.VolumeSnapshot{ObjectMeta: in(name, s.Members[name])}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// there reads live what is newer than a restore point that is to go, by its name and UID.
+func (p *pass) there(ctx context.Context, goes string, o client.Object) error {
+	key, uid := client.ObjectKeyFromObject(o), o.GetUID()
+	err := p.Live.Get(ctx, key, o)
+	_, anchor := o.(*groupsnapshotv1.VolumeGroupSnapshotContent)
+	if apierrors.IsNotFound(err) || err == nil && (o.GetUID() != uid || o.GetDeletionTimestamp() != nil && !anchor) {
+		return fmt.Errorf("%q, which is newer than %q, is there no more: %w", key.Name, goes, ErrStale)
+	}
+	if err != nil {
+		return fmt.Errorf("look whether %q, which is newer than %q, is there: %w", key.Name, goes, err)
 	}
 	return nil
 }

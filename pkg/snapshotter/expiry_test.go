@@ -2,6 +2,7 @@ package snapshotter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -10,7 +11,9 @@ import (
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -175,5 +178,73 @@ func TestWhatExpiresWhenARunBeginsGoesBeforeAnythingIsMade(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, c.untilNextRun("3")); diff != "" {
 		t.Errorf("writes (-want +got):\n%s", diff)
+	}
+}
+
+// gone is an API server that has no more of some objects, which the cache still shows.
+type gone struct {
+	client.Reader
+
+	is func(client.Object) bool
+}
+
+func (g gone) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+	err := g.Reader.Get(ctx, key, o, opts...)
+	if err == nil && g.is(o) {
+		return apierrors.NewNotFound(schema.GroupResource{}, key.Name)
+	}
+	return err
+}
+
+// staying are the members that nobody has deleted.
+func (c *fakeCluster) staying() int {
+	n := 0
+	for _, m := range c.members() {
+		if m.DeletionTimestamp == nil {
+			n++
+		}
+	}
+	return n
+}
+
+func TestTheLastButOneStaysWhereTheNewestIsGoneAlready(t *testing.T) {
+	for name, tc := range map[string]struct {
+		workflow group.Workflow
+		is       func(client.Object) bool
+	}{
+		"its VolumeGroupSnapshot": {group.Keep, func(o client.Object) bool {
+			_, is := o.(*groupsnapshotv1.VolumeGroupSnapshot)
+			return is
+		}},
+		"its anchor": {group.Detach, func(o client.Object) bool {
+			_, is := o.(*groupsnapshotv1.VolumeGroupSnapshotContent)
+			return is
+		}},
+		"one of the members of its anchor": {group.Detach, func(o client.Object) bool {
+			member, is := o.(*snapshotv1.VolumeSnapshot)
+			return is && member.Labels[group.ClaimLabel] == "wal"
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t, asks(tc.workflow))
+			c.untilRest()
+			c.annotate(map[string]string{group.RunNowAnnotation: "2"})
+			c.untilRest()
+			before := c.staying()
+			live := c.loop.Live
+			c.loop.Live = gone{live, tc.is}
+			c.annotate(map[string]string{group.KeepAnnotation: "1"})
+			if _, err := c.loop.Reconcile(t.Context(), reconcile.Request{NamespacedName: client.ObjectKey{Name: "db"}}); !errors.Is(err, ErrStale) {
+				t.Errorf("error = %v, want that the newest is there no more", err)
+			}
+			if left := c.staying(); left != before {
+				t.Errorf("%d members are left of %d, want all", left, before)
+			}
+			c.loop.Live = live
+			c.untilRest()
+			if left := c.staying(); left != before/2 {
+				t.Errorf("%d members are left of %d once the newest is there, want half", left, before)
+			}
+		})
 	}
 }

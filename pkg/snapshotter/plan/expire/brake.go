@@ -48,7 +48,8 @@ func (o Observed) tooMany(all []decided) (token, why string) {
 	case most > 0:
 		why = fmt.Sprintf("%d of %d complete restore points of %s would expire at once", most, of, ofWhat(worst))
 	case beyond > o.Limit && edited:
-		why = fmt.Sprintf("%d restore points would expire at once since %s was edited to %s, more than %d", total, cmp.Or(o.Seen, "the retention"), asked, o.Limit)
+		why = fmt.Sprintf("%d restore points would expire at once since %s was edited to %s, more than %d",
+			total, cmp.Or(o.Seen, "the retention"), asked, o.Limit)
 	case beyond > o.Limit:
 		why = fmt.Sprintf("%d restore points would expire at once, %d beyond what a run makes superfluous, more than %d", total, beyond, o.Limit)
 	default:

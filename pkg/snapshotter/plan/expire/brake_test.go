@@ -93,7 +93,6 @@ func TestWhatIsTooManyAtOnce(t *testing.T) {
 
 func TestAfterAnEditTheLimitIsOneOfAll(t *testing.T) {
 	tiers := group.Retention{Hourly: 24, Daily: 7, Weekly: 4, Monthly: 12, Yearly: 2}
-	const inTiers = "hourly=24,daily=7,weekly=4,monthly=12,yearly=2 in UTC"
 	hours := func(p *point.Point) { p.Time = noon.Add(p.Time.Sub(noon) / (24 * 60)) } // days become minutes
 	var sixEach []point.Point
 	for _, p := range claims(20, 6) {

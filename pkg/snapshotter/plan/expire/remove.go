@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/group/point"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
@@ -45,7 +47,10 @@ func spare(p, newest point.Point) Spare {
 	case newest.Ungrouped():
 		s.Alone, s.UID = newest.Name, newest.Members[0].UID
 	case newest.Workflow == group.Detach:
-		s.Anchor, s.UID = newest.Content.Name, newest.Content.UID
+		s.Anchor, s.UID, s.Members = newest.Content.Name, newest.Content.UID, map[string]types.UID{}
+		for _, m := range newest.Members {
+			s.Members[m.Name] = m.UID
+		}
 	default:
 		s.Snapshot, s.UID = newest.Name, newest.Snapshot.UID
 	}

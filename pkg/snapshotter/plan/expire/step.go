@@ -26,12 +26,14 @@ var Reasons = []Reason{Expired, Incomplete, Orphaned}
 // they stand and fall together.
 
 // Spare looks live at the newest complete point of a group before an older one goes, and fails if it is not there. Of its
-// two kinds of object, one is named.
+// three kinds of object, one is named.
 type Spare struct {
 	Point string
 	// Snapshot is a VolumeGroupSnapshot, Anchor a VolumeGroupSnapshotContent, Alone a VolumeSnapshot.
 	Snapshot, Anchor, Alone string
 	UID                     types.UID
+	// Members are those of an Anchor, which outlives them: VolumeSnapshots by name.
+	Members map[string]types.UID
 }
 
 // Abandoned looks live whether an orphan is one: its VolumeGroupSnapshot is gone, and so is every VolumeSnapshot with Marks.
