@@ -109,6 +109,13 @@ func TestAScheduleIsDueInItsTimeZone(t *testing.T) {
 		"in summer by summer's clock":                  {"30 2 * * *", "Europe/Berlin", "2026-07-01T00:00:00Z", "2026-07-01T00:30:00Z"},
 		"not on a day that lacks the hour":             {"30 2 * * *", "Europe/Berlin", "2026-03-28T12:00:00Z", "2026-03-30T00:30:00Z"},
 		"twice on the day that has the hour two times": {"30 2 * * *", "Europe/Berlin", "2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"},
+		"on the day on which midnight is left out":     {"0 3 * * 0", "Asia/Beirut", "2026-03-28T12:00:00Z", "2026-03-29T00:00:00Z"},
+		"on no other day for it":                       {"0 3 * * 6", "Asia/Beirut", "2026-03-28T12:00:00Z", "2026-04-04T00:00:00Z"},
+		"on its date":                                  {"0 3 24 4 *", "Africa/Cairo", "2026-04-01T00:00:00Z", "2026-04-24T00:00:00Z"},
+		"in the west":                                  {"30 1 8 3 *", "America/Havana", "2026-03-01T00:00:00Z", "2026-03-08T05:30:00Z"},
+		"every hour over the hour that is left out":    {"@hourly", "Europe/Berlin", "2026-03-29T00:00:00Z", "2026-03-29T01:00:00Z"},
+		"every hour over the hour that comes twice":    {"@hourly", "Europe/Berlin", "2026-10-25T00:00:00Z", "2026-10-25T01:00:00Z"},
+		"by clocks that change by half an hour":        {"15 2 * * *", "Australia/Lord_Howe", "2026-10-03T00:00:00Z", "2026-10-04T15:15:00Z"},
 		"on the day after the last of them":            {"@daily", "UTC", "2026-07-01T00:00:00Z", "2026-07-02T00:00:00Z"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -17,7 +17,8 @@ type Schedule struct {
 	// Spec is the cron expression, Zone the IANA name of the time zone it is meant in.
 	Spec, Zone string
 
-	times *cron.SpecSchedule
+	times *cron.SpecSchedule // by a clock that is never put forward or back
+	zone  *time.Location
 }
 
 // IsZero is whether there is no schedule.
@@ -26,18 +27,32 @@ func (s Schedule) IsZero() bool { return s.times == nil }
 // Equal is whether two schedules are the same words; they are then due at the same times.
 func (s Schedule) Equal(o Schedule) bool { return s.Spec == o.Spec && s.Zone == o.Zone }
 
-// Next is the first instant after t at which a run is due, in UTC; zero where there is none. Where clocks are put forward over
+// Next is the first instant after t at which a run is due, in UTC; zero where there is none within years. Where clocks are put forward over
 // an instant, that day has none; where they are put back over it, that day has two.
+//
+// Cron is asked within each period of one offset from UTC: by itself it takes, where clocks are put forward at midnight, the day before for the day.
 func (s Schedule) Next(t time.Time) time.Time {
 	if s.IsZero() {
 		return time.Time{}
 	}
-	next := s.times.Next(t)
-	if next.IsZero() {
-		return time.Time{}
+	for in, after := t, t; in.Before(t.AddDate(searchedYears, 0, 0)); {
+		_, seconds := in.In(s.zone).Zone()
+		_, end := in.In(s.zone).ZoneBounds()
+		offset := time.Duration(seconds) * time.Second
+		wall := s.times.Next(after.UTC().Add(offset))
+		if wall.IsZero() {
+			return time.Time{}
+		}
+		if next := wall.Add(-offset); end.IsZero() || next.Before(end) {
+			return next
+		}
+		in, after = end, end.Add(-time.Nanosecond)
 	}
-	return next.UTC()
+	return time.Time{}
 }
+
+// searchedYears is how far ahead a slot is looked for; cron itself looks five years ahead.
+const searchedYears = 10
 
 // in is the schedule in a time zone, and none at all where there is no such zone.
 func (s Schedule) in(name string) Schedule {
@@ -45,9 +60,7 @@ func (s Schedule) in(name string) Schedule {
 	if err != nil || s.IsZero() {
 		return Schedule{}
 	}
-	times := *s.times
-	times.Location = location
-	return Schedule{Spec: s.Spec, Zone: name, times: &times}
+	return Schedule{Spec: s.Spec, Zone: name, times: s.times, zone: location}
 }
 
 // Offset is a Namespace's part of the jitter, by which its scheduled runs are due after their slots: whole seconds below it, the same for
@@ -89,7 +102,7 @@ func parseSchedule(s *Settings, v string) error {
 	if times.Next(leapYear).IsZero() {
 		return errors.New("no day is like that, so it would never be due")
 	}
-	s.Schedule = Schedule{Spec: v, Zone: "UTC", times: times}
+	s.Schedule = Schedule{Spec: v, Zone: "UTC", times: times, zone: time.UTC}
 	return nil
 }
 
