@@ -35,7 +35,7 @@ func (r *Reconciler) observe(ctx context.Context, ns *corev1.Namespace, facts cl
 	if o.Schedule, err = plan.ParseSchedule(ns.Annotations); err != nil {
 		return plan.Observed{}, err
 	}
-	o.Schedule.Offset = o.Settings.Offset(ns.UID)
+	o.Schedule.Offset, o.Schedule.Waiting = o.Settings.Offset(ns.UID), r.Flights.Waits(ns.Name)
 	o.Run, o.Begins = plan.Current(last, o)
 	if o.Unfinished, err = r.unfinished(ctx, ns, o); err != nil {
 		return o, err

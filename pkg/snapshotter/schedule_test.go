@@ -205,7 +205,7 @@ func TestTheIntervalOfEachScheduleIsAMetric(t *testing.T) {
 	metrics.NewPoints(c.reg, c.api, c.all, c.clock)
 	const name = "snapshot_group_schedule_interval_seconds"
 	want := `
-# HELP snapshot_group_schedule_interval_seconds The longest time between two scheduled runs. There is none of a namespace without a schedule, or with a suspended one.
+# HELP snapshot_group_schedule_interval_seconds The time between the last two scheduled runs, or the last and the next if that is longer. There is none of a namespace without a schedule, or with a suspended one.
 # TYPE snapshot_group_schedule_interval_seconds gauge
 snapshot_group_schedule_interval_seconds{namespace="db"} 3600
 `

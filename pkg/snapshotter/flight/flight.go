@@ -57,6 +57,13 @@ func (b *Bound) Board(namespace string, going int, wanted []string) []string {
 	return granted
 }
 
+// Waits tells whether a Namespace was refused room that it has not had since.
+func (b *Bound) Waits(namespace string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.place(namespace) < len(b.waiting)
+}
+
 // Leave takes a Namespace that cannot say what it wants out of those that wait: others must not wait for it.
 func (b *Bound) Leave(namespace string) {
 	b.mu.Lock()

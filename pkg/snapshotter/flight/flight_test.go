@@ -144,3 +144,20 @@ func TestTheBoundHoldsAndNobodyIsForgotten(t *testing.T) {
 		queue, b.woken = b.woken, nil
 	}
 }
+
+func TestANamespaceWaitsFromItsFirstRefusalUntilItHasAllItsRoom(t *testing.T) {
+	b := newBoarding(2)
+	waits := func(when string, want bool) {
+		t.Helper()
+		if got := b.Waits("db"); got != want {
+			t.Errorf("%s it waits: %t, want %t", when, got, want)
+		}
+	}
+	waits("before it has asked", false)
+	b.Board("shop", 0, []string{"a"})
+	b.Board("db", 0, []string{"a", "b"})
+	waits("with room for one of two", true)
+	b.Board("shop", 0, nil)
+	b.Board("db", 1, []string{"b"})
+	waits("with room for both", false)
+}

@@ -97,11 +97,12 @@ func (n *Namespaces) Collect(ch chan<- prometheus.Metric) {
 			return
 		}
 		n.collectViolations(ch, ns.Name, groups)
-		if _, set := ns.Annotations[group.ScheduleAnnotation]; set && plan.Broken(problems) {
+		schedule, _ := plan.ParseSchedule(ns.Annotations) // zero where the loop has written none, or none that it can read
+		if _, set := ns.Annotations[group.ScheduleAnnotation]; set && (plan.Broken(problems) || schedule.Seen.Problem != "") {
 			ch <- prometheus.MustNewConstMetric(n.broken, prometheus.GaugeValue, 1, ns.Name)
 		}
 		if plan.Scheduled(settings, problems) {
-			n.collectSince(ch, ns, settings.Offset(ns.UID), groups)
+			n.collectSince(ch, ns.Name, schedule.Seen.Since.Add(settings.Offset(ns.UID)), groups)
 		}
 	}
 }
@@ -138,16 +139,12 @@ func (n *Namespaces) collectViolations(ch chan<- prometheus.Metric, namespace st
 
 // collectSince counts from the first claim where the loop has not written that it saw the schedule, or cannot read what it wrote: no run
 // begins then, and the alerts are to see it.
-func (n *Namespaces) collectSince(ch chan<- prometheus.Metric, ns *corev1.Namespace, offset time.Duration, groups map[string]Audited) {
-	var seen time.Time
-	if schedule, err := plan.ParseSchedule(ns.Annotations); err == nil {
-		seen = schedule.Seen.Since.Add(offset)
-	}
+func (n *Namespaces) collectSince(ch chan<- prometheus.Metric, namespace string, seen time.Time, groups map[string]Audited) {
 	for name, g := range groups {
 		since := g.Since
 		if seen.After(since) {
 			since = seen
 		}
-		ch <- prometheus.MustNewConstMetric(n.since, prometheus.GaugeValue, float64(since.Unix()), ns.Name, name)
+		ch <- prometheus.MustNewConstMetric(n.since, prometheus.GaugeValue, float64(since.Unix()), namespace, name)
 	}
 }

@@ -3,6 +3,7 @@ package metrics
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -42,17 +43,26 @@ type Points struct {
 	orphans     *prometheus.Desc
 
 	mu        sync.Mutex
-	intervals map[scheduleKey]time.Duration
+	intervals map[scheduleKey]interval
 }
 
-// scheduleKey is a schedule by its words. Many Namespaces have the same, and Interval is worth remembering.
-type scheduleKey struct{ spec, zone string }
+// scheduleKey is a schedule by its words, and a part of its jitter. Many Namespaces have the same, and their interval is worth remembering.
+type scheduleKey struct {
+	spec, zone string
+	offset     time.Duration
+}
+
+// interval is the time between two runs, until one is due.
+type interval struct {
+	length time.Duration
+	until  time.Time
+}
 
 // NewPoints registers the metrics of restore points, and of when they are due, on reg. Namespaces
 // are read from cache.
 func NewPoints(reg prometheus.Registerer, cache client.Reader, all view.All, c clock.PassiveClock) *Points {
 	p := &Points{
-		cache: cache, all: all, clock: c, intervals: map[scheduleKey]time.Duration{},
+		cache: cache, all: all, clock: c, intervals: map[scheduleKey]interval{},
 		lastSuccess: prometheus.NewDesc("snapshot_group_last_success_timestamp_seconds",
 			"When the run of the newest complete restore point of a group was due, jitter added, or asked for, in seconds since 1970.",
 			[]string{"namespace", "group"}, nil),
@@ -61,7 +71,8 @@ func NewPoints(reg prometheus.Registerer, cache client.Reader, all view.All, c c
 				"deleted, is incomplete; what a run that goes on has not completed is not counted.",
 			[]string{"namespace", "group", "state"}, nil),
 		interval: prometheus.NewDesc("snapshot_group_schedule_interval_seconds",
-			"The longest time between two scheduled runs. There is none of a namespace without a schedule, or with a suspended one.",
+			"The time between the last two scheduled runs, or the last and the next if that is longer. There is none of a namespace without a "+
+				"schedule, or with a suspended one.",
 			[]string{"namespace"}, nil),
 		paused: prometheus.NewDesc("snapshot_group_expiry_paused",
 			"1 for each namespace in which nothing expires before somebody confirms it.", []string{"namespace"}, nil),
@@ -119,7 +130,7 @@ func (p *Points) Collect(ch chan<- prometheus.Metric) {
 			ch <- prometheus.MustNewConstMetric(p.paused, prometheus.GaugeValue, 1, ns.Name)
 		}
 		if plan.Scheduled(settings, problems) {
-			ch <- prometheus.MustNewConstMetric(p.interval, prometheus.GaugeValue, p.intervalOf(settings.Schedule).Seconds(), ns.Name)
+			ch <- prometheus.MustNewConstMetric(p.interval, prometheus.GaugeValue, p.intervalOf(settings.Schedule, settings.Offset(ns.UID)).Seconds(), ns.Name)
 		}
 	}
 	var one point.Objects
@@ -183,16 +194,18 @@ func (p *Points) collectPoints(ch chan<- prometheus.Metric, name string, ns name
 	}
 }
 
-func (p *Points) intervalOf(s group.Schedule) time.Duration {
+func (p *Points) intervalOf(s group.Schedule, offset time.Duration) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	key := scheduleKey{s.Spec, s.Zone}
-	interval, known := p.intervals[key]
-	if !known {
-		interval = plan.Interval(s, p.clock.Now())
-		p.intervals[key] = interval
+	now := p.clock.Now().Add(-offset)
+	key := scheduleKey{s.Spec, s.Zone, offset}
+	known := p.intervals[key]
+	if !now.Before(known.until) {
+		maps.DeleteFunc(p.intervals, func(_ scheduleKey, i interval) bool { return !now.Before(i.until) }) // some are nobody's any more
+		known.length, known.until = plan.Interval(s, now)
+		p.intervals[key] = known
 	}
-	return interval
+	return known.length
 }
 
 // found are the objects of one namespace, the cache's own.

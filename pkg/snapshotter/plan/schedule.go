@@ -21,6 +21,8 @@ type Schedule struct {
 	Seen Seen
 	// Offset is the Namespace's own part of the jitter.
 	Offset time.Duration
+	// Waiting: the Namespace has been refused room for its groups. What was due in time is not too late for that.
+	Waiting bool
 }
 
 // Seen is the value of group.ScheduleSeenAnnotation. The zero Seen is that of a Namespace without a schedule.
@@ -81,7 +83,7 @@ func split(problems []group.Problem) (schedule, run []group.Problem) {
 	return schedule, run
 }
 
-// asked is the schedule that the Namespace now asks for, as if it were first seen now.
+// asked is the schedule that the Namespace now asks for: since the loop first saw it, or as if it were first seen now.
 func (o Observed) asked() Seen {
 	var s Seen
 	problems, _ := split(o.Problems)
@@ -91,18 +93,34 @@ func (o Observed) asked() Seen {
 	case o.Settings.Schedule.IsZero():
 		return Seen{}
 	default:
-		s.Spec, s.Zone, s.Suspended = o.Settings.Schedule.Spec, o.Settings.Schedule.Zone, o.Settings.Suspend
+		s.Spec, s.Zone, s.Suspended, s.Problem = o.Settings.Schedule.Spec, o.Settings.Schedule.Zone, o.Settings.Suspend, o.ahead()
 	}
 	s.Since = o.Now.UTC().Truncate(time.Second)
+	if seen := o.Schedule.Seen; s.sameAs(seen) && !seen.Since.After(o.Now.Add(tooFarAhead)) {
+		s.Since = seen.Since
+	}
 	return s
 }
 
-// adopted: the loop goes by the schedule that the Namespace asks for.
-func (o Observed) adopted() bool {
-	asked := o.asked()
-	asked.Since = o.Schedule.Seen.Since
-	return asked == o.Schedule.Seen
+// sameAs: the slots of both are the same.
+func (s Seen) sameAs(seen Seen) bool {
+	return seen != Seen{} && s.Spec == seen.Spec && s.Zone == seen.Zone && s.Suspended == seen.Suspended
 }
+
+// tooFarAhead is how far ahead of the clock what the loop wrote may be: clocks of two machines differ.
+const tooFarAhead = time.Minute
+
+// ahead is what is wrong where the clock was once so far ahead that slots to come count as had; empty if it was not.
+func (o Observed) ahead() string {
+	if next := o.Settings.Schedule.Next(o.Now); next.IsZero() || !next.Before(o.Schedule.Last) {
+		return ""
+	}
+	return fmt.Sprintf("no run is due up to %s, which annotation %s has as the newest slot that had its run, as by a clock that was ahead; "+
+		"to have the slots before it, take that annotation away", o.Schedule.Last.Format(time.RFC3339), group.LastScheduledAnnotation)
+}
+
+// adopted: the loop goes by the schedule that the Namespace asks for.
+func (o Observed) adopted() bool { return o.asked() == o.Schedule.Seen }
 
 // Scheduled tells whether a Namespace with these annotations has scheduled runs.
 func Scheduled(s group.Settings, problems []group.Problem) bool {
@@ -126,8 +144,11 @@ func (o Observed) due() time.Time {
 	if !o.scheduled() {
 		return time.Time{}
 	}
-	tooLate := o.Now.Add(-o.Settings.StartingDeadline - o.Schedule.Offset - time.Nanosecond)
-	newest, _ := o.slots(latest(o.handled(), tooLate), o.Now)
+	after := o.handled()
+	if !o.Schedule.Waiting {
+		after = latest(after, o.Now.Add(-o.Settings.StartingDeadline-o.Schedule.Offset-time.Nanosecond)) // up to there it is too late
+	}
+	newest, _ := o.slots(after, o.Now)
 	return newest
 }
 
@@ -154,9 +175,9 @@ func (o Observed) next() time.Time {
 }
 
 // skipped are the slots whose runs came due while this run could go on: after it began, and before its deadline. What came
-// due later was missed, like what comes due while no loop runs.
+// due later was missed, like what comes due while no loop runs. A run of some groups makes up for no slot of all.
 func (o Observed) skipped() (newest time.Time, count int) {
-	if !o.scheduled() {
+	if !o.scheduled() || len(o.Run.Groups) > 0 {
 		return time.Time{}, 0
 	}
 	until := o.Now
@@ -173,26 +194,25 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-// Bounds of Interval's search: it sees a year of a schedule, or 10,000 slots of one with many.
+// Bounds of Interval's search backwards, for the two newest slots.
 const (
-	intervalSpan  = 400 * 24 * time.Hour
-	intervalSlots = 10_000
+	intervalFrom = 4 * time.Minute
+	intervalTo   = 20 * 365 * 24 * time.Hour
 )
 
-// Interval is the longest time between two slots of a schedule after an instant, such as the night and the weekend of one
-// for office hours; zero where there are no two.
-func Interval(s group.Schedule, after time.Time) time.Duration {
-	var longest time.Duration
-	first := s.Next(after)
-	for range intervalSlots {
-		second := s.Next(first)
-		if first.IsZero() || second.IsZero() {
-			break
+// Interval is the time between two slots of a schedule as it is now: between the newest two, or the newest and the next, whichever is
+// longer. So after office hours it is the night, before and after a weekend that, and a night without the slot's hour counts where it is.
+// It holds until the next slot. Both are zero where there are no three such slots.
+func Interval(s group.Schedule, now time.Time) (interval time.Duration, until time.Time) {
+	next := s.Next(now)
+	for back := intervalFrom; !next.IsZero() && back < intervalTo; back *= 4 {
+		var before, newest time.Time
+		for slot := s.Next(now.Add(-back)); slot.Before(next); slot = s.Next(slot) {
+			before, newest = newest, slot
 		}
-		longest = max(longest, second.Sub(first))
-		if first = second; first.Sub(after) > intervalSpan {
-			break
+		if !before.IsZero() {
+			return max(newest.Sub(before), next.Sub(newest)), next
 		}
 	}
-	return longest
+	return 0, time.Time{}
 }

@@ -148,6 +148,8 @@ func TestSchedule(t *testing.T) {
 		return Run{LastRun: group.LastRun{ID: id, Trigger: trigger, Time: at(began), Outcome: group.Running}}
 	}
 	changed := func(n *namespace, change func(*namespace)) *namespace { change(n); return n }
+	const ahead = "no run is due up to 2026-11-22T14:00:00Z, which annotation snapshot-group/last-scheduled has as the newest slot that had its run, " +
+		"as by a clock that was ahead; to have the slots before it, take that annotation away"
 	ran := func(slot string) func(*namespace) { return func(n *namespace) { n.schedule.Last = at(slot) } }
 	for name, tc := range map[string]struct {
 		seen *namespace
@@ -175,7 +177,30 @@ func TestSchedule(t *testing.T) {
 			changed(hourly("suspend=true"), func(n *namespace) { n.schedule.Seen.Suspended = false }), "2026-11-22T12:00:00Z",
 			[]string{"stop scheduled runs: suspended"},
 		},
-		"a clock that was moved back begins no slot":  {changed(hourly(), ran("2026-11-22T14:00:00Z")), "2026-11-22T12:00:00Z", waits("2026-11-22T15:00:00Z")},
+		"a clock that was moved back begins no slot, and that is told": {
+			changed(hourly(), ran("2026-11-22T14:00:00Z")), "2026-11-22T12:00:00Z", []string{"stop scheduled runs: " + ahead},
+		},
+		"it is told once": {
+			changed(hourly(), func(n *namespace) {
+				n.schedule.Last, n.schedule.Seen.Problem = at("2026-11-22T14:00:00Z"), ahead
+			}), "2026-11-22T12:30:00Z", waits("2026-11-22T15:00:00Z"),
+		},
+		"slots go on once they are newer than those that were had": {
+			changed(hourly(), func(n *namespace) {
+				n.schedule.Last, n.schedule.Seen.Problem = at("2026-11-22T14:00:00Z"), ahead
+			}), "2026-11-22T15:00:00Z", []string{`go by schedule "@hourly" in UTC from 2026-11-22T11:00:00Z`},
+		},
+		"a clock that was a little ahead at its slot is nothing to tell": {
+			changed(hourly(), ran("2026-11-22T12:00:00Z")), "2026-11-22T11:59:58Z", waits("2026-11-22T13:00:00Z"),
+		},
+		"a schedule that was seen by a clock days ahead is seen now": {
+			changed(hourly(), func(n *namespace) { n.schedule.Seen.Since = at("2026-11-25T11:00:00Z") }), "2026-11-22T11:10:00Z",
+			[]string{`go by schedule "@hourly" in UTC from 2026-11-22T11:10:00Z`},
+		},
+		"what waits for room is not too late": {
+			changed(hourly("starting-deadline=5m"), func(n *namespace) { n.schedule.Waiting = true }), "2026-11-22T12:50:00Z",
+			begins("schedule run 20261122t120000z"),
+		},
 		"a slot comes before what somebody asks for":  {hourly("run-now=1"), "2026-11-22T12:00:00Z", begins("schedule run 20261122t120000z")},
 		"what somebody asks for runs between slots":   {hourly("run-now=1"), "2026-11-22T11:30:00Z", begins("manual run 20261122t113000z")},
 		"a manual run in a slot's second is not it":   {changed(hourly("run-now=1"), ran("2026-11-22T12:00:00Z")), "2026-11-22T12:00:00.2Z", begins("manual run 20261122t120001z")},
@@ -198,6 +223,13 @@ func TestSchedule(t *testing.T) {
 				n.run, n.schedule.Last = going("schedule", "20261122t120000z", "2026-11-22T12:00:00Z"), at("2026-11-22T12:00:00Z")
 			}), "2026-11-22T16:10:00Z",
 			[]string{`end schedule run 20261122t120000z: succeeded, 1 slots skipped: snapshotted "db"`},
+		},
+		"a run of some groups skips no slot of all": {
+			changed(hourly("timeout=4h"), func(n *namespace) {
+				n.run = going("manual", "20261122t115000z", "2026-11-22T11:50:00Z")
+				n.run.Groups = []string{"db"}
+			}), "2026-11-22T12:10:00Z",
+			[]string{`end manual run 20261122t115000z: succeeded: snapshotted "db"`},
 		},
 		"a slot missed before a manual run is not skipped by it": {
 			changed(hourly(), func(n *namespace) { n.run = going("manual", "20261122t121000z", "2026-11-22T12:10:00Z") }), "2026-11-22T12:10:05Z",

@@ -48,24 +48,40 @@ func TestARunCarriesOnWhatWasAnswered(t *testing.T) {
 	}
 }
 
-func TestIntervalIsTheLongestGap(t *testing.T) {
+func TestIntervalIsTheGapOfTheseDays(t *testing.T) {
+	berlin := func(spec string) []string { return []string{"schedule=" + spec, "time-zone=Europe/Berlin"} }
+	office := []string{"schedule=0 9-17 * * 1-5"}
 	for name, tc := range map[string]struct {
 		words []string
+		now   string
 		want  time.Duration
+		until string
 	}{
-		"an hour":                                 {[]string{"schedule=@hourly"}, time.Hour},
-		"the weekend of office hours":             {[]string{"schedule=* 9-17 * * 1-5"}, 63*time.Hour + time.Minute},
-		"the day on which clocks are put back":    {[]string{"schedule=0 4 * * *", "time-zone=Europe/Berlin"}, 25 * time.Hour},
-		"a year":                                  {[]string{"schedule=@yearly"}, 365 * 24 * time.Hour},
-		"four years between leap days":            {[]string{"schedule=0 0 29 2 *"}, 1461 * 24 * time.Hour},
-		"without a schedule there is no interval": {nil, 0},
+		"an hour":                               {[]string{"schedule=@hourly"}, "2026-11-22T12:10:00Z", time.Hour, "2026-11-22T13:00:00Z"},
+		"an hour in office hours":               {office, "2026-11-23T12:10:00Z", time.Hour, "2026-11-23T13:00:00Z"},
+		"the night after them":                  {office, "2026-11-23T17:00:00Z", 16 * time.Hour, "2026-11-24T09:00:00Z"},
+		"the night, in the first hour of a day": {office, "2026-11-24T09:30:00Z", 16 * time.Hour, "2026-11-24T10:00:00Z"},
+		"the weekend":                           {office, "2026-11-22T12:00:00Z", 64 * time.Hour, "2026-11-23T09:00:00Z"},
+		"a day":                                 {berlin("30 2 * * *"), "2026-11-22T12:00:00Z", 24 * time.Hour, "2026-11-23T01:30:00Z"},
+		"the night that lacks the hour":         {berlin("30 2 * * *"), "2026-03-29T12:00:00Z", 47 * time.Hour, "2026-03-30T00:30:00Z"},
+		"the day after that":                    {berlin("30 2 * * *"), "2026-03-31T12:00:00Z", 24 * time.Hour, "2026-04-01T00:30:00Z"},
+		"the day on which clocks are put back":  {berlin("0 4 * * *"), "2026-10-25T12:00:00Z", 25 * time.Hour, "2026-10-26T03:00:00Z"},
+		"a year":                                {[]string{"schedule=@yearly"}, "2026-11-22T12:00:00Z", 365 * 24 * time.Hour, "2027-01-01T00:00:00Z"},
+		"four years between leap days":          {[]string{"schedule=0 0 29 2 *"}, "2026-11-22T12:00:00Z", 1461 * 24 * time.Hour, "2028-02-29T00:00:00Z"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, _ := group.ParseSettings(annotated(tc.words...), "")
-			if got := Interval(s.Schedule, noon); got != tc.want {
-				t.Errorf("interval %s, want %s", got, tc.want)
+			s, problems := group.ParseSettings(annotated(tc.words...), "")
+			if problems != nil {
+				t.Fatal(problems)
+			}
+			got, until := Interval(s.Schedule, at(tc.now))
+			if got != tc.want || !until.Equal(at(tc.until)) {
+				t.Errorf("interval %s until %s, want %s until %s", got, until, tc.want, tc.until)
 			}
 		})
+	}
+	if got, until := Interval(group.Schedule{}, noon); got != 0 || !until.IsZero() {
+		t.Errorf("interval %s until %s without a schedule, want none", got, until)
 	}
 }
 
