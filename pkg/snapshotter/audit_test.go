@@ -99,6 +99,10 @@ func TestTheMetricsOfANamespaceTellWhereItsRunsStand(t *testing.T) {
 			hourly(map[string]string{group.JitterAnnotation: "30m"}), nil, strings.Replace(since, "1795348800", "1795350497", 1) + active},
 		"one that does not parse covers none, and is broken": {hourly(map[string]string{group.TimeZoneAnnotation: "Mars"}), nil, broken + active},
 		"so is one whose suspension does not parse":          {hourly(map[string]string{group.SuspendAnnotation: "yes"}), nil, broken + active},
+		"and one whose slots to come count as had": {
+			hourly(map[string]string{
+				group.ScheduleSeenAnnotation: `{"schedule":"@hourly","timeZone":"UTC","problem":"a clock was ahead","since":"2026-11-22T12:00:00Z"}`,
+			}), nil, broken + since + active},
 		"a jitter that does not parse breaks no schedule where there is none": {
 			map[string]string{group.JitterAnnotation: "some"}, nil, active},
 		"a suspended one covers none": {
