@@ -170,7 +170,7 @@ type Wait struct {
 
 // Cut is what is measured of a group that is complete.
 type Cut struct {
-	// Took is from the creation of the VolumeGroupSnapshot until it was seen complete.
+	// Took is from the creation of the VolumeGroupSnapshot until it was seen complete: before its detach, or else at the end of the run.
 	Took time.Duration
 	// Skew is between the first and the last of the members' times on storage; negative if a time is unknown.
 	Skew time.Duration
