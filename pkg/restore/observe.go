@@ -127,43 +127,61 @@ func volumesOf(o plan.Observed) []string {
 	return slices.DeleteFunc(names, func(n string) bool { return n == "" })
 }
 
-// addSafety adds the safety snapshot of the journal.
+// addSafety adds the safety snapshots of the journal.
 func (r *InPlace) addSafety(ctx context.Context, settings group.Settings, o *plan.Observed) error {
-	if o.Journal == nil || o.Journal.Safety.Name == "" {
+	if o.Journal == nil {
 		return nil
 	}
-	vgs := &groupsnapshotv1.VolumeGroupSnapshot{}
-	err := r.Client.Get(ctx, types.NamespacedName{Namespace: r.Namespace, Name: o.Journal.Safety.Name}, vgs)
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read VolumeGroupSnapshot %q: %w", o.Journal.Safety.Name, err)
-	}
-	o.Safety = &plan.SafetySeen{Deleting: vgs.DeletionTimestamp != nil}
-	// one that does not tell is of no generation that there is, and another is taken
-	_ = json.Unmarshal([]byte(vgs.Annotations[group.GenerationsAnnotation]), &o.Safety.Generations)
-	if o.Safety.Deleting {
-		return nil
-	}
-	p, err := whole(ctx, r.Client, vgs, plan.Point{Namespace: r.Namespace, Name: vgs.Name})
-	if err != nil {
+	var err error
+	if o.Safety, err = r.safety(ctx, o.Journal.Safety.Name, settings, o); err != nil {
 		return err
 	}
-	o.Safety.Lacks = lacks(vgs, p)
+	o.Earlier = map[string]*plan.SafetySeen{}
+	for _, name := range o.Journal.Outdated {
+		if o.Earlier[name], err = r.safety(ctx, name, settings, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// safety is the safety snapshot of a name; nil where there is none.
+func (r *InPlace) safety(ctx context.Context, name string, settings group.Settings, o *plan.Observed) (*plan.SafetySeen, error) {
+	if name == "" {
+		return nil, nil
+	}
+	vgs := &groupsnapshotv1.VolumeGroupSnapshot{}
+	err := r.Client.Get(ctx, types.NamespacedName{Namespace: r.Namespace, Name: name}, vgs)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read VolumeGroupSnapshot %q: %w", name, err)
+	}
+	seen := &plan.SafetySeen{Deleting: vgs.DeletionTimestamp != nil}
+	// one that does not tell is of no generation that there is, and another is taken
+	_ = json.Unmarshal([]byte(vgs.Annotations[group.GenerationsAnnotation]), &seen.Generations)
+	if seen.Deleting {
+		return seen, nil
+	}
+	p, err := whole(ctx, r.Client, vgs, plan.Point{Namespace: r.Namespace, Name: name})
+	if err != nil {
+		return nil, err
+	}
+	seen.Lacks = lacks(vgs, p)
 	for _, m := range p.Members {
-		o.Safety.Covers = append(o.Safety.Covers, m.Claim)
+		seen.Covers = append(seen.Covers, m.Claim)
 		live := o.Claims[m.Claim]
 		if m.Spec != nil || live == nil || live.UID != oldOf(o.Journal, m.Claim) {
 			continue // it is recorded, or the claim that it is of is gone
 		}
 		marks, err := group.MemberMarks(vgs.Labels, settings.Labels, m.Claim, ptr.To(group.ClaimSpecOf(live)))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		o.Safety.Unmarked = append(o.Safety.Unmarked, plan.Unmarked{Snapshot: m.Snapshot, Marks: marks})
+		seen.Unmarked = append(seen.Unmarked, plan.Unmarked{Snapshot: m.Snapshot, Marks: marks})
 	}
-	return nil
+	return seen, nil
 }
 
 // oldOf is the UID of the claim of the name that is to be replaced.

@@ -26,10 +26,11 @@ func New(o Observed) (Journal, error) {
 		}
 		j.Claims = append(j.Claims, r)
 	}
-	var err error
-	if j.Safety, err = o.safety(j); err != nil {
+	safety, err := o.safety(j)
+	if err != nil {
 		problems = append(problems, err.Error())
 	}
+	j.secure(safety)
 	var users []string
 	j.Workloads, users = o.users(members)
 	if problems = append(problems, users...); len(problems) > 0 {

@@ -41,6 +41,8 @@ type Replacement struct {
 	// Volume is the PersistentVolume of the old claim, and Policy what becomes of it once the new claim is bound.
 	Volume string                               `json:"volume,omitempty"`
 	Policy corev1.PersistentVolumeReclaimPolicy `json:"policy,omitempty"`
+	// Safety is the name of the safety snapshot that what the old claim holds is in; empty where it is in none.
+	Safety string `json:"safety,omitempty"`
 	// Snapshot is the member that the new claim is made from.
 	Snapshot string                       `json:"snapshot"`
 	New      corev1.PersistentVolumeClaim `json:"new"`
@@ -52,6 +54,16 @@ type Scaled struct {
 	Name     string    `json:"name"`
 	UID      types.UID `json:"uid"`
 	Replicas int32     `json:"replicas"`
+}
+
+// secure says in the journal which safety snapshot its claims are in.
+func (j *Journal) secure(s Safety) {
+	j.Safety = s
+	for i, r := range j.Claims {
+		if slices.Contains(s.Claims, r.Name) {
+			j.Claims[i].Safety = s.Name
+		}
+	}
 }
 
 func (s Scaled) String() string { return fmt.Sprintf("%s %q", s.Kind, s.Name) }

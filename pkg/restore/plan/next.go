@@ -135,7 +135,7 @@ func (o Observed) bound(b Binding) Step {
 			continue
 		}
 		if b == WaitsForPod && !o.awaited(r.Name) {
-			if r.Volume == "" || o.Safety != nil && slices.Contains(o.Journal.Safety.Claims, r.Name) {
+			if r.Volume == "" || r.Safety != "" && o.seen(r.Safety).lacksOf(r.Name) == "" {
 				continue
 			}
 			return Stop{
@@ -164,12 +164,22 @@ func (o Observed) binding(c *corev1.PersistentVolumeClaim) Binding {
 	return Immediate
 }
 
-// finish frees the volumes that were replaced, and lets go of the restore point.
+// finish frees the volumes that were replaced, each while what it holds is in a safety snapshot, and lets go of the restore point.
 func (o Observed) finish() Step {
 	for _, r := range o.Journal.Claims {
-		if v := o.Volumes[r.Volume]; v != nil && v.Spec.PersistentVolumeReclaimPolicy != r.Policy {
-			return Policy{Volume: r.Volume, Policy: r.Policy, Claim: r.Name}
+		v := o.Volumes[r.Volume]
+		if v == nil || v.Spec.PersistentVolumeReclaimPolicy == r.Policy {
+			continue
 		}
+		if r.Safety != "" && !o.Unsafe {
+			if lacks := o.seen(r.Safety).lacksOf(r.Name); lacks != "" {
+				return Stop{
+					Why: fmt.Sprintf("safety snapshot %q does not have what claim %q held before, so its volume %q is kept: %s", r.Safety, r.Name, r.Volume, lacks),
+					Do:  "look whether all that you need is there, then free such volumes by adding --without-safety-snapshot",
+				}
+			}
+		}
+		return Policy{Volume: r.Volume, Policy: r.Policy, Claim: r.Name}
 	}
 	if o.Journal.Hold && o.Point.held() {
 		return Release{Point: o.Point}

@@ -35,8 +35,10 @@ type Observed struct {
 	GroupClass string
 	Workloads  []Workload
 	Pods       []Pod
-	// Safety is the safety snapshot of the journal; nil while there is none.
-	Safety *SafetySeen
+	// Safety is the safety snapshot of the journal; nil while there is none. Earlier are those that it had before, by name, as far as
+	// there are any.
+	Safety  *SafetySeen
+	Earlier map[string]*SafetySeen
 	// Secured is the last safety snapshot that this command has asked for; empty where it has asked for none.
 	Secured string
 }

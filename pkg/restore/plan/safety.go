@@ -88,7 +88,7 @@ func (o Observed) renew() Step {
 	}
 	j.Safety = Safety{}
 	if len(claims) > 0 {
-		j.Safety = safety.of(claims, o)
+		j.secure(safety.of(claims, o))
 	}
 	return step
 }
@@ -157,22 +157,37 @@ func (o Observed) secure() Step {
 
 // safe is whether the safety snapshot holds everything that is to be replaced.
 func (o Observed) safe() (bool, string) {
-	switch {
-	case o.Unsafe || o.Journal.Safety.Name == "":
+	if o.Unsafe || o.Journal.Safety.Name == "" {
 		return true, ""
-	case o.Safety == nil:
-		return false, "it is gone"
-	case o.Safety.Deleting:
-		return false, "it is being deleted"
-	case o.Safety.Lacks != "":
-		return false, o.Safety.Lacks
 	}
-	for _, c := range o.Journal.Safety.Claims {
-		if !slices.Contains(o.Safety.Covers, c) {
-			return false, "it has no member of claim " + strconv.Quote(c)
+	lacks := o.Safety.lacksOf(o.Journal.Safety.Claims...)
+	return lacks == "", lacks
+}
+
+// lacksOf is what a safety snapshot lacks of some claims; empty where all that they held is in it.
+func (s *SafetySeen) lacksOf(claims ...string) string {
+	switch {
+	case s == nil:
+		return "it is gone"
+	case s.Deleting:
+		return "it is being deleted"
+	case s.Lacks != "":
+		return s.Lacks
+	}
+	for _, c := range claims {
+		if !slices.Contains(s.Covers, c) {
+			return "it has no member of claim " + strconv.Quote(c)
 		}
 	}
-	return true, ""
+	return ""
+}
+
+// seen is the safety snapshot of a name, of this journal or from before it was renewed; nil where it is gone.
+func (o Observed) seen(safety string) *SafetySeen {
+	if safety == o.Journal.Safety.Name {
+		return o.Safety
+	}
+	return o.Earlier[safety]
 }
 
 // begun is whether a claim that the safety snapshot is to cover was deleted, so that it cannot be snapshotted any more.

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -101,6 +103,43 @@ func TestASafetySnapshotIsTakenAnewWhereClaimsWereUsedSince(t *testing.T) {
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("steps (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// A safety snapshot is a person's to delete. Once it is gone, what was there before is in the replaced volumes alone.
+func TestAReplacedVolumeIsFreedOnlyWhileItsDataIsInASafetySnapshot(t *testing.T) {
+	const stale, fresh = "db-safety-20260822t120000z-beb28", "db-safety-20260822t130000z-0cd8e"
+	kept := func(safety, claim, lacks string) string {
+		return fmt.Sprintf(`safety snapshot %q does not have what claim %q held before, so its volume "pv-%s" is kept: %s; `+
+			`look whether all that you need is there, then free such volumes by adding --without-safety-snapshot`, safety, claim, claim, lacks)
+	}
+	for name, tc := range map[string]struct {
+		change func(*Observed)
+		want   string
+	}{
+		"which is there":               {func(*Observed) {}, `free the replaced volume "pv-data" of claim "data"`},
+		"not where it is gone":         {func(o *Observed) { o.Safety = nil }, kept(fresh, "logs", "it is gone")},
+		"not where it is going":        {func(o *Observed) { o.Safety.Deleting = true }, kept(fresh, "logs", "it is being deleted")},
+		"not where a member is lost":   {func(o *Observed) { o.Safety.Covers = nil }, kept(fresh, "logs", `it has no member of claim "logs"`)},
+		"not where an earlier is gone": {func(o *Observed) { o.Earlier[stale] = nil }, kept(stale, "data", "it is gone")},
+		"nor by one of other claims":   {func(o *Observed) { o.Earlier[stale].Covers = []string{"logs"} }, kept(stale, "data", `it has no member of claim "data"`)},
+		"unless it is to be done without": {func(o *Observed) { o.Unsafe, o.Safety, o.Earlier = true, nil, nil },
+			`free the replaced volume "pv-data" of claim "data"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := secured(t)
+			for range 3 { // claim data is replaced, then its application was started again
+				do(&o, Next(o))
+			}
+			scaled(&o, 0)
+			for range 10 { // to the end, but for the volumes
+				do(&o, Next(o))
+			}
+			tc.change(&o)
+			if got := steps(t, &o); !slices.Contains(got, tc.want) {
+				t.Errorf("steps %q, want one of them to be %s", got, tc.want)
 			}
 		})
 	}

@@ -85,6 +85,7 @@ func do(o *Observed, step Step) bool {
 	case Release:
 		o.Point.Carriers[0].Held = false
 	case Renew:
+		o.Earlier = map[string]*SafetySeen{s.Outdated: o.Safety}
 		o.Journal, o.Safety = &s.Journal, nil
 	case Scale:
 		scaled(o, s.Workload.Replicas)
