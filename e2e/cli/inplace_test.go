@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -127,4 +128,53 @@ func TestTheLoopKeepsClearOfARestoreInPlaceUntilItHasEnded(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// A claim is deleted, and then what it was to be made from is lost: what was there before comes back by its safety snapshot.
+func TestARestoreInPlaceThatLosesItsPointGoesBack(t *testing.T) {
+	const ns, in = "loses", " --namespace loses"
+	namespace(t, ns)
+	mysql(t, ns)
+	snapshot(t, ns, "demo")
+	write(t, ns, "before", "data-mysql-0", "data-mysql-1")
+	const untilOneIsDeleted = 10
+	if !killedAt(t, ns, untilOneIsDeleted, after) {
+		t.Fatal("the restore came to its end")
+	}
+	ok(t, "kubectl delete volumegroupsnapshot demo"+in)
+	a := sh(t, restoreDemo+ns)
+	found := regexp.MustCompile(`kubectl snapshot-group restore \S+ --in-place --namespace loses`).FindString(a.err)
+	if found == "" || a.status != 3 {
+		t.Fatalf("exit status %d, and it does not say how to go back: %s", a.status, a.err)
+	}
+
+	ok(t, found+" --yes")
+	holds(t, ns, "before", "data-mysql-0", "data-mysql-1")
+	scaledBack(t, ns)
+	if left := ok(t, "kubectl get configmaps --selector=snapshot-group/restore --output=name"+in); left != "" {
+		t.Errorf("the journal is still there: %s", left)
+	}
+	eventually(t, "the volumes of the deleted claim to be freed", func(context.Context) error { return onlyVolumesOf(t, ns) })
+}
+
+// The safety snapshot is a person's to delete. Where that happens before the replaced volumes are freed, they are kept.
+func TestARestoreInPlaceKeepsReplacedVolumesWhoseSafetySnapshotIsGone(t *testing.T) {
+	const ns, in = "unsafe", " --namespace unsafe"
+	namespace(t, ns)
+	mysql(t, ns)
+	snapshot(t, ns, "demo")
+	const untilItIsScaledBack = 14
+	if !killedAt(t, ns, untilItIsScaledBack, after) {
+		t.Fatal("the restore came to its end")
+	}
+	ok(t, "kubectl delete volumegroupsnapshots --selector=snapshot-group/trigger=restore"+in)
+	a := sh(t, restoreDemo+ns)
+	if !strings.Contains(a.err, `does not have what claim "data-mysql-0" held before, so its volume`) || a.status != 3 {
+		t.Errorf("exit status %d, and it does not say that the volumes are kept: %s", a.status, a.err)
+	}
+	if err := onlyVolumesOf(t, ns); err == nil {
+		t.Error("the replaced volumes are gone")
+	}
+	ok(t, restoreDemo+ns+" --without-safety-snapshot")
+	eventually(t, "the replaced volumes to be freed", func(context.Context) error { return onlyVolumesOf(t, ns) })
 }

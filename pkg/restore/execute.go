@@ -29,6 +29,8 @@ func (r *InPlace) execute(ctx context.Context, step plan.Step) error {
 		return client.IgnoreNotFound(SetHold(ctx, r.Client, "", carriers(s.Point)...))
 	case plan.Renew:
 		return r.renewJournal(ctx, s.Journal)
+	case plan.TakeOver:
+		return r.renewJournal(ctx, s.Journal)
 	case plan.Scale:
 		return r.scale(ctx, s)
 	case plan.Select:
@@ -75,7 +77,7 @@ func (r *InPlace) renewJournal(ctx context.Context, j plan.Journal) error {
 	}
 	held := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: r.Namespace, Name: journal.Name}}
 	return r.patch(ctx, held, map[string]any{
-		"metadata": map[string]string{"resourceVersion": j.Version},
+		"metadata": map[string]any{"resourceVersion": j.Version, "labels": map[string]string{group.RestoreLabel: group.LabelValue(j.Point)}},
 		"data":     map[string]string{journal.Key: text},
 	})
 }

@@ -139,9 +139,15 @@ func (r *InPlace) begin(ctx context.Context) (string, error) {
 	if err := r.dryRun(ctx, j); err != nil {
 		return "", err
 	}
-	step := plan.Begin{Journal: j}
+	step := plan.Step(plan.Begin{Journal: j})
+	if o.Unfinished != nil {
+		step = plan.TakeOver{Journal: j}
+		if err := r.letGo(ctx, *o.Unfinished); err != nil {
+			return "", fmt.Errorf("release restore point %q: %w; %w", o.Unfinished.Point, err, plan.ErrRefused)
+		}
+	}
 	err = r.execute(ctx, step)
-	if apierrors.IsAlreadyExists(err) {
+	if apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) {
 		return r.begin(ctx) // another command was faster: go on with its restore, if it is the same
 	}
 	if err != nil {
@@ -149,6 +155,23 @@ func (r *InPlace) begin(ctx context.Context) (string, error) {
 	}
 	r.Reporter.Did(step.String())
 	return j.ID, nil
+}
+
+// letGo releases the restore point of a restore that is taken over, if that holds it. Should it be gone on with after all, it holds it again.
+func (r *InPlace) letGo(ctx context.Context, j plan.Journal) error {
+	p, err := Find(ctx, r.Client, r.Namespace, j.Point)
+	if errors.Is(err, ErrNoPoint) || errors.Is(err, ErrGoing) || err == nil && (!j.Hold || !p.Held()) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	step := plan.Release{Point: p}
+	if err := r.execute(ctx, step); err != nil {
+		return err
+	}
+	r.Reporter.Did(step.String())
+	return nil
 }
 
 // dryRun asks the API server whether it would take the claims, under other names as theirs are still in use. What admission

@@ -31,7 +31,7 @@ func (r *InPlace) observe(ctx context.Context) (plan.Observed, error) {
 	settings, _ := group.ParseSettings(namespace.Annotations, r.LabelKey)
 	o.NamespaceUID, o.GroupClass = namespace.UID, settings.GroupSnapshotClass
 	var err error
-	if o.Journal, err = r.journal(ctx); err != nil {
+	if err = r.addJournal(ctx, &o); err != nil {
 		return o, err
 	}
 	// a restore that has begun can be ended without its point, once all claims are replaced
@@ -49,26 +49,39 @@ func (r *InPlace) observe(ctx context.Context) (plan.Observed, error) {
 	return o, err
 }
 
-// journal is that of the restore that has begun; nil where none has. One of another restore is in the way.
-func (r *InPlace) journal(ctx context.Context) (*plan.Journal, error) {
+// addJournal adds that of the restore that has begun, if one has. One of another restore is in the way, unless its safety snapshot is restored.
+func (r *InPlace) addJournal(ctx context.Context, o *plan.Observed) error {
 	var held corev1.ConfigMap
 	err := r.Client.Get(ctx, types.NamespacedName{Namespace: r.Namespace, Name: journal.Name}, &held)
 	if apierrors.IsNotFound(err) {
-		return nil, nil
+		return nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read ConfigMap %q: %w", journal.Name, err)
+		return fmt.Errorf("read ConfigMap %q: %w", journal.Name, err)
 	}
 	j, err := plan.ParseJournal(held.Data[journal.Key])
 	if err != nil {
-		return nil, fmt.Errorf("ConfigMap %q of namespace %q: %w", journal.Name, r.Namespace, err)
-	}
-	if j.Point != r.Point || !slices.Equal(j.Asked, r.Claims) || !slices.Equal(j.Flags, r.Overrides.Flags()) {
-		return nil, fmt.Errorf("another restore in place is unfinished in namespace %q: finish it first: %s; %w",
-			r.Namespace, command(r.Namespace, *j), plan.ErrRefused)
+		return fmt.Errorf("ConfigMap %q of namespace %q: %w", journal.Name, r.Namespace, err)
 	}
 	j.Version = held.ResourceVersion
-	return j, nil
+	switch {
+	case j.Point == r.Point && slices.Equal(j.Asked, r.Claims) && slices.Equal(j.Flags, r.Overrides.Flags()):
+		o.Journal = j
+	case j.Safety.Name == r.Point && len(r.Claims) == 0:
+		o.Unfinished = j
+	default:
+		return fmt.Errorf("another restore in place is unfinished in namespace %q: finish it first: %s%s; %w",
+			r.Namespace, command(r.Namespace, *j), back(r.Namespace, *j), plan.ErrRefused)
+	}
+	return nil
+}
+
+// back is how what was there before the restore of a journal is asked for, to follow the command that finishes it.
+func back(namespace string, j plan.Journal) string {
+	if j.Safety.Name == "" {
+		return ""
+	}
+	return ", or go back to what was there before it: " + command(namespace, plan.Journal{Point: j.Safety.Name})
 }
 
 // command is how the restore of a journal is asked for.
@@ -114,7 +127,7 @@ func (r *InPlace) addCluster(ctx context.Context, o *plan.Observed) error {
 func volumesOf(o plan.Observed) []string {
 	var names []string
 	if o.Journal != nil {
-		for _, c := range o.Journal.Claims {
+		for _, c := range slices.Concat(o.Journal.Claims, o.Journal.Kept) {
 			names = append(names, c.Volume)
 		}
 	} else {

@@ -17,7 +17,8 @@ func New(o Observed) (Journal, error) {
 	if len(problems) > 0 {
 		return Journal{}, refused(problems)
 	}
-	j := Journal{Point: o.Point.Name, ID: group.RunID(o.Now), Asked: o.Asked, Flags: o.Overrides.Flags(), Hold: !o.Point.held()}
+	j := Journal{Point: o.Point.Name, ID: group.RunID(o.Now), Asked: o.Asked, Flags: o.Overrides.Flags(), Hold: !o.Point.Held()}
+	members = o.takeOver(&j, members)
 	for _, m := range members {
 		r, err := o.replacement(m, j.ID)
 		if err != nil {
@@ -31,12 +32,46 @@ func New(o Observed) (Journal, error) {
 		problems = append(problems, err.Error())
 	}
 	j.secure(safety)
-	var users []string
-	j.Workloads, users = o.users(members)
+	scaled, users := o.users(members)
+	for _, s := range scaled {
+		if !slices.ContainsFunc(j.Workloads, func(known Scaled) bool { return known.UID == s.UID }) {
+			j.Workloads = append(j.Workloads, s)
+		}
+	}
 	if problems = append(problems, users...); len(problems) > 0 {
 		return Journal{}, refused(problems)
 	}
 	return j, nil
+}
+
+// takeOver writes into the journal what the unfinished restore, whose safety snapshot the point is, has still to bring to its end, and
+// returns the members to restore: a claim that is still whole is as it was before.
+func (o Observed) takeOver(j *Journal, members []Member) []Member {
+	before := o.Unfinished
+	if before == nil {
+		return members
+	}
+	j.Over, j.Version, j.Workloads = before.Point, before.Version, slices.Clone(before.Workloads)
+	j.Outdated, j.Kept = append(slices.Clone(before.Outdated), before.Safety.Name), slices.Clone(before.Kept)
+	var left []Member
+	for _, m := range members {
+		if r := before.of(m.Claim); r == nil || !o.whole(*r) {
+			left = append(left, m)
+		}
+	}
+	for _, r := range before.Claims {
+		_, found := o.Point.member(r.Name)
+		switch {
+		case o.whole(r):
+			r.Safety = "" // nothing was taken from it
+			j.Kept = append(j.Kept, r)
+		case found || !o.replaced(r):
+			j.Kept = append(j.Kept, r)
+		default:
+			j.Claims = append(j.Claims, r)
+		}
+	}
+	return left
 }
 
 func (o Observed) replacement(m Member, id string) (Replacement, error) {
@@ -47,19 +82,23 @@ func (o Observed) replacement(m Member, id string) (Replacement, error) {
 	if by := podOf(live); by != "" {
 		return Replacement{}, fmt.Errorf("claim %q is a generic ephemeral volume of Pod %q and goes with it: restore a copy, by --name-suffix", m.Claim, by)
 	}
-	spec, err := maker{o.Point.Driver, o.StorageClasses, o.Overrides}.specOf(m, live)
+	was, before := live, o.Unfinished.of(m.Claim)
+	if live == nil && before != nil {
+		was = &before.New // which is like the one that is deleted
+	}
+	spec, err := maker{o.Point.Driver, o.StorageClasses, o.Overrides}.specOf(m, was)
 	if err != nil {
 		return Replacement{}, err
 	}
 	r := Replacement{Name: m.Claim, Snapshot: m.Snapshot, New: claimOf(o.Point.Namespace, m.Claim, spec, m.Snapshot)}
 	r.New.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: spec.Storage.DeepCopy()}
+	if was != nil {
+		inheritFrom(&r.New, was)
+	}
 	if live != nil {
-		r.Old, r.Volume = live.UID, live.Spec.VolumeName
-		inheritFrom(&r.New, live)
-		if v := o.Volumes[r.Volume]; v != nil {
-			r.Policy = v.Spec.PersistentVolumeReclaimPolicy
-		} else {
-			r.Volume = ""
+		r.Old = live.UID
+		if v := o.Volumes[live.Spec.VolumeName]; v != nil && (before == nil || before.Old != live.UID) { // else it is among those that are kept
+			r.Volume, r.Policy = v.Name, v.Spec.PersistentVolumeReclaimPolicy
 		}
 	}
 	mark(&r.New, o.Point, fmt.Sprintf("%s/%s/%s", o.Point.Namespace, o.Point.Name, id))
@@ -161,7 +200,8 @@ func Standing(o Observed) string {
 		}
 	}
 	if o.Safety != nil && o.Safety.Lacks == "" {
-		parts = append(parts, fmt.Sprintf("all is as it was before in safety snapshot %q", o.Journal.Safety.Name))
+		parts = append(parts, fmt.Sprintf("all is as it was before in safety snapshot %q, which kubectl snapshot-group restore %s --in-place "+
+			"--namespace %s puts back", o.Journal.Safety.Name, o.Journal.Safety.Name, o.Point.Namespace))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -244,7 +244,8 @@ func TestStandingSaysWhereEverythingIs(t *testing.T) {
 	}
 	delete(o.Claims, "logs")
 	const want = `1 of 2 claims are replaced, claim "data" is not bound yet, claim "logs" is deleted and its data is still in volume "pv-logs", ` +
-		`StatefulSet "mysql" is scaled to 0 of 2, all is as it was before in safety snapshot "db-safety-20260822t120000z-beb28"`
+		`StatefulSet "mysql" is scaled to 0 of 2, all is as it was before in safety snapshot "db-safety-20260822t120000z-beb28", ` +
+		`which kubectl snapshot-group restore db-safety-20260822t120000z-beb28 --in-place --namespace shop puts back`
 	if diff := cmp.Diff(want, Standing(o)); diff != "" {
 		t.Errorf("standing (-want +got):\n%s", diff)
 	}

@@ -26,6 +26,11 @@ type Journal struct {
 	Claims    []Replacement `json:"claims"`
 	Workloads []Scaled      `json:"workloads,omitempty"`
 
+	// Over is the restore point of an unfinished restore that this one took over, and Kept its claims whose volumes are still to get
+	// their policy back.
+	Over string        `json:"over,omitempty"`
+	Kept []Replacement `json:"kept,omitempty"`
+
 	// Hold: the point is held until the end, and released then. Nobody held it before.
 	Hold bool `json:"hold,omitempty"`
 
@@ -56,6 +61,17 @@ type Scaled struct {
 	Replicas int32     `json:"replicas"`
 }
 
+// of is the replacement of a claim; nil where there is none, as in no journal.
+func (j *Journal) of(claim string) *Replacement {
+	if j == nil {
+		return nil
+	}
+	if i := slices.IndexFunc(j.Claims, func(r Replacement) bool { return r.Name == claim }); i >= 0 {
+		return &j.Claims[i]
+	}
+	return nil
+}
+
 // secure says in the journal which safety snapshot its claims are in.
 func (j *Journal) secure(s Safety) {
 	j.Safety = s
@@ -65,6 +81,9 @@ func (j *Journal) secure(s Safety) {
 		}
 	}
 }
+
+// volumes are the replacements, of this restore and of one that it took over, whose volumes are kept to its end.
+func (j *Journal) volumes() []Replacement { return slices.Concat(j.Claims, j.Kept) }
 
 func (s Scaled) String() string { return fmt.Sprintf("%s %q", s.Kind, s.Name) }
 

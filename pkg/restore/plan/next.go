@@ -13,7 +13,7 @@ import (
 // say how far it is, so the same command goes on after any end of the one before. The package comment is its table.
 func Next(o Observed) Step {
 	if len(o.remaining()) > 0 {
-		if o.Journal.Hold && len(o.Point.Carriers) > 0 && !o.Point.held() {
+		if o.Journal.Hold && len(o.Point.Carriers) > 0 && !o.Point.Held() {
 			return Hold{Point: o.Point}
 		}
 		if step := o.keep(); step != nil {
@@ -166,7 +166,7 @@ func (o Observed) binding(c *corev1.PersistentVolumeClaim) Binding {
 
 // finish frees the volumes that were replaced, each while what it holds is in a safety snapshot, and lets go of the restore point.
 func (o Observed) finish() Step {
-	for _, r := range o.Journal.Claims {
+	for _, r := range o.Journal.volumes() {
 		v := o.Volumes[r.Volume]
 		if v == nil || v.Spec.PersistentVolumeReclaimPolicy == r.Policy {
 			continue
@@ -181,7 +181,7 @@ func (o Observed) finish() Step {
 		}
 		return Policy{Volume: r.Volume, Policy: r.Policy, Claim: r.Name}
 	}
-	if o.Journal.Hold && o.Point.held() {
+	if o.Journal.Hold && o.Point.Held() {
 		return Release{Point: o.Point}
 	}
 	end := End{Journal: *o.Journal}

@@ -20,6 +20,8 @@ type Observed struct {
 	NamespaceUID types.UID
 	// Journal is nil before the restore has begun.
 	Journal *Journal
+	// Unfinished is the journal of another restore that has begun, of which the point is the safety snapshot: this one takes it over.
+	Unfinished *Journal
 
 	// Asked, Overrides and Unsafe are what the user says: which claims, what of them, and to do without a safety snapshot.
 	Asked     []string

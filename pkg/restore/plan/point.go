@@ -36,8 +36,8 @@ type Carrier struct {
 	Held bool
 }
 
-// held is whether the point is protected from expiry.
-func (p Point) held() bool {
+// Held is whether the point is protected from expiry.
+func (p Point) Held() bool {
 	return slices.ContainsFunc(p.Carriers, func(c Carrier) bool { return c.Held })
 }
 

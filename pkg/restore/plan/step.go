@@ -26,6 +26,8 @@ const (
 type (
 	// Begin writes the journal.
 	Begin struct{ Journal Journal }
+	// TakeOver writes it over that of another restore.
+	TakeOver struct{ Journal Journal }
 	// Scale sets the replicas of a workload.
 	Scale struct {
 		Workload Scaled
@@ -86,6 +88,13 @@ func (s Begin) String() string {
 	return fmt.Sprintf("begin the restore of %s in place from %q", claimsOf(s.Journal.Claims), s.Journal.Point)
 }
 
+func (s TakeOver) String() string {
+	if len(s.Journal.Claims) == 0 {
+		return fmt.Sprintf("take over the unfinished restore from %q, of which each claim is as it was before", s.Journal.Over)
+	}
+	return fmt.Sprintf("take over the unfinished restore from %q, to restore %s in place from %q", s.Journal.Over, claimsOf(s.Journal.Claims), s.Journal.Point)
+}
+
 func (s Scale) String() string {
 	return fmt.Sprintf("scale %s from %d to %d", s.Workload, s.From, s.Workload.Replicas)
 }
@@ -133,6 +142,9 @@ func (s Wait) String() string { return "wait for " + s.For }
 
 func (s End) String() string {
 	told := fmt.Sprintf("end the restore of %s from %q", claimsOf(s.Journal.Claims), s.Journal.Point)
+	if len(s.Journal.Claims) == 0 {
+		told = fmt.Sprintf("end the restore from %q", s.Journal.Over)
+	}
 	if len(s.Unbound) > 0 {
 		told += fmt.Sprintf("; not bound until a Pod uses them: %s", quoted(s.Unbound))
 	}

@@ -245,10 +245,16 @@ func summary(namespace string, j plan.Journal) string {
 		names = append(names, c.Name)
 	}
 	parts := []string{fmt.Sprintf("In namespace %s this replaces %s by what is in %s", namespace, strings.Join(names, ", "), j.Point)}
+	if len(names) == 0 {
+		parts = []string{fmt.Sprintf("In namespace %s this replaces no claim, for each is as it was before", namespace)}
+	}
+	if j.Over != "" {
+		parts = append(parts, "and ends the unfinished restore of "+j.Over)
+	}
 	for _, w := range j.Workloads {
 		parts = append(parts, fmt.Sprintf("with %s scaled to 0 in the meantime", w))
 	}
-	if j.Safety.Name == "" {
+	if j.Safety.Name == "" && len(names) > 0 {
 		parts = append(parts, "without a safety snapshot")
 	}
 	return strings.Join(parts, ", ")
