@@ -101,7 +101,7 @@ func (r *InPlace) Run(ctx context.Context) (plan.Journal, error) {
 				continue // it has changed since it was looked at
 			}
 			if err != nil {
-				return plan.Journal{}, unfinished(o, fmt.Errorf("%s: %w", step, err))
+				return plan.Journal{}, unfinished(o, failed(step, err))
 			}
 			r.Reporter.Did(step.String())
 			switch s := step.(type) {
@@ -189,6 +189,14 @@ func (r *InPlace) dryRun(ctx context.Context, j plan.Journal) error {
 		}
 	}
 	return nil
+}
+
+// failed says what could not be done.
+func failed(step plan.Step, err error) error {
+	if _, is := step.(plan.Secure); is {
+		return fmt.Errorf("%s: %w; to do without it, add --without-safety-snapshot", step, err)
+	}
+	return fmt.Errorf("%s: %w", step, err)
 }
 
 // unfinished says where the restore stood when all of it was seen last; nothing of that where it was not seen yet.

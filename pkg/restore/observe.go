@@ -181,7 +181,7 @@ func (r *InPlace) safety(ctx context.Context, name string, settings group.Settin
 	if err != nil {
 		return nil, err
 	}
-	seen.Lacks = lacks(vgs, p)
+	seen.Lacks, seen.Failed = lacks(vgs, p), vgs.Status != nil && vgs.Status.Error != nil
 	for _, m := range p.Members {
 		seen.Covers = append(seen.Covers, m.Claim)
 		live := o.Claims[m.Claim]

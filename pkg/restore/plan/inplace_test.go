@@ -170,6 +170,10 @@ func TestARestoreInPlaceStops(t *testing.T) {
 			`claim "data" was made by somebody else while it was being replaced; delete it: kubectl delete persistentvolumeclaim data --namespace shop`},
 		"where the safety snapshot is gone when claims are": {func(o *Observed) { o.Safety = nil; deleting(o) },
 			`the safety snapshot "db-safety-20260822t120000z-beb28" is gone, and claims that it held are deleted already; to go on without it, add --without-safety-snapshot`},
+		"not where the safety snapshot fails, it waits and says how to do without": {func(o *Observed) {
+			o.Safety.Lacks, o.Safety.Failed = "the driver takes no group snapshots", true
+		}, `wait for safety snapshot "db-safety-20260822t120000z-beb28" to be complete: the driver takes no group snapshots; ` +
+			`to do without it, end this and add --without-safety-snapshot`},
 		"not where the safety snapshot lacks a claim, it waits": {func(o *Observed) { o.Safety.Covers = []string{"data"} },
 			`wait for safety snapshot "db-safety-20260822t120000z-beb28" to be complete: it has no member of claim "logs"`},
 	} {

@@ -109,6 +109,8 @@ type SafetySeen struct {
 	Generations map[types.UID]int64
 	// Lacks is what it lacks to be complete; empty once it is.
 	Lacks string
+	// Failed: Lacks is an error, which may be there for good.
+	Failed bool
 	// Covers are the claims that it has a member of.
 	Covers []string
 	// Unmarked are the members that lack the product's marks, and what they lack.

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
@@ -47,6 +48,15 @@ func TestARestoreInPlaceIsRefused(t *testing.T) {
 			`claim "data" needs at least 10Gi, the size of its snapshot; --storage says 6Gi; nothing was changed`},
 		"where no safety snapshot can be taken": {func(o *Observed) { o.GroupClasses = nil },
 			`no safety snapshot can be taken, for no VolumeGroupSnapshotClass of driver "a" is singled out: mark one as default, or do without by --without-safety-snapshot; nothing was changed`},
+		"where no safety snapshot can be taken of a claim that was moved to another driver since": {func(o *Observed) {
+			o.Volumes["pv-data"].Spec.CSI.Driver, o.Asked = "b", []string{"data"}
+		}, `no safety snapshot can be taken, for no VolumeGroupSnapshotClass of driver "b" is singled out: mark one as default, or do without by --without-safety-snapshot; nothing was changed`},
+		"where no safety snapshot can be taken of claims on two drivers": {func(o *Observed) { o.Volumes["pv-logs"].Spec.CSI.Driver = "b" },
+			`no safety snapshot can be taken, for claim "data" is on driver "a" and claim "logs" on driver "b": restore them one after the other by --claim, ` +
+				`or do without by --without-safety-snapshot; nothing was changed`},
+		"where no safety snapshot can be taken of a claim on no CSI driver": {func(o *Observed) {
+			o.Volumes["pv-data"].Spec.PersistentVolumeSource = corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{}}
+		}, `no safety snapshot can be taken of claim "data", which is on no CSI driver (volume source hostPath): do without by --without-safety-snapshot; nothing was changed`},
 		"where an operator scales": {func(o *Observed) { o.Workloads[0].Owner = `Cluster "pg"` },
 			`StatefulSet "mysql" is controlled by Cluster "pg", which would scale it back: scale it to 0 there; nothing was changed`},
 		"where scaling deletes claims": {func(o *Observed) { o.Workloads[0].Deletes = true },

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -35,16 +36,41 @@ func (o Observed) safety(j Journal) (Safety, error) {
 	if o.Unsafe || len(claims) == 0 {
 		return Safety{}, nil
 	}
+	driver, err := o.driverOf(claims)
+	if err != nil {
+		return Safety{}, err
+	}
 	class := o.Point.Class
-	if !slices.ContainsFunc(o.GroupClasses, func(c group.Class) bool { return c.Name == class && c.Driver == o.Point.Driver }) {
+	if !slices.ContainsFunc(o.GroupClasses, func(c group.Class) bool { return c.Name == class && c.Driver == driver }) {
 		named := []group.Named{group.NamedByNamespace(group.GroupSnapshotClassAnnotation, o.GroupClass)}
-		class = group.ChooseGroupSnapshotClass(o.Point.Driver, named, o.GroupClasses).Name
+		class = group.ChooseGroupSnapshotClass(driver, named, o.GroupClasses).Name
 	}
 	if class == "" {
 		return Safety{}, fmt.Errorf("no safety snapshot can be taken, for no VolumeGroupSnapshotClass of driver %q is singled out: "+
-			"mark one as default, or do without by --without-safety-snapshot", o.Point.Driver)
+			"mark one as default, or do without by --without-safety-snapshot", driver)
 	}
 	return Safety{Group: o.Point.Group, Class: class}.of(claims, o), nil
+}
+
+// driverOf is the one driver that claims are on now, which may be another than that of the restore point.
+func (o Observed) driverOf(claims []string) (string, error) {
+	first := ""
+	for i, name := range claims {
+		live := o.Claims[name]
+		d := group.DriverOf(live, o.Volumes[live.Spec.VolumeName], o.StorageClasses)
+		if why := cmp.Or(d.NotCSI, d.Unknown); why != "" {
+			return "", fmt.Errorf("no safety snapshot can be taken of claim %q, which is on no CSI driver (%s): do without by --without-safety-snapshot",
+				name, why)
+		}
+		if i == 0 {
+			first = d.Name
+		}
+		if d.Name != first {
+			return "", fmt.Errorf("no safety snapshot can be taken, for claim %q is on driver %q and claim %q on driver %q: restore them one after the other "+
+				"by --claim, or do without by --without-safety-snapshot", claims[0], first, name, d.Name)
+		}
+	}
+	return first, nil
 }
 
 // of is a safety snapshot like s, to be taken now of some claims.
@@ -147,6 +173,9 @@ func (o Observed) secure() Step {
 		return Secure{Safety: safety, Generations: generations(o.mounting(safety.Claims))}
 	}
 	if safe, lacks := o.safe(); !safe {
+		if o.Safety.Failed {
+			lacks += "; to do without it, end this and add --without-safety-snapshot"
+		}
 		return Wait{For: fmt.Sprintf("safety snapshot %q to be complete: %s", safety.Name, lacks), On: []Kind{Snapshots}}
 	}
 	if len(o.Safety.Unmarked) > 0 {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
 // secured is the shop once its safety snapshot is complete, and an hour later.
@@ -142,5 +144,17 @@ func TestAReplacedVolumeIsFreedOnlyWhileItsDataIsInASafetySnapshot(t *testing.T)
 				t.Errorf("steps %q, want one of them to be %s", got, tc.want)
 			}
 		})
+	}
+}
+
+func TestASafetySnapshotIsTakenByTheDriverThatTheClaimsAreOnNow(t *testing.T) {
+	o := shop()
+	for _, v := range o.Volumes {
+		v.Spec.CSI.Driver = "b"
+	}
+	o.GroupClasses = append(o.GroupClasses, group.Class{Name: "group-b", Driver: "b"})
+	j, err := New(o)
+	if err != nil || j.Safety.Class != "group-b" {
+		t.Errorf("it is taken by class %q, want group-b; error %v", j.Safety.Class, err)
 	}
 }
