@@ -1,9 +1,11 @@
 package cli_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -16,6 +18,7 @@ import (
 	"syscall"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -157,13 +160,13 @@ func (k *killer) proxy(t *testing.T) http.Handler {
 	return &httputil.ReverseProxy{
 		FlushInterval: -1,
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
-		Transport:     roundTripper(func(r *http.Request) (*http.Response, error) { return k.pass(transport, r) }),
+		Transport:     roundTripper(func(r *http.Request) (*http.Response, error) { return k.pass(t, transport, r) }),
 		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	}
 }
 
-func (k *killer) pass(to http.RoundTripper, r *http.Request) (*http.Response, error) {
-	if r.Method == http.MethodGet || r.URL.Query().Has("dryRun") {
+func (k *killer) pass(t *testing.T, to http.RoundTripper, r *http.Request) (*http.Response, error) {
+	if r.Method == http.MethodGet || isDryRun(t, r) {
 		return to.RoundTrip(r)
 	}
 	k.mu.Lock()
@@ -179,6 +182,20 @@ func (k *killer) pass(to http.RoundTripper, r *http.Request) (*http.Response, er
 		k.kill()
 	}
 	return res, err
+}
+
+// isDryRun is whether a request writes nothing: its query says so, or the body of one that deletes.
+func isDryRun(t *testing.T, r *http.Request) bool {
+	t.Helper()
+	if r.Method != http.MethodDelete {
+		return r.URL.Query().Has("dryRun")
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return bytes.Contains(body, []byte(metav1.DryRunAll)) // in JSON as in protobuf
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)

@@ -18,111 +18,120 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/restore/plan"
 )
 
+// writer does what is planned in a namespace.
+type writer struct {
+	client    client.Client
+	namespace string
+	// trial: nothing is written, for the client makes dry runs.
+	trial bool
+}
+
 // execute does one step, by one write but for a hold that several objects carry.
-func (r *InPlace) execute(ctx context.Context, step plan.Step) error {
+func (w writer) execute(ctx context.Context, step plan.Step) error {
 	switch s := step.(type) {
 	case plan.Begin:
-		return r.writeJournal(ctx, s.Journal)
+		return w.writeJournal(ctx, s.Journal)
 	case plan.Hold:
-		return SetHold(ctx, r.Client, group.HoldValue, carriers(s.Point)...)
+		return SetHold(ctx, w.client, group.HoldValue, carriers(s.Point)...)
 	case plan.Release:
-		return client.IgnoreNotFound(SetHold(ctx, r.Client, "", carriers(s.Point)...))
+		return client.IgnoreNotFound(SetHold(ctx, w.client, "", carriers(s.Point)...))
 	case plan.Renew:
-		return r.renewJournal(ctx, s.Journal)
+		return w.renewJournal(ctx, s.Journal)
 	case plan.TakeOver:
-		return r.renewJournal(ctx, s.Journal)
+		return w.renewJournal(ctx, s.Journal)
 	case plan.Scale:
-		return r.scale(ctx, s)
+		return w.scale(ctx, s)
 	case plan.Select:
-		claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: r.Namespace, Name: s.Claim}}
-		return r.patch(ctx, claim, map[string]any{"metadata": map[string]any{"labels": map[string]string{group.SafetyLabel: s.ID}}})
+		claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: s.Claim}}
+		return w.patch(ctx, claim, map[string]any{"metadata": map[string]any{"labels": map[string]string{group.SafetyLabel: s.ID}}})
 	case plan.Secure:
-		return r.secure(ctx, s)
+		return w.secure(ctx, s)
 	case plan.Record:
-		member := &snapshotv1.VolumeSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: r.Namespace, Name: s.Snapshot}}
-		return r.patch(ctx, member, map[string]any{"metadata": map[string]any{"labels": s.Marks.Labels, "annotations": s.Marks.Annotations}})
+		member := &snapshotv1.VolumeSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: s.Snapshot}}
+		return w.patch(ctx, member, map[string]any{"metadata": map[string]any{"labels": s.Marks.Labels, "annotations": s.Marks.Annotations}})
 	case plan.Policy:
 		volume := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: s.Volume}}
-		return r.patch(ctx, volume, map[string]any{"spec": map[string]any{"persistentVolumeReclaimPolicy": s.Policy}})
+		return w.patch(ctx, volume, map[string]any{"spec": map[string]any{"persistentVolumeReclaimPolicy": s.Policy}})
 	case plan.Delete:
-		claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: r.Namespace, Name: s.Claim}}
-		return client.IgnoreNotFound(r.Client.Delete(ctx, claim, client.Preconditions{UID: &s.UID}))
+		claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: s.Claim}}
+		return client.IgnoreNotFound(w.client.Delete(ctx, claim, client.Preconditions{UID: &s.UID}))
 	case plan.Create:
-		return r.Client.Create(ctx, s.Claim.DeepCopy())
+		return w.client.Create(ctx, s.Claim.DeepCopy())
 	case plan.End:
-		written := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: r.Namespace, Name: journal.Name}}
-		return client.IgnoreNotFound(r.Client.Delete(ctx, written))
+		written := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: journal.Name}}
+		return client.IgnoreNotFound(w.client.Delete(ctx, written))
 	default:
 		return fmt.Errorf("step %T is not known", step)
 	}
 }
 
-func (r *InPlace) writeJournal(ctx context.Context, j plan.Journal) error {
+func (w writer) writeJournal(ctx context.Context, j plan.Journal) error {
 	text, err := j.Encode()
 	if err != nil {
 		return err
 	}
-	return r.Client.Create(ctx, &corev1.ConfigMap{
+	return w.client.Create(ctx, &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: r.Namespace, Name: journal.Name, Labels: map[string]string{group.RestoreLabel: group.LabelValue(j.Point)},
+			Namespace: w.namespace, Name: journal.Name, Labels: map[string]string{group.RestoreLabel: group.LabelValue(j.Point)},
 		},
 		Data: map[string]string{journal.Key: text},
 	})
 }
 
-func (r *InPlace) renewJournal(ctx context.Context, j plan.Journal) error {
+func (w writer) renewJournal(ctx context.Context, j plan.Journal) error {
 	text, err := j.Encode()
 	if err != nil {
 		return err
 	}
-	held := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: r.Namespace, Name: journal.Name}}
-	return r.patch(ctx, held, map[string]any{
+	held := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: journal.Name}}
+	return w.patch(ctx, held, map[string]any{
 		"metadata": map[string]any{"resourceVersion": j.Version, "labels": map[string]string{group.RestoreLabel: group.LabelValue(j.Point)}},
 		"data":     map[string]string{journal.Key: text},
 	})
 }
 
 // scale changes the workload that was planned for, not another that took its name.
-func (r *InPlace) scale(ctx context.Context, s plan.Scale) error {
-	meta := metav1.ObjectMeta{Namespace: r.Namespace, Name: s.Workload.Name}
+func (w writer) scale(ctx context.Context, s plan.Scale) error {
+	meta := metav1.ObjectMeta{Namespace: w.namespace, Name: s.Workload.Name}
 	var o client.Object = &appsv1.StatefulSet{ObjectMeta: meta}
 	if s.Workload.Kind == deployment {
 		o = &appsv1.Deployment{ObjectMeta: meta}
 	}
-	return r.patch(ctx, o, map[string]any{
+	return w.patch(ctx, o, map[string]any{
 		"metadata": map[string]types.UID{"uid": s.Workload.UID},
 		"spec":     map[string]int32{"replicas": s.Workload.Replicas},
 	})
 }
 
-func (r *InPlace) patch(ctx context.Context, o client.Object, change map[string]any) error {
+func (w writer) patch(ctx context.Context, o client.Object, change map[string]any) error {
 	data, err := json.Marshal(change)
 	if err != nil {
 		return fmt.Errorf("encode patch: %w", err)
 	}
-	return r.Client.Patch(ctx, o, client.RawPatch(types.MergePatchType, data))
+	return w.client.Patch(ctx, o, client.RawPatch(types.MergePatchType, data))
 }
 
 // secure makes the safety snapshot. It is held: it is for a person to say that it is not needed any more. It carries no run, so
 // it is none of the loop's.
-func (r *InPlace) secure(ctx context.Context, s plan.Secure) error {
+func (w writer) secure(ctx context.Context, s plan.Secure) error {
 	generations, err := json.Marshal(s.Generations)
 	if err != nil {
 		return fmt.Errorf("encode generations: %w", err)
 	}
-	return r.Client.Create(ctx, &groupsnapshotv1.VolumeGroupSnapshot{
+	source := groupsnapshotv1.VolumeGroupSnapshotSource{
+		Selector: &metav1.LabelSelector{MatchLabels: map[string]string{group.SafetyLabel: s.Safety.ID}},
+	}
+	if w.trial { // no claim has the label, and what would select nothing is refused
+		source = groupsnapshotv1.VolumeGroupSnapshotSource{VolumeGroupSnapshotContentName: &s.Safety.Name}
+	}
+	return w.client.Create(ctx, &groupsnapshotv1.VolumeGroupSnapshot{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: r.Namespace, Name: s.Safety.Name,
+			Namespace: w.namespace, Name: s.Safety.Name,
 			Labels: map[string]string{
 				group.GroupLabel: group.LabelValue(s.Safety.Group), group.TriggerLabel: group.TriggerRestore, group.HoldLabel: group.HoldValue,
 			},
 			Annotations: map[string]string{group.GenerationsAnnotation: string(generations)},
 		},
-		Spec: groupsnapshotv1.VolumeGroupSnapshotSpec{
-			VolumeGroupSnapshotClassName: &s.Safety.Class,
-			Source: groupsnapshotv1.VolumeGroupSnapshotSource{
-				Selector: &metav1.LabelSelector{MatchLabels: map[string]string{group.SafetyLabel: s.Safety.ID}},
-			},
-		},
+		Spec: groupsnapshotv1.VolumeGroupSnapshotSpec{VolumeGroupSnapshotClassName: &s.Safety.Class, Source: source},
 	})
 }

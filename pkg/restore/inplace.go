@@ -63,7 +63,7 @@ func (r *InPlace) Plan(ctx context.Context) (plan.Journal, error) {
 	if err != nil {
 		return plan.Journal{}, err
 	}
-	return j, r.dryRun(ctx, j)
+	return j, r.dryRun(ctx, o, j)
 }
 
 // Run restores, or goes on with the restore that a run before it has begun, until the claims are bound and the workloads
@@ -96,7 +96,7 @@ func (r *InPlace) Run(ctx context.Context) (plan.Journal, error) {
 		case plan.Stop:
 			return plan.Journal{}, unfinished(o, errors.New(step.String()))
 		default:
-			err := r.execute(ctx, step)
+			err := r.write(ctx, step)
 			if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
 				continue // it has changed since it was looked at
 			}
@@ -136,7 +136,7 @@ func (r *InPlace) begin(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := r.dryRun(ctx, j); err != nil {
+	if err := r.dryRun(ctx, o, j); err != nil {
 		return "", err
 	}
 	step := plan.Step(plan.Begin{Journal: j})
@@ -146,7 +146,7 @@ func (r *InPlace) begin(ctx context.Context) (string, error) {
 			return "", fmt.Errorf("release restore point %q: %w; %w", o.Unfinished.Point, err, plan.ErrRefused)
 		}
 	}
-	err = r.execute(ctx, step)
+	err = r.write(ctx, step)
 	if apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) {
 		return r.begin(ctx) // another command was faster: go on with its restore, if it is the same
 	}
@@ -155,6 +155,11 @@ func (r *InPlace) begin(ctx context.Context) (string, error) {
 	}
 	r.Reporter.Did(step.String())
 	return j.ID, nil
+}
+
+// write does one step.
+func (r *InPlace) write(ctx context.Context, step plan.Step) error {
+	return writer{client: r.Client, namespace: r.Namespace}.execute(ctx, step)
 }
 
 // letGo releases the restore point of a restore that is taken over, if that holds it. Should it be gone on with after all, it holds it again.
@@ -167,20 +172,27 @@ func (r *InPlace) letGo(ctx context.Context, j plan.Journal) error {
 		return err
 	}
 	step := plan.Release{Point: p}
-	if err := r.execute(ctx, step); err != nil {
+	if err := r.write(ctx, step); err != nil {
 		return err
 	}
 	r.Reporter.Did(step.String())
 	return nil
 }
 
-// dryRun asks the API server whether it would take the claims, under other names as theirs are still in use. What admission
-// refuses is found out before anything is deleted. A quota that both together would exceed is none that is in the way.
-func (r *InPlace) dryRun(ctx context.Context, j plan.Journal) error {
+// dryRun asks the API server whether it would take all that is going to be written: the claims under other names, as theirs are still in use.
+// What admission refuses, or a right that is lacking, is found out before anything is changed. A quota that both claims of a name together
+// would exceed is none that is in the way.
+func (r *InPlace) dryRun(ctx context.Context, o plan.Observed, j plan.Journal) error {
+	trial := writer{client.NewDryRunClient(r.Client), r.Namespace, true}
+	for _, step := range plan.Writes(o, j) {
+		if err := trial.execute(ctx, step); err != nil {
+			return fmt.Errorf("%w; %w", failed(step, err), plan.ErrRefused)
+		}
+	}
 	for _, c := range j.Claims {
-		trial := c.New.DeepCopy()
-		trial.Name, trial.GenerateName = "", "restore-"
-		err := r.Client.Create(ctx, trial, client.DryRunAll)
+		made := c.New.DeepCopy()
+		made.Name, made.GenerateName = "", "restore-"
+		err := trial.client.Create(ctx, made)
 		if apierrors.IsForbidden(err) && strings.Contains(err.Error(), "exceeded quota") {
 			continue
 		}

@@ -3,6 +3,8 @@ package restore
 import (
 	"context"
 	"errors"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -221,4 +223,64 @@ func failing(down *bool) interceptor.Funcs {
 		}
 		return c.List(ctx, list, options...)
 	}}
+}
+
+func TestARestoreInPlaceTriesItsWritesBeforeItBegins(t *testing.T) {
+	denied := func(kind client.Object) interceptor.Funcs {
+		deny := func(o client.Object, dry bool) error {
+			if !dry {
+				t.Errorf("%T %q was changed", o, o.GetName())
+			}
+			if reflect.TypeOf(o) == reflect.TypeOf(kind) {
+				return errors.New("it is forbidden")
+			}
+			return nil
+		}
+		return interceptor.Funcs{
+			Create: func(_ context.Context, _ client.WithWatch, o client.Object, options ...client.CreateOption) error {
+				return deny(o, slices.Contains(options, client.CreateOption(client.DryRunAll)))
+			},
+			Patch: func(_ context.Context, _ client.WithWatch, o client.Object, _ client.Patch, options ...client.PatchOption) error {
+				return deny(o, slices.Contains(options, client.PatchOption(client.DryRunAll)))
+			},
+			Delete: func(_ context.Context, _ client.WithWatch, o client.Object, options ...client.DeleteOption) error {
+				return deny(o, slices.Contains(options, client.DeleteOption(client.DryRunAll)))
+			},
+		}
+	}
+	for want, kind := range map[string]client.Object{
+		`keep volume "pv" of claim "data" until the restored one is bound`:          &corev1.PersistentVolume{},
+		`scale Deployment "app" from 2 to 0`:                                        &appsv1.Deployment{},
+		`select claim "data" for the safety snapshot`:                               &corev1.PersistentVolumeClaim{},
+		`record the claim of VolumeSnapshot "snap"`:                                 &snapshotv1.VolumeSnapshot{},
+		`end the restore of claim "data" from "snap"`:                               &corev1.ConfigMap{},
+		`take safety snapshot "snap-safety-20260822t120000z-64e34" of claim "data"`: &groupsnapshotv1.VolumeGroupSnapshot{},
+	} {
+		t.Run(want, func(t *testing.T) {
+			c := shop(t).WithObjects(dataAndVolume()...).WithInterceptorFuncs(denied(kind)).Build()
+			_, err := inPlace(c, after{}).Run(t.Context())
+			want += ": it is forbidden"
+			if _, safety := kind.(*groupsnapshotv1.VolumeGroupSnapshot); safety {
+				want += "; to do without it, add --without-safety-snapshot"
+			}
+			if want += "; nothing was changed"; err == nil || err.Error() != want {
+				t.Errorf("error = %v, want %s", err, want)
+			}
+		})
+	}
+}
+
+// dataAndVolume are claim data, and the volume and class that a safety snapshot of it needs.
+func dataAndVolume() []client.Object {
+	return []client.Object{
+		&corev1.PersistentVolumeClaim{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "data", UID: "data"},
+			Spec:       corev1.PersistentVolumeClaimSpec{VolumeName: "pv", StorageClassName: ptr.To("fast")},
+			Status:     corev1.PersistentVolumeClaimStatus{Phase: corev1.ClaimBound},
+		},
+		&corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv"}, Spec: corev1.PersistentVolumeSpec{
+			PersistentVolumeSource: corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: "a"}},
+		}},
+		&groupsnapshotv1.VolumeGroupSnapshotClass{ObjectMeta: metav1.ObjectMeta{Name: "group-a"}, Driver: "a"},
+	}
 }

@@ -44,6 +44,37 @@ func New(o Observed) (Journal, error) {
 	return j, nil
 }
 
+// Writes are what a restore of the journal is going to write, but for claims and what it makes itself first: to be tried before it begins.
+func Writes(o Observed, j Journal) []Step {
+	var out []Step
+	if j.Hold && len(o.Point.Carriers) > 0 {
+		out = append(out, Hold{Point: o.Point})
+	}
+	for _, r := range j.Claims {
+		if r.Volume != "" {
+			out = append(out, Policy{Volume: r.Volume, Policy: corev1.PersistentVolumeReclaimRetain, Claim: r.Name})
+		}
+	}
+	for _, s := range j.Workloads {
+		out = append(out, Scale{Workload: Scaled{Kind: s.Kind, Name: s.Name, UID: s.UID}, From: s.Replicas})
+	}
+	for _, claim := range j.Safety.Claims {
+		out = append(out, Select{Claim: claim, ID: j.Safety.ID})
+	}
+	if j.Safety.Name != "" {
+		out = append(out, Secure{Safety: j.Safety})
+		for _, m := range o.Point.Members[:1] { // those of the safety snapshot are not there yet
+			out = append(out, Record{Unmarked{Snapshot: m.Snapshot, Marks: group.Marks{Labels: map[string]string{}, Annotations: map[string]string{}}}})
+		}
+	}
+	for _, r := range j.Claims {
+		if r.Old != "" {
+			out = append(out, Delete{Claim: r.Name, UID: r.Old})
+		}
+	}
+	return append(out, End{Journal: j})
+}
+
 // takeOver writes into the journal what the unfinished restore, whose safety snapshot the point is, has still to bring to its end, and
 // returns the members to restore: a claim that is still whole is as it was before.
 func (o Observed) takeOver(j *Journal, members []Member) []Member {
