@@ -81,7 +81,8 @@ const (
 	// RestoreLabel on a claim holds LabelValue of the restore point that it was made from. Admission warns of such a claim where
 	// it denies others: policy must not stop a restore.
 	RestoreLabel = "snapshot-group/restore"
-	// RestoredFromAnnotation says the same in full: namespace/point, and for a restore in place its ID too.
+	// RestoredFromAnnotation says the same in full: namespace/point, and for a restore in place its ID too, for a
+	// copy of a VolumeSnapshot that stands alone the UID of that.
 	RestoredFromAnnotation = "snapshot-group/restored-from"
 	// SafetyLabel on claims holds the ID of the safety snapshot that is taken before they are replaced, which selects them by it.
 	SafetyLabel = "snapshot-group/safety"

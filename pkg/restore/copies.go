@@ -101,16 +101,43 @@ func (r *Copies) Run(ctx context.Context, copies []plan.Copy) error {
 			r.Reporter.Did(fmt.Sprintf("claim %q is there already", c.Claim.Name))
 			continue
 		}
-		objects := []client.Object{c.Claim.DeepCopy()}
-		if c.Content != nil {
-			objects = []client.Object{c.Content.DeepCopy(), c.Snapshot.DeepCopy(), c.Claim.DeepCopy()}
-		}
-		for _, o := range objects {
-			if err := r.Client.Create(ctx, o); err != nil && !apierrors.IsAlreadyExists(err) {
-				return fmt.Errorf("create %s %q: %w; what was created stays, and the same command goes on", kindOf(o), o.GetName(), err)
-			}
+		if err := r.make(ctx, c); err != nil {
+			return err
 		}
 		r.Reporter.Did(fmt.Sprintf("create claim %q from VolumeSnapshot %q", c.Claim.Name, c.Claim.Spec.DataSource.Name))
+	}
+	return nil
+}
+
+// make makes one copy, and what it is made from.
+func (r *Copies) make(ctx context.Context, c plan.Copy) error {
+	objects := []client.Object{c.Claim.DeepCopy()}
+	if c.Content != nil {
+		objects = []client.Object{c.Content.DeepCopy(), c.Snapshot.DeepCopy(), c.Claim.DeepCopy()}
+	}
+	for _, o := range objects {
+		err := r.Client.Create(ctx, o)
+		if apierrors.IsAlreadyExists(err) {
+			err = r.checkOurs(ctx, c, o)
+		}
+		if err != nil {
+			return fmt.Errorf("create %s %q: %w; what was created stays, and the same command goes on", kindOf(o), o.GetName(), err)
+		}
+	}
+	return nil
+}
+
+// checkOurs is the error where a claim came, since all was planned, that is not the copy. What a copy is made from has a name of its own.
+func (r *Copies) checkOurs(ctx context.Context, c plan.Copy, o client.Object) error {
+	live, is := o.(*corev1.PersistentVolumeClaim)
+	if !is {
+		return nil
+	}
+	if err := r.Client.Get(ctx, client.ObjectKeyFromObject(live), live); err != nil {
+		return err
+	}
+	if !c.Is(live) {
+		return c.Taken()
 	}
 	return nil
 }

@@ -58,7 +58,7 @@ func Find(ctx context.Context, c client.Reader, namespace, name string) (plan.Po
 	case err != nil:
 		return p, fmt.Errorf("read VolumeSnapshot %q: %w", name, err)
 	}
-	p.Volumes = 1
+	p.Volumes, p.UID = 1, vs.UID
 	if vs.Labels[group.GroupLabel] == "" { // of a member, its group carries the hold
 		carry(&p, snapshotKind, vs)
 	}

@@ -80,6 +80,9 @@ func copyOf(p Point, m Member, o CopyOptions, f CopyFacts) (Copy, error) {
 		return Copy{}, err
 	}
 	from := p.Namespace + "/" + p.Name
+	if p.UID != "" {
+		from += "/" + string(p.UID)
+	}
 	var c Copy
 	if m.Gone && o.Namespace == p.Namespace {
 		return Copy{}, fmt.Errorf("VolumeSnapshot %q of %q is gone: what is left of it can be restored by --to-namespace alone", m.Snapshot, m.Claim)
@@ -97,12 +100,25 @@ func copyOf(p Point, m Member, o CopyOptions, f CopyFacts) (Copy, error) {
 	}
 	mark(&c.Claim, p, from)
 	if live := f.Claims[name]; live != nil {
-		if live.Annotations[group.RestoredFromAnnotation] != from || live.DeletionTimestamp != nil {
-			return Copy{}, fmt.Errorf("claim %q exists in namespace %q already: choose other names by --name-prefix or --name-suffix", name, o.Namespace)
+		if !c.Is(live) {
+			return Copy{}, c.Taken()
 		}
 		c.Exists = true
 	}
 	return c, nil
+}
+
+// Is is whether a claim that is there is the copy, and of the same snapshot.
+func (c Copy) Is(live *corev1.PersistentVolumeClaim) bool {
+	const from = group.RestoredFromAnnotation
+	return live.DeletionTimestamp == nil && live.Annotations[from] == c.Claim.Annotations[from] &&
+		live.Spec.DataSource != nil && live.Spec.DataSource.Name == c.Claim.Spec.DataSource.Name
+}
+
+// Taken is the error where a claim that is not the copy has its name.
+func (c Copy) Taken() error {
+	return fmt.Errorf("claim %q exists in namespace %q already and was not made of this snapshot: choose other names by --name-prefix or --name-suffix",
+		c.Claim.Name, c.Claim.Namespace)
 }
 
 // static are a VolumeSnapshot in another namespace and its content, for the snapshot on storage that a member stands for. Their name is that

@@ -78,12 +78,19 @@ func TestCopiesAreRefused(t *testing.T) {
 	}{
 		"where a claim of the name is there": {func(_ *Point, _ *CopyOptions, f *CopyFacts) {
 			f.Claims = map[string]*corev1.PersistentVolumeClaim{"data-copy": claim("data-copy")}
-		}, `claim "data-copy" exists in namespace "shop" already: choose other names by --name-prefix or --name-suffix; nothing was changed`},
+		}, `claim "data-copy" exists in namespace "shop" already and was not made of this snapshot: choose other names by --name-prefix or --name-suffix; nothing was changed`},
+		"where one was made of an earlier point of the name": {func(_ *Point, _ *CopyOptions, f *CopyFacts) {
+			f.Claims = map[string]*corev1.PersistentVolumeClaim{"data-copy": copied("shop/db-1", "s-data-before")}
+		}, `claim "data-copy" exists in namespace "shop" already and was not made of this snapshot: choose other names by --name-prefix or --name-suffix; nothing was changed`},
+		"where one was made of an earlier snapshot of the name": {func(p *Point, _ *CopyOptions, f *CopyFacts) {
+			p.UID = "2"
+			f.Claims = map[string]*corev1.PersistentVolumeClaim{"data-copy": copied("shop/db-1/1", "s-data")}
+		}, `claim "data-copy" exists in namespace "shop" already and was not made of this snapshot: choose other names by --name-prefix or --name-suffix; nothing was changed`},
 		"where one that was made earlier is being deleted": {func(_ *Point, _ *CopyOptions, f *CopyFacts) {
-			c := claim("data-copy")
-			c.Annotations, c.DeletionTimestamp = map[string]string{group.RestoredFromAnnotation: "shop/db-1"}, ptr.To(c.CreationTimestamp)
+			c := copied("shop/db-1", "s-data")
+			c.DeletionTimestamp = ptr.To(c.CreationTimestamp)
 			f.Claims = map[string]*corev1.PersistentVolumeClaim{"data-copy": c}
-		}, `claim "data-copy" exists in namespace "shop" already: choose other names by --name-prefix or --name-suffix; nothing was changed`},
+		}, `claim "data-copy" exists in namespace "shop" already and was not made of this snapshot: choose other names by --name-prefix or --name-suffix; nothing was changed`},
 		"where storage is not known": {func(p *Point, o *CopyOptions, _ *CopyFacts) { p.Members[0].Handle, o.Namespace = "", "staging" },
 			`VolumeSnapshot "s-data" has no handle of a snapshot on storage, so it cannot be used in namespace "staging"; nothing was changed`},
 		"where only the content is left": {func(p *Point, _ *CopyOptions, _ *CopyFacts) { p.Members[0].Gone = true },
@@ -104,5 +111,23 @@ func TestCopiesAreRefused(t *testing.T) {
 				t.Errorf("error (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// copied is a claim that was made of a VolumeSnapshot as a copy.
+func copied(from, snapshot string) *corev1.PersistentVolumeClaim {
+	c := claimOf("shop", "data-copy", *recorded("fast", "10Gi"), snapshot)
+	c.Annotations = map[string]string{group.RestoredFromAnnotation: from}
+	return &c
+}
+
+func TestACopyThatIsThereIsNotMadeAgain(t *testing.T) {
+	p := point()
+	p.UID = "1"
+	f := copyFacts()
+	f.Claims = map[string]*corev1.PersistentVolumeClaim{"data-copy": copied("shop/db-1/1", "s-data")}
+	copies, err := Copies(p, CopyOptions{Namespace: "shop", Suffix: "-copy", Claims: []string{"data"}}, f)
+	if err != nil || !copies[0].Exists {
+		t.Errorf("copies = %+v, %v; want one that exists", copies, err)
 	}
 }

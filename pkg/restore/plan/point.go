@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
@@ -13,6 +14,9 @@ import (
 // Point is a group snapshot to restore from: what a run left, or a VolumeGroupSnapshot that anybody else made.
 type Point struct {
 	Namespace, Name string
+	// UID is that of a VolumeSnapshot that stands alone, whose name another may have had before; empty of a group, whose members' names are
+	// never used again.
+	UID types.UID
 	// Group is the value of the group label; the point's name where the snapshot carries none.
 	Group string
 	// Driver is the CSI driver of the members.
