@@ -100,7 +100,7 @@ spec: {source: {volumeSnapshotContentName: imported}}`)
 	remove := "kubectl snapshot-group delete --yes --timeout=1m --namespace " + ns + " " + point
 	isAnswer(t, remove, answer{"", `error: restore point "db-cluster-1-RUN-HASH" shares its storage with VolumeSnapshotContent "imported" of namespace "` + elsewhere +
 		`": delete what was imported first: kubectl delete volumesnapshot imported --namespace ` + elsewhere +
-		`, and kubectl delete volumesnapshotcontent imported if that stays; nothing was changed` + "\n", 1})
+		`, and kubectl delete volumesnapshotcontent imported if that stays; it was not deleted` + "\n", 1})
 	if n := len(strings.Fields(ok(t, "kubectl get volumesnapshots --output=name --namespace "+ns))); n != 2 {
 		t.Errorf("%d members are left, want both", n)
 	}

@@ -141,6 +141,8 @@ func TestARestoreInPlaceThatLosesItsPointGoesBack(t *testing.T) {
 	if !killedAt(t, ns, untilOneIsDeleted, after) {
 		t.Fatal("the restore came to its end")
 	}
+	isAnswer(t, "kubectl snapshot-group delete demo --yes"+in, answer{"", `error: restore point "demo" is needed: claims are being restored in place from it, ` +
+		`as ConfigMap "snapshot-group-restore" says; run that restore again to finish it; it was not deleted` + "\n", 1})
 	ok(t, "kubectl delete volumegroupsnapshot demo"+in)
 	a := sh(t, restoreDemo+ns)
 	found := regexp.MustCompile(`kubectl snapshot-group restore \S+ --in-place --namespace loses`).FindString(a.err)

@@ -172,7 +172,7 @@ func deletes(t *testing.T, in, point string) {
 		`error: no such restore point: "nope" in namespace "my-database": kubectl snapshot-group list shows those that there are` + "\n", 1})
 	isAnswer(t, "kubectl snapshot-group hold "+point+in, answer{"db-cluster-1-RUN-HASH held\n", "", 0})
 	isAnswer(t, "kubectl snapshot-group delete --yes "+point+in, answer{"",
-		`error: restore point "db-cluster-1-RUN-HASH" is held: to release it, kubectl snapshot-group release db-cluster-1-RUN-HASH --namespace my-database; nothing was changed` + "\n", 1})
+		`error: restore point "db-cluster-1-RUN-HASH" is held: to release it, kubectl snapshot-group release db-cluster-1-RUN-HASH --namespace my-database; it was not deleted` + "\n", 1})
 	isAnswer(t, "kubectl snapshot-group release "+point+in, answer{"db-cluster-1-RUN-HASH released\n", "", 0})
 
 	ok(t, "kubectl annotate namespace my-database snapshot-group/workflow=detach")

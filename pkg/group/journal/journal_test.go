@@ -35,3 +35,24 @@ func TestWhyNoSnapshotIsTaken(t *testing.T) {
 		})
 	}
 }
+
+func TestWhyARestorePointIsNotDeleted(t *testing.T) {
+	const (
+		text    = `{"point":"pg-1","safety":{"name":"pg-safety-2"},"outdated":["pg-safety-1"]}`
+		from    = `claims are being restored in place from it, as ConfigMap "snapshot-group-restore" says; run that restore again to finish it`
+		secured = `what claims held before they are restored in place from "pg-1" is in it, as ConfigMap "snapshot-group-restore" says; run that restore again to finish it`
+	)
+	for name, want := range map[string]string{"pg-1": from, "pg-safety-1": secured, "pg-safety-2": secured, "pg-2": ""} {
+		t.Run(name, func(t *testing.T) {
+			j := Of(&corev1.ConfigMap{Data: map[string]string{Key: text}})
+			if diff := cmp.Diff(want, j.OfPoint(name)); diff != "" {
+				t.Errorf("reason (-want +got):\n%s", diff)
+			}
+		})
+	}
+	for name, j := range map[string]Journal{"where there is none": {}, "where it has no safety snapshot": {Point: "pg-1"}} {
+		if why := j.OfPoint("pg-2"); why != "" {
+			t.Errorf("%s: %s", name, why)
+		}
+	}
+}

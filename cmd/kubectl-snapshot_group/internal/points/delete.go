@@ -9,12 +9,15 @@ import (
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/session"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/group/journal"
 	"github.com/snapshot-group/snapshot-group/pkg/group/point"
 	"github.com/snapshot-group/snapshot-group/pkg/restore/changes"
 )
@@ -43,8 +46,7 @@ their contents say. A restore point that is held is not deleted. Interrupted, th
 		if err != nil {
 			return err
 		}
-		found, err := deletable(cmd.Context(), c, namespace, names)
-		if err != nil {
+		if _, err := deletable(cmd.Context(), c, namespace, names...); err != nil {
 			return session.Explain(err)
 		}
 		if !yes {
@@ -56,12 +58,16 @@ their contents say. A restore point that is held is not deleted. Interrupted, th
 		defer cancel()
 		progress := s.Progress()
 		defer progress.End()
-		for _, p := range found {
-			if err := remove(ctx, c, p, progress); err != nil {
-				return fmt.Errorf("delete restore point %q: %w", p.Name, err)
+		for _, name := range names {
+			found, err := deletable(ctx, c, namespace, name) // again: the answer took its time, and so did those before
+			if err != nil {
+				return session.Explain(err)
+			}
+			if err := remove(ctx, c, found[0], progress); err != nil {
+				return fmt.Errorf("delete restore point %q: %w", name, err)
 			}
 			progress.End()
-			fmt.Fprintf(s.Out, "%s deleted\n", p.Name)
+			fmt.Fprintf(s.Out, "%s deleted\n", name)
 		}
 		return nil
 	}
@@ -69,7 +75,7 @@ their contents say. A restore point that is held is not deleted. Interrupted, th
 }
 
 // deletable are the restore points of names, if all of them may go.
-func deletable(ctx context.Context, c client.Reader, namespace string, names []string) ([]listed, error) {
+func deletable(ctx context.Context, c client.Reader, namespace string, names ...string) ([]listed, error) {
 	o, err := read(ctx, c, namespace)
 	if err != nil {
 		return nil, err
@@ -78,22 +84,42 @@ func deletable(ctx context.Context, c client.Reader, namespace string, names []s
 	if err != nil {
 		return nil, err
 	}
+	restoring, err := restoringIn(ctx, c, namespace)
+	if err != nil {
+		return nil, err
+	}
 	for _, p := range found {
+		if why := restoring.OfPoint(p.Name); why != "" {
+			return nil, fmt.Errorf("restore point %q is needed: %s; it was not deleted", p.Name, why)
+		}
 		if p.Held {
-			return nil, fmt.Errorf("restore point %q is held: to release it, kubectl snapshot-group release %s --namespace %s; nothing was changed",
+			return nil, fmt.Errorf("restore point %q is held: to release it, kubectl snapshot-group release %s --namespace %s; it was not deleted",
 				p.Name, p.Name, namespace)
 		}
 		if p.made != nil && p.made.Detaching() {
-			return nil, fmt.Errorf("restore point %q is being detached: it can be deleted once the loop has ended that; nothing was changed", p.Name)
+			return nil, fmt.Errorf("restore point %q is being detached: it can be deleted once the loop has ended that; it was not deleted", p.Name)
 		}
 		if by := o.shared(p); by != nil {
 			ref := by.Spec.VolumeSnapshotRef
 			return nil, fmt.Errorf("restore point %q shares its storage with VolumeSnapshotContent %q of namespace %q: delete what was imported first: "+
-				"kubectl delete volumesnapshot %s --namespace %s, and kubectl delete volumesnapshotcontent %s if that stays; nothing was changed",
+				"kubectl delete volumesnapshot %s --namespace %s, and kubectl delete volumesnapshotcontent %s if that stays; it was not deleted",
 				p.Name, by.Name, ref.Namespace, ref.Name, ref.Namespace, by.Name)
 		}
 	}
 	return found, nil
+}
+
+// restoringIn is the journal of the restore in place that is unfinished in a namespace; one of nothing where none is.
+func restoringIn(ctx context.Context, c client.Reader, namespace string) (journal.Journal, error) {
+	var held corev1.ConfigMap
+	err := c.Get(ctx, types.NamespacedName{Namespace: namespace, Name: journal.Name}, &held)
+	if apierrors.IsNotFound(err) {
+		return journal.Journal{}, nil
+	}
+	if err != nil {
+		return journal.Journal{}, fmt.Errorf("read ConfigMap %q, which tells whether a restore in place is unfinished: %w", journal.Name, err)
+	}
+	return journal.Of(&held), nil
 }
 
 // deletion is of one restore point.
