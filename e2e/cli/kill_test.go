@@ -166,6 +166,7 @@ func (k *killer) proxy(t *testing.T) http.Handler {
 }
 
 func (k *killer) pass(t *testing.T, to http.RoundTripper, r *http.Request) (*http.Response, error) {
+	t.Helper()
 	if r.Method == http.MethodGet || isDryRun(t, r) {
 		return to.RoundTrip(r)
 	}

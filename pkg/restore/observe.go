@@ -30,10 +30,10 @@ func (r *InPlace) observe(ctx context.Context) (plan.Observed, error) {
 	}
 	settings, _ := group.ParseSettings(namespace.Annotations, r.LabelKey)
 	o.NamespaceUID, o.GroupClass = namespace.UID, settings.GroupSnapshotClass
-	var err error
-	if err = r.addJournal(ctx, &o); err != nil {
+	if err := r.addJournal(ctx, &o); err != nil {
 		return o, err
 	}
+	var err error
 	// a restore that has begun can be ended without its point, once all claims are replaced
 	gone := func() bool { return o.Journal != nil && (errors.Is(err, ErrNoPoint) || errors.Is(err, ErrGoing)) }
 	if o.Point, err = Find(ctx, r.Client, r.Namespace, r.Point); err != nil && !gone() {

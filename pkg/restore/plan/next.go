@@ -174,7 +174,8 @@ func (o Observed) finish() Step {
 		if r.Safety != "" && !o.Unsafe {
 			if lacks := o.seen(r.Safety).lacksOf(r.Name); lacks != "" {
 				return Stop{
-					Why: fmt.Sprintf("safety snapshot %q does not have what claim %q held before, so its volume %q is kept: %s", r.Safety, r.Name, r.Volume, lacks),
+					Why: fmt.Sprintf("safety snapshot %q does not have what claim %q held before, so its volume %q is kept: %s",
+						r.Safety, r.Name, r.Volume, lacks),
 					Do:  "look whether all that you need is there, then free such volumes by adding --without-safety-snapshot",
 				}
 			}
