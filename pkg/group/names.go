@@ -55,13 +55,19 @@ func nameInRun(name, empty, run, hashed string) string {
 // IsSnapshotName tells whether a name has the form of a SnapshotName. It is for what is left where the namespace's UID, from
 // which the hash is made, cannot be known any more.
 func IsSnapshotName(name string) bool {
+	_, ok := RunOfName(name)
+	return ok
+}
+
+// RunOfName is the run in a name that has the form of a SnapshotName; false where it has not.
+func RunOfName(name string) (string, bool) {
 	parts := strings.Split(name, "-")
 	if len(parts) < 3 {
-		return false
+		return "", false
 	}
 	run, hash := parts[len(parts)-2], parts[len(parts)-1]
 	_, dated := RunTime(run)
-	return dated && len(hash) == 5 && strings.Trim(hash, "0123456789abcdef") == ""
+	return run, dated && len(hash) == 5 && strings.Trim(hash, "0123456789abcdef") == ""
 }
 
 // LabelValue is s where it fits a label value (63 characters), else its first 57 characters and 6 hex of its SHA-256, as

@@ -29,6 +29,7 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/flight"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/metrics"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/store"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/trim"
 )
 
@@ -148,7 +149,7 @@ func restingLoop(b *testing.B, points int) *Reconciler {
 		all.addNamespace(b, fmt.Sprintf("team-%d", i))
 	}
 	scheme := newScheme(b)
-	options := CacheOptions(&trim.Pool{})
+	options := store.Options(&trim.Pool{})
 	mapper := apimeta.NewDefaultRESTMapper(nil)
 	for kind := range scheme.AllKnownTypes() {
 		mapper.Add(kind, apimeta.RESTScopeNamespace) // as the keys of objects without a namespace are the same either way
@@ -161,7 +162,7 @@ func restingLoop(b *testing.B, points int) *Reconciler {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := AddIndexes(b.Context(), cached); err != nil {
+	if err := store.AddIndexes(b.Context(), cached); err != nil {
 		b.Fatal(err)
 	}
 	go cached.Start(b.Context()) //nolint:errcheck // what it cannot read, the reconcile misses

@@ -15,17 +15,18 @@ import (
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/group/point"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/store"
 )
 
 // besides is a handle that shares its bucket with handle s.
 func besides() string {
-	return sharing(func(handle string) string { return handleKey(driver, handle) }, "s")
+	return sharing(func(handle string) string { return store.HandleKey(driver, handle) }, "s")
 }
 
 // sharing is a name whose key shares its bucket with that of one.
 func sharing(key func(string) string, one string) string {
 	for i := 0; ; i++ {
-		if other := fmt.Sprint("other-", i); bucketOf(key(other)) == bucketOf(key(one)) {
+		if other := fmt.Sprint("other-", i); store.BucketOf(key(other)) == store.BucketOf(key(one)) {
 			return other
 		}
 	}
@@ -33,7 +34,7 @@ func sharing(key func(string) string, one string) string {
 
 func TestAGroupIsNotGivenTheContentOfAnother(t *testing.T) {
 	const name = "pg-20261122t150000z-1f2e3"
-	other := sharing(func(snapshot string) string { return snapshotKey("db", snapshot) }, name)
+	other := sharing(func(snapshot string) string { return store.SnapshotKey("db", snapshot) }, name)
 	c := newCluster(t, nil, &groupsnapshotv1.VolumeGroupSnapshotContent{
 		ObjectMeta: metav1.ObjectMeta{Name: "content"},
 		Spec: groupsnapshotv1.VolumeGroupSnapshotContentSpec{

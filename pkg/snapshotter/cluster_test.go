@@ -30,6 +30,7 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/flight"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/metrics"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/store"
 )
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -102,7 +103,7 @@ func newCluster(t *testing.T, annotations map[string]string, more ...client.Obje
 	builder := fake.NewClientBuilder().WithScheme(newScheme(t)).WithObjects(objects...).
 		WithStatusSubresource(&groupsnapshotv1.VolumeGroupSnapshot{}, &groupsnapshotv1.VolumeGroupSnapshotContent{},
 			&snapshotv1.VolumeSnapshot{}, &snapshotv1.VolumeSnapshotContent{})
-	for _, i := range Indexes {
+	for _, i := range store.Indexes {
 		builder = builder.WithIndex(i.Object, i.Field, i.Keys)
 	}
 	c.api = builder.Build()

@@ -41,6 +41,7 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/refusals"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/settle"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/store"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/view"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/violations"
 )
@@ -58,7 +59,7 @@ const (
 
 // Config is what a Reconciler works with.
 type Config struct {
-	// Client reads from a cache made with CacheOptions and indexed by AddIndexes, and writes to the API server.
+	// Client reads from a cache made with store.Options and indexed by store.AddIndexes, and writes to the API server.
 	Client client.Client
 	// Live reads from the API server.
 	Live client.Reader
@@ -98,12 +99,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	ns := &corev1.Namespace{}
 	if err := r.Client.Get(ctx, req.NamespacedName, ns); err != nil {
 		if apierrors.IsNotFound(err) { // not opted in: the cache holds no others
-			return r.abandoned(ctx, req.Name)
+			return r.abandoned(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: req.Name}})
 		}
 		return reconcile.Result{}, fmt.Errorf("read namespace %q: %w", req.Name, err)
 	}
 	if ns.DeletionTimestamp != nil {
-		return r.abandoned(ctx, req.Name)
+		return r.abandoned(ctx, ns)
 	}
 	if wait, err := r.writes.Left(ctx, ns.Name); wait > 0 || err != nil {
 		return requeueUnless(err, wait)
@@ -205,7 +206,7 @@ func requeueUnless(err error, after time.Duration) (reconcile.Result, error) {
 // Setup starts the loop with mgr. No class is watched: a run looks at classes and claims when it decides, and does not wait for them.
 // Of claims, it is told where groups change, and of those that are made from a snapshot, for which expiry waits.
 func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager) error {
-	// Besides what Indexes are of. All that is cached is so without the lead, too, which a controller's watches are not: metrics read it.
+	// Besides what store.Indexes are of. All that is cached is so without the lead, too, which a controller's watches are not: metrics read it.
 	for _, obj := range []client.Object{
 		&corev1.Namespace{}, &corev1.PersistentVolumeClaim{}, &corev1.PersistentVolume{}, &storagev1.StorageClass{},
 		&snapshotv1.VolumeSnapshotClass{}, &groupsnapshotv1.VolumeGroupSnapshot{}, &groupsnapshotv1.VolumeGroupSnapshotClass{}, journals(),
@@ -217,17 +218,17 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager) error {
 	changed := builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})
 	restored := builder.WithPredicates(predicate.NewPredicateFuncs(func(o client.Object) bool {
 		c, isClaim := o.(*corev1.PersistentVolumeClaim)
-		_, source := sourceOf(c)
+		_, source := store.SourceOf(c)
 		return isClaim && source != ""
 	}), predicate.ResourceVersionChangedPredicate{})
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("snapshotter").
 		For(&corev1.Namespace{}).
 		Watches(&groupsnapshotv1.VolumeGroupSnapshot{}, toNamespace(client.Object.GetNamespace), changed).
-		Watches(&groupsnapshotv1.VolumeGroupSnapshotContent{}, toNamespace(namespaceOfGroupContent), changed).
+		Watches(&groupsnapshotv1.VolumeGroupSnapshotContent{}, toNamespace(store.NamespaceOfGroupContent), changed).
 		Watches(&snapshotv1.VolumeSnapshot{}, gather.Events(toNamespace(client.Object.GetNamespace), gathered), changed).
 		Watches(&snapshotv1.VolumeSnapshotContent{}, gather.Events(handler.EnqueueRequestsFromMapFunc(r.contentOf), gathered), changed).
-		Watches(&corev1.PersistentVolumeClaim{}, toNamespace(restoredFrom), restored).
+		Watches(&corev1.PersistentVolumeClaim{}, toNamespace(store.RestoredFrom), restored).
 		Watches(&corev1.PersistentVolumeClaim{}, toNamespace(client.Object.GetNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		Watches(journals(), toNamespace(client.Object.GetNamespace)).
 		WatchesRawSource(source.Func(r.wakeHeld)).
@@ -270,14 +271,4 @@ func toNamespace(of func(client.Object) string) handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
 		return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: of(o)}}}
 	})
-}
-
-func namespaceOfGroupContent(o client.Object) string {
-	c, _ := o.(*groupsnapshotv1.VolumeGroupSnapshotContent)
-	return c.Spec.VolumeGroupSnapshotRef.Namespace
-}
-
-func namespaceOfContent(o client.Object) string {
-	c, _ := o.(*snapshotv1.VolumeSnapshotContent)
-	return c.Spec.VolumeSnapshotRef.Namespace
 }

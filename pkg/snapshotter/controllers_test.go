@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/store"
 )
 
 // groupFinalizer keeps a VolumeGroupSnapshot until the controllers have dealt with its deletion.
@@ -164,7 +165,7 @@ func (c *fakeCluster) settleAnchors() bool {
 	c.t.Helper()
 	moved := false
 	for _, o := range c.anchors() {
-		if isAnchor(&o) && !slices.Contains(o.Finalizers, contentFinalizer) && o.DeletionTimestamp == nil {
+		if store.IsAnchor(&o) && !slices.Contains(o.Finalizers, contentFinalizer) && o.DeletionTimestamp == nil {
 			o.Finalizers = append(o.Finalizers, contentFinalizer)
 			c.must(c.api.Update(c.t.Context(), &o))
 			moved = true

@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
@@ -144,8 +145,6 @@ func (p *pass) do(ctx context.Context, step plan.Step) error {
 		return p.nudge(ctx, s)
 	case plan.NudgeContent:
 		return p.nudgeContent(ctx, s)
-	case plan.Unguard:
-		return p.unguard(ctx, s)
 	case plan.FreeSnapshotContent:
 		return p.freeSnapshotContent(ctx, s)
 	case plan.DeleteSnapshotContent:
@@ -284,4 +283,17 @@ func (p *pass) checkMissing(ctx context.Context, s plan.Missing) error {
 	}
 	p.writes.Wrote(p.ns.Name, &live)
 	return fmt.Errorf("give up VolumeGroupSnapshot %q: it is there: %w", s.Snapshot, ErrStale)
+}
+
+// checkGone looks live: the cache may not show a VolumeGroupSnapshot yet.
+func (p *pass) checkGone(ctx context.Context, name string, uid types.UID) error {
+	var snapshot groupsnapshotv1.VolumeGroupSnapshot
+	err := p.Live.Get(ctx, client.ObjectKey{Namespace: p.ns.Name, Name: name}, &snapshot)
+	switch {
+	case err == nil && snapshot.UID == uid:
+		return fmt.Errorf("VolumeGroupSnapshot %q exists: %w", name, ErrStale)
+	case client.IgnoreNotFound(err) != nil:
+		return fmt.Errorf("read VolumeGroupSnapshot %q: %w", name, err)
+	}
+	return nil
 }

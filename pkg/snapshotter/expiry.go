@@ -1,6 +1,7 @@
 package snapshotter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/group/point"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan/expire"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/store"
 )
 
 // expiry are the steps of expiry. While a run goes on there are none: what it is making is nobody's orphan. When one begins, nothing is made
@@ -35,7 +37,7 @@ func (r *Reconciler) expiry(ctx context.Context, ns *corev1.Namespace, seen plan
 	}
 	o := expire.Observed{
 		Now: seen.Now, Name: ns.Name, Namespace: ns.UID, Settings: seen.Settings, Problems: seen.Problems,
-		Points: objects.Points(), Stuck: objects.Stuck(), Doubles: objects.Doubles(), Limit: r.MaxExpire,
+		Points: objects.Points(), Stuck: objects.Stuck(), Doubles: objects.Doubles(), Captives: objects.Captives(), Limit: r.MaxExpire,
 		Seen: ns.Annotations[group.RetentionSeenAnnotation], Paused: ns.Annotations[group.ExpiryPausedAnnotation],
 	}
 	if o.Orphans, err = r.orphans(ctx, objects); err != nil {
@@ -58,46 +60,88 @@ func (r *Reconciler) expiry(ctx context.Context, ns *corev1.Namespace, seen plan
 	return expire.Next(o), nil
 }
 
-// abandoned frees what a Namespace that is gone, or going, has left. One that is merely not opted in is left alone.
-func (r *Reconciler) abandoned(ctx context.Context, name string) (reconcile.Result, error) {
-	r.Flights.Board(name, 0, nil)
-	r.told.News(name, nil)
-	if wait, err := r.writes.Left(ctx, name); wait > 0 || err != nil {
+// abandoned cleans up what a Namespace that is gone, or going, has left. One that is merely not opted in is left alone; of such a one, and of one
+// that is gone, ns has nothing but the name.
+func (r *Reconciler) abandoned(ctx context.Context, ns *corev1.Namespace) (reconcile.Result, error) {
+	r.Flights.Board(ns.Name, 0, nil)
+	r.told.News(ns.Name, nil)
+	if wait, err := r.writes.Left(ctx, ns.Name); wait > 0 || err != nil {
 		return requeueUnless(err, wait)
 	}
 	var held groupsnapshotv1.VolumeGroupSnapshotContentList
-	if err := r.cached.List(ctx, &held, client.MatchingFields{byNamespace: name}, client.Limit(1)); err != nil {
-		return reconcile.Result{}, fmt.Errorf("list what namespace %q has left: %w", name, err)
+	if err := r.cached.List(ctx, &held, client.MatchingFields{store.ByNamespace: ns.Name}, client.Limit(1)); err != nil {
+		return reconcile.Result{}, fmt.Errorf("list what namespace %q has left: %w", ns.Name, err)
 	}
-	if len(held.Items) == 0 { // as in most namespaces of most clusters, whose snapshots are none of ours
+	if len(held.Items) == 0 && ns.UID == "" { // as in most namespaces of most clusters, whose snapshots are none of ours
 		return reconcile.Result{}, nil
 	}
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
-	objects, err := r.objects(ctx, ns, 0)
-	if err != nil {
+	steps, err := r.leave(ctx, ns)
+	if err != nil || len(steps) == 0 {
 		return reconcile.Result{}, err
-	}
-	orphans, err := r.orphans(ctx, objects)
-	if err != nil {
-		return reconcile.Result{}, err
-	}
-	steps := slices.Concat(expire.Free(orphans), expire.Unstick(objects.Stuck()), expire.Undouble(objects.Doubles()))
-	if len(steps) == 0 {
-		return reconcile.Result{}, nil
 	}
 	var live corev1.Namespace
-	err = r.Live.Get(ctx, client.ObjectKey{Name: name}, &live)
+	err = r.Live.Get(ctx, client.ObjectKey{Name: ns.Name}, &live)
 	if err == nil && live.DeletionTimestamp == nil {
 		return reconcile.Result{}, nil
 	}
 	if client.IgnoreNotFound(err) != nil {
-		return reconcile.Result{}, fmt.Errorf("read namespace %q: %w", name, err)
+		return reconcile.Result{}, fmt.Errorf("read namespace %q: %w", ns.Name, err)
 	}
+	now := r.Clock.Now()
 	done, runErr := r.execute(ctx, ns, steps)
-	if err := r.report(ctx, ns, done, r.Clock.Now()); err != nil {
+	if err := r.report(ctx, ns, done, now); err != nil {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{}, runErr
+	return requeueUnless(runErr, plan.WakeAfter(plan.Observed{Now: now}, steps))
+}
+
+// leave are the steps of abandoned.
+func (r *Reconciler) leave(ctx context.Context, ns *corev1.Namespace) ([]plan.Step, error) {
+	objects, err := r.objects(ctx, ns, 0)
+	if err != nil {
+		return nil, err
+	}
+	given, err := r.givenUp(ctx, ns, objects)
+	if err != nil {
+		return nil, err
+	}
+	own := map[types.UID]bool{} // nothing is cleaned up twice
+	for _, g := range given {
+		own[g.SnapshotUID()] = true
+	}
+	o := expire.Observed{Stuck: objects.Stuck(), Doubles: objects.Doubles(), Captives: objects.Captives()}
+	o.Points = slices.DeleteFunc(objects.Points(), func(p point.Point) bool { return p.Snapshot != nil && own[p.Snapshot.UID] })
+	if o.Orphans, err = r.orphans(ctx, objects); err != nil {
+		return nil, err
+	}
+	o.Orphans = slices.DeleteFunc(o.Orphans, func(o point.Orphan) bool { return own[o.Snapshot.UID] })
+	if o.InUse, err = r.inUse(ctx, ns.Name, expire.Asks(o)); err != nil {
+		return nil, err
+	}
+	return slices.Concat(plan.CleanUp(given, r.Clock.Now()), expire.Leave(o)), nil
+}
+
+// givenUp are the groups that runs of a Namespace that goes have given up, and those that the one which goes on has half made: it ends with
+// its Namespace. A record that cannot be read tells of none.
+func (r *Reconciler) givenUp(ctx context.Context, ns *corev1.Namespace, objects point.Indexed) ([]plan.Group, error) {
+	last, err := plan.ParseRun(ns.Annotations)
+	if err != nil {
+		last = plan.Run{}
+	}
+	var halves []point.Half
+	if last.Outcome == group.Running {
+		last.Outcome, halves = group.Failed, objects.Halves(last.ID)
+	}
+	for _, h := range halves {
+		if !slices.ContainsFunc(last.Leftovers, func(l plan.Leftover) bool { return l.UID == h.Snapshot.UID }) {
+			last.Leftovers = append(last.Leftovers, plan.Leftover{
+				Group: cmp.Or(h.Group, h.Snapshot.Name), Run: last.ID, Snapshot: h.Snapshot.Name, UID: h.Snapshot.UID,
+				Driver: h.Content.Driver, Handle: h.Content.Handle,
+			})
+		}
+	}
+	settings, _ := group.ParseSettings(ns.Annotations, r.LabelKey)
+	return r.leftovers(ctx, ns, last, plan.Observed{Settings: settings})
 }
 
 // objects are those of a Namespace that restore points are made of, from the cache; offset is its part of the jitter.
@@ -108,7 +152,7 @@ func (r *Reconciler) objects(ctx context.Context, ns *corev1.Namespace, offset t
 		members       snapshotv1.VolumeSnapshotList
 		contents      snapshotv1.VolumeSnapshotContentList
 	)
-	in, of := client.InNamespace(ns.Name), client.MatchingFields{byNamespace: ns.Name}
+	in, of := client.InNamespace(ns.Name), client.MatchingFields{store.ByNamespace: ns.Name}
 	err := errors.Join(
 		r.cached.List(ctx, &snapshots, in), r.cached.List(ctx, &members, in),
 		r.cached.List(ctx, &groupContents, of), r.cached.List(ctx, &contents, of),
@@ -120,85 +164,6 @@ func (r *Reconciler) objects(ctx context.Context, ns *corev1.Namespace, offset t
 		Namespace: ns.UID, Offset: offset, GroupSnapshots: snapshots.Items, GroupContents: groupContents.Items,
 		Snapshots: members.Items, Contents: contents.Items,
 	}), nil
-}
-
-// orphans asks the cache what of the cluster still holds a group snapshot on storage.
-func (r *Reconciler) orphans(ctx context.Context, o point.Indexed) ([]point.Orphan, error) {
-	var failed error
-	found := o.Orphans(func(s point.Storage) []string {
-		contents, err := r.heldBy(ctx, s)
-		failed = errors.Join(failed, err)
-		var names []string
-		for _, c := range contents {
-			names = append(names, c.Name)
-		}
-		return names
-	})
-	return found, failed
-}
-
-// heldBy are the contents that stand for something of s: point.Storage.Holds of all contents of the cluster, by their indexes.
-func (r *Reconciler) heldBy(ctx context.Context, s point.Storage) ([]snapshotv1.VolumeSnapshotContent, error) {
-	keys := []client.MatchingFields{}
-	if s.Group != "" {
-		keys = append(keys, client.MatchingFields{byGroupHandle: handleKey(s.Driver, s.Group)})
-	}
-	for _, handle := range s.Snapshots {
-		keys = append(keys, client.MatchingFields{byImport: handleKey(s.Driver, handle)})
-	}
-	var out []snapshotv1.VolumeSnapshotContent
-	for _, key := range keys {
-		var list snapshotv1.VolumeSnapshotContentList
-		if err := r.cached.List(ctx, &list, key); err != nil {
-			return nil, fmt.Errorf("list contents by what they stand for on storage: %w", err)
-		}
-		for _, c := range list.Items {
-			if s.Holds(&c) {
-				out = append(out, c)
-			}
-		}
-	}
-	return out, nil
-}
-
-// inUse finds, by restore point of those asked about, a Pending claim that is made from a member, or a content that somebody has imported: restores into
-// another namespace are made from such.
-func (r *Reconciler) inUse(ctx context.Context, namespace string, points []point.Point) (map[string]string, error) {
-	var list corev1.PersistentVolumeClaimList
-	if err := r.cached.List(ctx, &list, client.MatchingFields{byRestoring: namespace}); err != nil {
-		return nil, fmt.Errorf("list claims that are being restored: %w", err)
-	}
-	restored := map[string]string{}
-	for i := range list.Items {
-		_, source := sourceOf(&list.Items[i])
-		restored[source] = list.Items[i].Name
-	}
-	out := map[string]string{}
-	for _, p := range points {
-		for _, m := range p.Members {
-			if claim := restored[m.Name]; claim != "" {
-				out[p.Name] = fmt.Sprintf("claim %q", claim)
-			}
-		}
-		contents, err := r.heldBy(ctx, p.Storage())
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range contents {
-			if point.Imported(&c) {
-				out[p.Name] = fmt.Sprintf("VolumeSnapshotContent %q", c.Name)
-			}
-		}
-	}
-	return out, nil
-}
-
-// restoredFrom is the namespace whose restore points a claim is made from. What was imported is in use whether or not a claim is made
-// from that.
-func restoredFrom(o client.Object) string {
-	claim, _ := o.(*corev1.PersistentVolumeClaim)
-	namespace, _ := sourceOf(claim)
-	return namespace
 }
 
 // expire does a step of package expire.
@@ -214,6 +179,8 @@ func (p *pass) expire(ctx context.Context, step plan.Step) error {
 		}})
 	case expire.ReleaseContent:
 		return p.releaseContent(ctx, s)
+	case expire.ReleaseMember:
+		return p.releaseMember(ctx, s)
 	case expire.Gone, expire.Adopt, expire.Pause: // report tells
 		return nil
 	}
@@ -262,13 +229,8 @@ func (p *pass) there(ctx context.Context, goes string, o client.Object) error {
 }
 
 func (p *pass) checkAbandoned(ctx context.Context, s expire.Abandoned) error {
-	var snapshot groupsnapshotv1.VolumeGroupSnapshot
-	err := p.Live.Get(ctx, client.ObjectKey{Namespace: p.ns.Name, Name: s.Snapshot}, &snapshot)
-	if err == nil && snapshot.UID == s.UID {
-		return fmt.Errorf("free content %q: VolumeGroupSnapshot %q exists: %w", s.Point, s.Snapshot, ErrStale)
-	}
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("free content %q: read VolumeGroupSnapshot %q: %w", s.Point, s.Snapshot, err)
+	if err := p.checkGone(ctx, s.Snapshot, s.UID); err != nil {
+		return fmt.Errorf("free content %q: %w", s.Point, err)
 	}
 	if len(s.Marks) == 0 {
 		return nil
@@ -279,19 +241,6 @@ func (p *pass) checkAbandoned(ctx context.Context, s expire.Abandoned) error {
 	}
 	if len(members.Items) > 0 {
 		return fmt.Errorf("free content %q: member %q exists: %w", s.Point, members.Items[0].Name, ErrStale)
-	}
-	return nil
-}
-
-func (p *pass) releaseContent(ctx context.Context, s expire.ReleaseContent) error {
-	o, err := p.content(ctx, s.Name, s.UID)
-	if err != nil {
-		return fmt.Errorf("release content %q: %w", s.Name, err)
-	}
-	before := o.DeepCopy()
-	o.Finalizers = without(o.Finalizers, group.AnchorFinalizer)
-	if err := p.patch(ctx, o, before); err != nil {
-		return fmt.Errorf("release content %q: %w", s.Name, err)
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/cluster"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/store"
 )
 
 // Finalizers that snapshot-controller keeps on a ready VolumeSnapshot, and puts back where they are missing
@@ -64,7 +65,7 @@ func (s *sight) members(ctx context.Context) ([]plan.Member, error) {
 func (s *sight) owned(ctx context.Context) (map[string]*snapshotv1.VolumeSnapshot, error) {
 	var list snapshotv1.VolumeSnapshotList
 	uid := string(s.uid)
-	if err := s.cache.List(ctx, &list, client.InNamespace(s.namespace), client.MatchingFields{byOwner: uid}); err != nil {
+	if err := s.cache.List(ctx, &list, client.InNamespace(s.namespace), client.MatchingFields{store.ByOwner: uid}); err != nil {
 		return nil, fmt.Errorf("list members: %w", err)
 	}
 	found := map[string]*snapshotv1.VolumeSnapshot{}
@@ -96,10 +97,10 @@ func (s *sight) memberContents(ctx context.Context) ([]plan.MemberContent, error
 		if err != nil {
 			return nil, err
 		}
-		marked := c.Annotations[group.MemberBeingDeletedAnnotation] != ""
+		claimed, marked := claimant != nil && claims(claimant, c.Name), c.Annotations[group.MemberBeingDeletedAnnotation] != ""
 		m := plan.MemberContent{
-			Name: c.Name, UID: c.UID, Claimed: claimant != nil, Deleting: c.DeletionTimestamp != nil,
-			Freeable: c.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentDelete && (claimant != nil || marked),
+			Name: c.Name, UID: c.UID, Claimed: claimed, Deleting: c.DeletionTimestamp != nil,
+			Freeable: c.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentDelete && (claimed || marked),
 		}
 		if st := c.Status; st != nil {
 			m.Late = ptr.Deref(st.SnapshotHandle, "") != "" && !ptr.Deref(st.ReadyToUse, true)
@@ -108,6 +109,12 @@ func (s *sight) memberContents(ctx context.Context) ([]plan.MemberContent, error
 		out = append(out, m)
 	}
 	return out, nil
+}
+
+// claims tells whether snapshot-controller deletes a content with its VolumeSnapshot: one that this names, or that has the name of that of a
+// claim in no group.
+func claims(o *snapshotv1.VolumeSnapshot, content string) bool {
+	return content == soloContent(o.UID) || o.Status != nil && ptr.Deref(o.Status.BoundVolumeSnapshotContentName, "") == content
 }
 
 // nudged is when a content was last nudged; zero if it never was, or if the annotation is somebody's own words.
@@ -123,9 +130,9 @@ func (s *sight) contentsOnStorage(ctx context.Context) ([]snapshotv1.VolumeSnaps
 	if s.handle == "" {
 		return nil, nil
 	}
-	key := handleKey(s.driver, s.handle)
+	key := store.HandleKey(s.driver, s.handle)
 	var list snapshotv1.VolumeSnapshotContentList
-	if err := s.cache.List(ctx, &list, client.MatchingFields{byGroupHandle: key}); err != nil {
+	if err := s.cache.List(ctx, &list, client.MatchingFields{store.ByGroupHandle: key}); err != nil {
 		return nil, fmt.Errorf("list contents of members: %w", err)
 	}
 	own := slices.DeleteFunc(list.Items, func(c snapshotv1.VolumeSnapshotContent) bool {
@@ -141,9 +148,8 @@ func (s *sight) member(ctx context.Context, o *snapshotv1.VolumeSnapshot) (plan.
 		Name: o.Name, UID: o.UID,
 		Claim:    ptr.Deref(o.Spec.Source.PersistentVolumeClaimName, ""),
 		Label:    o.Labels[group.ClaimLabel],
-		Owned:    slices.Contains(ownerOf(o), string(s.uid)),
+		Owned:    slices.Contains(store.OwnerOf(o), string(s.uid)),
 		Settled:  slices.Contains(o.Finalizers, asSourceFinalizer),
-		Guarded:  slices.Contains(o.Finalizers, group.InGroupFinalizer),
 		Deleting: o.DeletionTimestamp != nil,
 	}
 	if o.Status != nil {

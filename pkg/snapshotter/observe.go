@@ -21,6 +21,7 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/sources"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/store"
 )
 
 // observe gathers what plan.Next needs to know of a Namespace. facts reads claims and classes; snapshots and their
@@ -98,7 +99,7 @@ func (r *Reconciler) addMade(ctx context.Context, ns *corev1.Namespace, run plan
 // unfinished are the groups whose detach has begun in a run that does not go on, and whose snapshot still exists.
 func (r *Reconciler) unfinished(ctx context.Context, ns *corev1.Namespace, o plan.Observed) ([]plan.Group, error) {
 	var anchors groupsnapshotv1.VolumeGroupSnapshotContentList
-	if err := r.cached.List(ctx, &anchors, client.MatchingFields{byDetaching: ns.Name}); err != nil {
+	if err := r.cached.List(ctx, &anchors, client.MatchingFields{store.ByDetaching: ns.Name}); err != nil {
 		return nil, fmt.Errorf("list unfinished detaches: %w", err)
 	}
 	var out []plan.Group
@@ -217,13 +218,13 @@ func (s *sight) find(ctx context.Context, name string) error {
 		return fmt.Errorf("read VolumeGroupSnapshot %q: %w", name, err)
 	}
 	var list groupsnapshotv1.VolumeGroupSnapshotContentList
-	key := snapshotKey(s.namespace, name)
-	if err := s.cache.List(ctx, &list, client.MatchingFields{bySnapshot: bucketOf(key)}); err != nil {
+	key := store.SnapshotKey(s.namespace, name)
+	if err := s.cache.List(ctx, &list, client.MatchingFields{store.BySnapshot: store.BucketOf(key)}); err != nil {
 		return fmt.Errorf("list contents of VolumeGroupSnapshot %q: %w", name, err)
 	}
 	for i := range list.Items {
 		ref := list.Items[i].Spec.VolumeGroupSnapshotRef
-		if snapshotKey(ref.Namespace, ref.Name) == key && (s.uid == "" || ref.UID == s.uid) {
+		if store.SnapshotKey(ref.Namespace, ref.Name) == key && (s.uid == "" || ref.UID == s.uid) {
 			s.content = &list.Items[i]
 			return nil
 		}
@@ -260,7 +261,7 @@ func contentOfGroup(o *groupsnapshotv1.VolumeGroupSnapshotContent, g plan.Group)
 		SnapshotUID: o.Spec.VolumeGroupSnapshotRef.UID,
 		Driver:      o.Spec.Driver,
 		Handles:     o.Spec.Source.VolumeHandles,
-		Anchored:    isAnchor(o) && isOfRun(o, g),
+		Anchored:    store.IsAnchor(o) && isOfRun(o, g),
 		Settled:     slices.Contains(o.Finalizers, contentFinalizer),
 		Freeable:    o.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentDelete && o.Annotations[group.GroupBeingDeletedAnnotation] != "",
 		Deleting:    o.DeletionTimestamp != nil,

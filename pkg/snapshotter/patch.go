@@ -17,6 +17,7 @@ import (
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan/expire"
 )
 
 // Every patch carries the resourceVersion of the object that its step was planned for, so an object that has changed,
@@ -71,15 +72,32 @@ func (p *pass) release(ctx context.Context, s plan.Release) error {
 	return nil
 }
 
-func (p *pass) unguard(ctx context.Context, s plan.Unguard) error {
-	o, err := p.member(ctx, s.Member, s.UID)
+// releaseMember: while its VolumeGroupSnapshot is there, a member goes with that.
+func (p *pass) releaseMember(ctx context.Context, s expire.ReleaseMember) error {
+	if err := p.checkGone(ctx, s.Snapshot, s.Owner); err != nil {
+		return fmt.Errorf("let member %q go: %w", s.Name, err)
+	}
+	o, err := p.member(ctx, s.Name, s.UID)
 	if err != nil {
-		return fmt.Errorf("let member %q go: %w", s.Member, err)
+		return fmt.Errorf("let member %q go: %w", s.Name, err)
 	}
 	before := o.DeepCopy()
-	o.Finalizers = slices.DeleteFunc(o.Finalizers, func(f string) bool { return f == group.InGroupFinalizer })
+	o.Finalizers = without(o.Finalizers, group.InGroupFinalizer)
 	if err := p.patch(ctx, o, before); err != nil {
-		return fmt.Errorf("let member %q go: %w", s.Member, err)
+		return fmt.Errorf("let member %q go: %w", s.Name, err)
+	}
+	return nil
+}
+
+func (p *pass) releaseContent(ctx context.Context, s expire.ReleaseContent) error {
+	o, err := p.content(ctx, s.Name, s.UID)
+	if err != nil {
+		return fmt.Errorf("release content %q: %w", s.Name, err)
+	}
+	before := o.DeepCopy()
+	o.Finalizers = without(o.Finalizers, group.AnchorFinalizer)
+	if err := p.patch(ctx, o, before); err != nil {
+		return fmt.Errorf("release content %q: %w", s.Name, err)
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/store"
 )
 
 // judgeClaim says whether a claim in no group can be snapshotted, and by which class. What no snapshot can be taken of, by its
@@ -60,7 +61,7 @@ func fits(class, driver string, classes []group.Class) bool {
 // addTaken adds the claims that the run has made a snapshot of or given up, though they are in a group or gone by now.
 func (r *Reconciler) addTaken(ctx context.Context, ns *corev1.Namespace, run plan.Run, found map[string]plan.Claim) error {
 	var made snapshotv1.VolumeSnapshotList
-	if err := r.cached.List(ctx, &made, client.InNamespace(ns.Name), client.MatchingFields{byRun: run.ID}); err != nil {
+	if err := r.cached.List(ctx, &made, client.InNamespace(ns.Name), client.MatchingFields{store.ByRun: run.ID}); err != nil {
 		return fmt.Errorf("list VolumeSnapshots of %s: %w", run, err)
 	}
 	var names []string
@@ -150,11 +151,14 @@ func isOne(o client.Object, claim, run string) bool {
 	return labels[group.ClaimLabel] == group.LabelValue(claim) && labels[group.RunLabel] == run && labels[group.GroupLabel] == ""
 }
 
-// contentsOfOne is the content that snapshot-controller makes for a VolumeSnapshot in no group, and names after its UID
-// (external-snapshotter v8 pkg/utils.GetDynamicSnapshotContentNameForSnapshot); empty if there is none.
+// soloContent is what snapshot-controller calls the content that it makes for a VolumeSnapshot in no group
+// (external-snapshotter v8 pkg/utils.GetDynamicSnapshotContentNameForSnapshot).
+func soloContent(uid types.UID) string { return "snapcontent-" + string(uid) }
+
+// contentsOfOne is that content; empty if there is none.
 func (s *sight) contentsOfOne(ctx context.Context, uid types.UID) ([]plan.MemberContent, error) {
 	o := &snapshotv1.VolumeSnapshotContent{}
-	err := s.cache.Get(ctx, types.NamespacedName{Name: "snapcontent-" + string(uid)}, o)
+	err := s.cache.Get(ctx, types.NamespacedName{Name: soloContent(uid)}, o)
 	switch {
 	case apierrors.IsNotFound(err) || err == nil && o.Spec.VolumeSnapshotRef.UID != uid:
 		return nil, nil

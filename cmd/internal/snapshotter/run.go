@@ -27,6 +27,7 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/flight"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/lead"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/metrics"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/store"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/trim"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/view"
 )
@@ -88,7 +89,7 @@ func newManager(ctx context.Context, config *rest.Config, o options, host string
 		return nil, err
 	}
 	pool := &trim.Pool{}
-	caches := snapshotter.CacheOptions(pool)
+	caches := store.Options(pool)
 	caches.ByObject[&coordinationv1.Lease{}] = lease.Cached()
 	options := ctrl.Options{
 		Scheme:                        scheme,
@@ -126,7 +127,7 @@ func newLock(config *rest.Config, namespace, host string) (*lead.Lock, error) {
 }
 
 func setup(ctx context.Context, mgr ctrl.Manager, o options, host string) error {
-	if err := snapshotter.AddIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
+	if err := store.AddIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
 	metrics.NewPoints(ctrlmetrics.Registry, mgr.GetCache(), view.AllOf(mgr.GetCache()), clock.RealClock{})

@@ -28,14 +28,22 @@ const (
 
 // leftover is what is to be remembered of a group that is given up.
 func (o Observed) leftover(g Group) Leftover {
-	l := Leftover{Group: g.Name, Run: g.Run, Snapshot: g.SnapshotName, Time: o.Now.UTC().Truncate(time.Second)}
+	l := Leftover{Group: g.Name, Run: g.Run, Snapshot: g.SnapshotName, UID: g.SnapshotUID(), Time: o.Now.UTC().Truncate(time.Second)}
 	if g.Content != nil {
-		l.UID, l.Driver, l.Handle = g.Content.SnapshotUID, g.Content.Driver, g.Content.GroupHandle
-	}
-	if g.Snapshot != nil {
-		l.UID = g.Snapshot.UID
+		l.Driver, l.Handle = g.Content.Driver, g.Content.GroupHandle
 	}
 	return l
+}
+
+// SnapshotUID is that of the VolumeGroupSnapshot, also where that is gone; empty if nothing tells.
+func (g Group) SnapshotUID() types.UID {
+	switch {
+	case g.Snapshot != nil:
+		return g.Snapshot.UID
+	case g.Content != nil:
+		return g.Content.SnapshotUID
+	}
+	return ""
 }
 
 // carried are the leftovers that the next run remembers, the newest.
@@ -49,10 +57,20 @@ func carried(all []Leftover, now time.Time) []Leftover {
 	return out[max(0, len(out)-maxLeftovers):]
 }
 
+// CleanUp deletes what is left of groups that were given up.
+func CleanUp(left []Group, now time.Time) []Step {
+	var steps []Step
+	for _, g := range left {
+		g = g.past()
+		steps = append(append(steps, abandon(g, "").steps...), g.nudgeDeleted(now)...)
+	}
+	return steps
+}
+
 // abandon deletes what an incomplete group has made. The content is marked and deleted by itself too: a snapshot that
 // was not bound to it yet leaves it behind for ever. So are the contents of members: under policy Retain they would stay
-// when their VolumeSnapshots go, and one whose VolumeSnapshot was not made yet goes with nothing. A member that did not know its group yet is
-// never let go by snapshot-controller (external-snapshotter 8.7), which looks for the group in the member's status.
+// when their VolumeSnapshots go, and one whose VolumeSnapshot was not made yet goes with nothing. Members that do not go are for package
+// expire to let go.
 func abandon(g Group, reason string) progress {
 	p := progress{failure: reason}
 	if g.Snapshot != nil && g.Snapshot.Foreign {
@@ -68,11 +86,6 @@ func abandon(g Group, reason string) progress {
 	}
 	if s := g.Snapshot; s != nil && !s.Deleting {
 		p.steps = append(p.steps, DeleteSnapshot{Group: g.Name, Name: g.SnapshotName, UID: s.UID})
-	}
-	for _, m := range g.Members {
-		if g.Snapshot == nil && m.Deleting && m.Guarded && !m.Bound {
-			p.steps = append(p.steps, Unguard{Group: g.Name, Member: m.Name, UID: m.UID})
-		}
 	}
 	for _, c := range g.Contents {
 		if !c.Claimed && !c.Deleting {

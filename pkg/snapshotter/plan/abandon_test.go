@@ -52,21 +52,6 @@ func TestWhatIsLeftOfAGroupGivenUpIsDeletedAfterItsRun(t *testing.T) {
 			}),
 			[]string{`let VolumeSnapshotContent "c1" be freed`},
 		},
-		"a member that never knew its group is let go once the snapshot is gone": {
-			changed(complete("db"), func(g *Group) {
-				g.Snapshot, g.Content = nil, nil
-				g.Members[0].Deleting, g.Members[0].Guarded, g.Members[0].Bound = true, true, false
-				g.Members[1].Deleting, g.Members[1].Guarded = true, true
-			}),
-			[]string{`let member "db-m1" go`},
-		},
-		"and not before": {
-			changed(complete("db"), func(g *Group) {
-				g.Snapshot.Deleting, g.Content = true, nil
-				g.Members[0].Deleting, g.Members[0].Guarded, g.Members[0].Bound = true, true, false
-			}),
-			nil,
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := Observed{Now: noon, Run: Run{LastRun: group.LastRun{Outcome: group.Failed}}, Leftovers: []Group{tc.left}}

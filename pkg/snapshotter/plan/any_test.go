@@ -92,7 +92,7 @@ func (d *dice) group(name string) Group {
 	}
 	var members []Member
 	for _, m := range g.Members {
-		m.Complete, m.Owned, m.Bound, m.Settled, m.Guarded, m.Deleting = !d.seldom(), d.flag(), d.flag(), d.flag(), d.flag(), d.seldom()
+		m.Complete, m.Owned, m.Bound, m.Settled, m.Deleting = !d.seldom(), d.flag(), d.flag(), d.flag(), d.seldom()
 		m.Complete = m.Complete && !m.Deleting
 		m.Class = d.text("snap")
 		if !d.seldom() {

@@ -114,7 +114,7 @@ func wrongOf(s Step, g Group, givenUp bool) string {
 // deletes tells whether a step deletes something, or lets it be freed.
 func deletes(s Step) bool {
 	switch s.(type) {
-	case DeleteSnapshot, DeleteOne, FreeContent, DeleteContent, FreeSnapshotContent, DeleteSnapshotContent, Unguard:
+	case DeleteSnapshot, DeleteOne, FreeContent, DeleteContent, FreeSnapshotContent, DeleteSnapshotContent:
 		return true
 	}
 	return false

@@ -67,10 +67,7 @@ func Next(o Observed) []Step {
 	for _, g := range o.Unfinished {
 		steps = append(steps, detach(g.past(), time.Time{}).steps...)
 	}
-	for _, g := range o.Leftovers {
-		g = g.past()
-		steps = append(append(steps, abandon(g, "").steps...), g.nudgeDeleted(o.Now)...)
-	}
+	steps = append(steps, CleanUp(o.Leftovers, o.Now)...)
 	if !o.adopted() {
 		steps = append(steps, Adopt{Seen: o.asked()})
 	}

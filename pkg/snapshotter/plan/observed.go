@@ -191,9 +191,7 @@ type Member struct {
 	// Bound: its status names the VolumeGroupSnapshot, which makes snapshot-controller restore a lost owner reference.
 	Bound bool
 	// Settled: snapshot-controller has put its finalizers back after the release, so its cache holds no earlier version.
-	Settled bool
-	// Guarded: it has the finalizer of members, which keeps one from being deleted alone.
-	Guarded  bool
+	Settled  bool
 	Deleting bool
 	Error    string
 	// Missing are the marks that it lacks, Class the VolumeSnapshotClass that it lacks; empty if it lacks none.
@@ -205,7 +203,7 @@ type Member struct {
 type MemberContent struct {
 	Name string
 	UID  types.UID
-	// Claimed: its VolumeSnapshot exists, and it goes when that goes, unless it is kept.
+	// Claimed: its VolumeSnapshot exists and knows it, so that it goes when that goes, unless it is kept.
 	Claimed bool
 	// Freeable: policy Delete, and Claimed or marked so that csi-snapshotter lets it go without its VolumeSnapshot.
 	Freeable bool

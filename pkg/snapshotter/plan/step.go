@@ -107,12 +107,6 @@ type NudgeContent struct {
 	At             time.Time
 }
 
-// Unguard takes the finalizer of members off one that is being deleted and whose VolumeGroupSnapshot is gone.
-type Unguard struct {
-	Group, Member string
-	UID           types.UID
-}
-
 // FreeSnapshotContent lets a VolumeSnapshotContent go with its VolumeSnapshot, or by DeleteSnapshotContent without one.
 type FreeSnapshotContent struct {
 	Group, Content string
@@ -206,7 +200,6 @@ func (s DeleteSnapshot) String() string {
 }
 func (s Nudge) String() string        { return fmt.Sprintf("nudge VolumeSnapshotContent %q", s.Content) }
 func (s NudgeContent) String() string { return fmt.Sprintf("nudge content %q", s.Content) }
-func (s Unguard) String() string      { return fmt.Sprintf("let member %q go", s.Member) }
 func (s FreeSnapshotContent) String() string {
 	return fmt.Sprintf("let VolumeSnapshotContent %q be freed", s.Content)
 }
@@ -244,7 +237,6 @@ func (s Release) Of() string               { return s.Group }
 func (s DeleteSnapshot) Of() string        { return s.Group }
 func (s Nudge) Of() string                 { return s.Group }
 func (s NudgeContent) Of() string          { return s.Group }
-func (s Unguard) Of() string               { return s.Group }
 func (s FreeSnapshotContent) Of() string   { return s.Group }
 func (s DeleteSnapshotContent) Of() string { return s.Group }
 func (s FreeContent) Of() string           { return s.Group }

@@ -30,6 +30,9 @@
 // What goes and is held up since snapshot-controller failed to mark it for the CSI sidecar is marked, whatever the settings say:
 // the content of a kept group once all its members go too, that of an ungrouped claim, and what members of an anchor have left.
 //
+// A member that goes and that snapshot-controller never lets go, for its status names no VolumeGroupSnapshot (package point, Captives), is let
+// go. With a Namespace that goes, so does what a run has half made (package point, Halves), as what was given up.
+//
 // Too many points at once (brake.go) pause all of that Namespace, until somebody confirms. Every row reads objects, never
 // memory, so a loop that was killed between any two steps goes on where it was.
 package expire

@@ -33,6 +33,8 @@ type Observed struct {
 	Stuck []point.MemberContent
 	// Doubles are contents of snapshots that were taken of members once more.
 	Doubles []point.MemberContent
+	// Captives are members that go and that snapshot-controller does not let go.
+	Captives []point.Captive
 	// Limit is how many points may go at once without anybody's word, beyond those that a run makes superfluous while nobody edits the
 	// retention.
 	Limit int
@@ -45,7 +47,7 @@ type Observed struct {
 // Next returns the steps that are due, in the order they must run; at the end may be a Wait for when the next one is. It
 // reads no clock and no cluster. The package comment is its state table.
 func Next(o Observed) []plan.Step {
-	steps := slices.Concat(Free(o.Orphans), Unstick(o.Stuck), Undouble(o.Doubles))
+	steps := o.tidy()
 	var all []decided
 	var wake time.Time
 	var goes []plan.Step

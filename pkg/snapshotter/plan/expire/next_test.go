@@ -227,7 +227,7 @@ func TestAPauseIsToldOnceAndEndsWhenConfirmedOrCorrected(t *testing.T) {
 	}
 }
 
-func TestFree(t *testing.T) {
+func TestOrphansAreFreed(t *testing.T) {
 	orphan := func(kind point.OrphanKind, c point.Content) point.Orphan {
 		c.Name, c.UID = "c", "u"
 		return point.Orphan{Kind: kind, Snapshot: point.Object{Name: "vgs"}, Content: &c}
@@ -258,7 +258,7 @@ func TestFree(t *testing.T) {
 		"a member without its anchor is left alone": {point.Orphan{Kind: point.OrphanMember}, []string{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, said(Free([]point.Orphan{tc.in}))); diff != "" {
+			if diff := cmp.Diff(tc.want, said(Leave(Observed{Orphans: []point.Orphan{tc.in}}))); diff != "" {
 				t.Errorf("steps (-want +got):\n%s", diff)
 			}
 		})

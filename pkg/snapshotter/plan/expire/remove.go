@@ -133,8 +133,33 @@ func (o Observed) members(p point.Point, version string) []plan.Step {
 	return steps
 }
 
-// Unstick are the steps that mark contents of members, for Namespaces that exist and those that are gone.
-func Unstick(stuck []point.MemberContent) []plan.Step {
+// Leave are the steps for a Namespace that goes or is gone: nothing expires in it any more, and what goes is carried to the end.
+func Leave(o Observed) []plan.Step {
+	steps := o.tidy()
+	for _, p := range o.Points {
+		if p.Deleting && !p.Detaching() {
+			steps = append(steps, o.carryOn(p)...)
+		}
+	}
+	return steps
+}
+
+// tidy are the steps about what belongs to no restore point, whatever the settings say.
+func (o Observed) tidy() []plan.Step {
+	return slices.Concat(Free(o.Orphans), unstick(o.Stuck), undouble(o.Doubles), release(o.Captives))
+}
+
+// release are the steps that let members go which nobody else does.
+func release(captives []point.Captive) []plan.Step {
+	var steps []plan.Step
+	for _, c := range captives {
+		steps = append(steps, ReleaseMember{Name: c.Name, UID: c.UID, Snapshot: c.Snapshot.Name, Owner: c.Snapshot.UID})
+	}
+	return steps
+}
+
+// unstick are the steps that mark contents of members.
+func unstick(stuck []point.MemberContent) []plan.Step {
 	var steps []plan.Step
 	for _, c := range stuck {
 		steps = append(steps, plan.FreeSnapshotContent{Group: c.Name, Content: c.Name, UID: c.UID})
@@ -142,8 +167,8 @@ func Unstick(stuck []point.MemberContent) []plan.Step {
 	return steps
 }
 
-// Undouble are the steps that free snapshots taken of members once more, for Namespaces that exist and those that are gone.
-func Undouble(doubles []point.MemberContent) []plan.Step {
+// undouble are the steps that free snapshots taken of members once more.
+func undouble(doubles []point.MemberContent) []plan.Step {
 	var steps []plan.Step
 	for _, c := range doubles {
 		if !c.Freeable {
@@ -157,7 +182,7 @@ func Undouble(doubles []point.MemberContent) []plan.Step {
 	return steps
 }
 
-// Free are the steps that free orphans, for Namespaces that exist and those that are gone. An anchor that is kept waits for
+// Free are the steps that free orphans. An anchor that is kept waits for
 // what pins it; one that was let go of does not, for its restore point has expired.
 func Free(orphans []point.Orphan) []plan.Step {
 	var steps []plan.Step

@@ -57,6 +57,15 @@ type ReleaseContent struct {
 	UID         types.UID
 }
 
+// ReleaseMember takes the finalizer of members off one that is being deleted, after a live look whether the VolumeGroupSnapshot that owns it
+// is gone.
+type ReleaseMember struct {
+	Name     string
+	UID      types.UID
+	Snapshot string
+	Owner    types.UID
+}
+
 // Gone tells that a point goes, once its first irreversible step is done. It does nothing.
 type Gone struct {
 	Point, What string
@@ -77,6 +86,7 @@ func (s DeleteVolumeSnapshot) String() string {
 	return fmt.Sprintf("delete VolumeSnapshot %q", s.Name)
 }
 func (s ReleaseContent) String() string { return fmt.Sprintf("release content %q", s.Name) }
+func (s ReleaseMember) String() string  { return fmt.Sprintf("let member %q go", s.Name) }
 func (s Gone) String() string           { return fmt.Sprintf("%s: %s", s.Reason, s.What) }
 func (s Adopt) String() string {
 	if s.Retention == "" {
@@ -105,6 +115,9 @@ func (s ReleaseContent) Of() string { return s.Point }
 
 // Of is the restore point.
 func (s Gone) Of() string { return s.Point }
+
+// Of is the member.
+func (s ReleaseMember) Of() string { return s.Name }
 
 // Of is empty: the step is about the Namespace.
 func (Adopt) Of() string { return "" }

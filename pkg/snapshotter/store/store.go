@@ -1,4 +1,5 @@
-package snapshotter
+// Package store is what the loop's cache holds of the cluster, and by which indexes it is found there.
+package store
 
 import (
 	"context"
@@ -10,16 +11,12 @@ import (
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
-	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/snapshot-group/snapshot-group/pkg/cluster"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
@@ -28,9 +25,9 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/trim"
 )
 
-// CacheOptions are those of a Reconciler's cache: opted-in Namespaces only, and of the many objects only what is used. A
+// Options are those of a Reconciler's cache: opted-in Namespaces only, and of the many objects only what is used. A
 // patch is the difference to a cached object, so it never touches what the cache left out.
-func CacheOptions(pool *trim.Pool) cache.Options {
+func Options(pool *trim.Pool) cache.Options {
 	return cache.Options{
 		ReaderFailOnMissingInformer: true,
 		DefaultTransform:            cache.TransformStripManagedFields(),
@@ -49,25 +46,25 @@ func CacheOptions(pool *trim.Pool) cache.Options {
 
 // Cache indexes, so that a reconcile reads what belongs to its Namespace and run, whatever else the cluster holds.
 const (
-	// byRun: a VolumeSnapshot in no group by the run that made it.
-	byRun = "run"
-	// bySnapshot: a VolumeGroupSnapshotContent by the bucket of the namespace/name of its VolumeGroupSnapshot.
-	bySnapshot = "snapshot"
-	// byDetaching: an anchor whose VolumeGroupSnapshot is not known to be gone, by namespace.
-	byDetaching = "detaching"
-	// byOwner: a VolumeSnapshot by the UID of the VolumeGroupSnapshot that owns it.
-	byOwner = "owner"
-	// byGroupHandle: a VolumeSnapshotContent by driver and group snapshot on storage, which outlive owner references; a VolumeGroupSnapshotContent
+	// ByRun: a VolumeSnapshot in no group by the run that made it.
+	ByRun = "run"
+	// BySnapshot: a VolumeGroupSnapshotContent by the bucket of the namespace/name of its VolumeGroupSnapshot.
+	BySnapshot = "snapshot"
+	// ByDetaching: an anchor whose VolumeGroupSnapshot is not known to be gone, by namespace.
+	ByDetaching = "detaching"
+	// ByOwner: a VolumeSnapshot by the UID of the VolumeGroupSnapshot that owns it.
+	ByOwner = "owner"
+	// ByGroupHandle: a VolumeSnapshotContent by driver and group snapshot on storage, which outlive owner references; a VolumeGroupSnapshotContent
 	// by the bucket of these.
-	byGroupHandle = "group-handle"
-	// byHandle: a content of either kind by the bucket of driver and snapshot on storage, one or several.
-	byHandle = "handle"
-	// byImport: a VolumeSnapshotContent by the driver and snapshot on storage that somebody imported it by. There are few.
-	byImport = "import"
-	// byNamespace: a content by the namespace of what it is a content of.
-	byNamespace = "namespace"
-	// byRestoring: a Pending claim by the namespace of the VolumeSnapshot that it is being restored from.
-	byRestoring = "restoring"
+	ByGroupHandle = "group-handle"
+	// ByHandle: a content of either kind by the bucket of driver and snapshot on storage, one or several.
+	ByHandle = "handle"
+	// ByImport: a VolumeSnapshotContent by the driver and snapshot on storage that somebody imported it by. There are few.
+	ByImport = "import"
+	// ByNamespace: a content by the namespace of what it is a content of.
+	ByNamespace = "namespace"
+	// ByRestoring: a Pending claim by the namespace of the VolumeSnapshot that it is being restored from.
+	ByRestoring = "restoring"
 )
 
 // Index is one of Indexes.
@@ -79,18 +76,18 @@ type Index struct {
 
 // Indexes are those that the Reconciler's cache must have.
 var Indexes = []Index{
-	{&snapshotv1.VolumeSnapshot{}, byRun, runOfOne},
-	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, bySnapshot, bucketsOf(snapshotOf)},
-	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, byDetaching, detachingOf},
-	{&snapshotv1.VolumeSnapshot{}, byOwner, ownerOf},
-	{&snapshotv1.VolumeSnapshotContent{}, byGroupHandle, groupHandleOf},
-	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, byNamespace, one(namespaceOfGroupContent)},
-	{&snapshotv1.VolumeSnapshotContent{}, byNamespace, one(namespaceOfContent)},
-	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, byGroupHandle, bucketsOf(groupHandleOfGroup)},
-	{&snapshotv1.VolumeSnapshotContent{}, byHandle, bucketsOf(handlesOf)},
-	{&snapshotv1.VolumeSnapshotContent{}, byImport, importOf},
-	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, byHandle, bucketsOf(handlesOfGroup)},
-	{&corev1.PersistentVolumeClaim{}, byRestoring, restoringOf},
+	{&snapshotv1.VolumeSnapshot{}, ByRun, runOfOne},
+	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, BySnapshot, bucketsOf(snapshotOf)},
+	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, ByDetaching, detachingOf},
+	{&snapshotv1.VolumeSnapshot{}, ByOwner, OwnerOf},
+	{&snapshotv1.VolumeSnapshotContent{}, ByGroupHandle, groupHandleOf},
+	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, ByNamespace, one(NamespaceOfGroupContent)},
+	{&snapshotv1.VolumeSnapshotContent{}, ByNamespace, one(NamespaceOfContent)},
+	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, ByGroupHandle, bucketsOf(groupHandleOfGroup)},
+	{&snapshotv1.VolumeSnapshotContent{}, ByHandle, bucketsOf(handlesOf)},
+	{&snapshotv1.VolumeSnapshotContent{}, ByImport, importOf},
+	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, ByHandle, bucketsOf(handlesOfGroup)},
+	{&corev1.PersistentVolumeClaim{}, ByRestoring, restoringOf},
 }
 
 // AddIndexes adds Indexes to a cache.
@@ -103,46 +100,6 @@ func AddIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 	return nil
 }
 
-// contentOf are the namespaces that a VolumeSnapshotContent is of: that of its VolumeSnapshot, and those that have restore points,
-// or anchors, of the same storage. It may be what these wait for.
-func (r *Reconciler) contentOf(ctx context.Context, o client.Object) []reconcile.Request {
-	namespaces := sets.New(namespaceOfContent(o))
-	var looks []look
-	for _, key := range groupHandleOf(o) {
-		looks = append(looks, look{&groupsnapshotv1.VolumeGroupSnapshotContentList{}, byGroupHandle, key, groupHandleOfGroup, namespaceOfGroupContent})
-	}
-	for _, key := range importOf(o) {
-		looks = append(looks,
-			look{&groupsnapshotv1.VolumeGroupSnapshotContentList{}, byHandle, key, handlesOfGroup, namespaceOfGroupContent},
-			look{&snapshotv1.VolumeSnapshotContentList{}, byHandle, key, handlesOf, namespaceOfContent})
-	}
-	for _, l := range looks {
-		if r.cached.List(ctx, l.list, client.MatchingFields{l.field: bucketOf(l.key)}) != nil {
-			continue // a cache fails before it has begun alone
-		}
-		_ = apimeta.EachListItem(l.list, func(found runtime.Object) error {
-			if content, _ := found.(client.Object); slices.Contains(l.keys(content), l.key) {
-				namespaces.Insert(l.namespace(content))
-			}
-			return nil
-		})
-	}
-	var out []reconcile.Request
-	for _, name := range sets.List(namespaces) {
-		out = append(out, reconcile.Request{NamespacedName: client.ObjectKey{Name: name}})
-	}
-	return out
-}
-
-// look is for contents by what they stand for on storage, and for the namespaces that they are of: among those of one bucket of an index,
-// those that have key.
-type look struct {
-	list       client.ObjectList
-	field, key string
-	keys       client.IndexerFunc
-	namespace  func(client.Object) string
-}
-
 func runOfOne(o client.Object) []string {
 	run := o.GetLabels()[group.RunLabel]
 	if run == "" || o.GetLabels()[group.GroupLabel] != "" {
@@ -153,26 +110,28 @@ func runOfOne(o client.Object) []string {
 
 func snapshotOf(o client.Object) []string {
 	c, _ := o.(*groupsnapshotv1.VolumeGroupSnapshotContent)
-	return []string{snapshotKey(c.Spec.VolumeGroupSnapshotRef.Namespace, c.Spec.VolumeGroupSnapshotRef.Name)}
+	return []string{SnapshotKey(c.Spec.VolumeGroupSnapshotRef.Namespace, c.Spec.VolumeGroupSnapshotRef.Name)}
 }
 
-func snapshotKey(namespace, name string) string { return namespace + "/" + name }
+// SnapshotKey is that of a VolumeGroupSnapshot.
+func SnapshotKey(namespace, name string) string { return namespace + "/" + name }
 
 func detachingOf(o client.Object) []string {
 	c, _ := o.(*groupsnapshotv1.VolumeGroupSnapshotContent)
-	if !isAnchor(c) || c.Annotations[group.GroupBeingDeletedAnnotation] != "" {
+	if !IsAnchor(c) || c.Annotations[group.GroupBeingDeletedAnnotation] != "" {
 		return nil
 	}
 	return []string{c.Spec.VolumeGroupSnapshotRef.Namespace}
 }
 
-// isAnchor: kept, and labelled as a run's.
-func isAnchor(c *groupsnapshotv1.VolumeGroupSnapshotContent) bool {
+// IsAnchor tells whether a content is kept, and labelled as a run's.
+func IsAnchor(c *groupsnapshotv1.VolumeGroupSnapshotContent) bool {
 	return c.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentRetain &&
 		c.Labels[group.GroupLabel] != "" && c.Labels[group.RunLabel] != ""
 }
 
-func ownerOf(o client.Object) []string {
+// OwnerOf is the UID of the VolumeGroupSnapshot that owns an object; none where none does.
+func OwnerOf(o client.Object) []string {
 	if owner := group.OwnerGroupSnapshot(o.GetOwnerReferences()); owner != nil {
 		return []string{string(owner.UID)}
 	}
@@ -188,7 +147,7 @@ func groupHandleOf(o client.Object) []string {
 	if handle == "" {
 		return nil
 	}
-	return []string{handleKey(c.Spec.Driver, handle)}
+	return []string{HandleKey(c.Spec.Driver, handle)}
 }
 
 func one(of func(client.Object) string) client.IndexerFunc {
@@ -197,15 +156,15 @@ func one(of func(client.Object) string) client.IndexerFunc {
 
 func restoringOf(o client.Object) []string {
 	c, _ := o.(*corev1.PersistentVolumeClaim)
-	namespace, name := sourceOf(c)
+	namespace, name := SourceOf(c)
 	if name == "" || c.Status.Phase != corev1.ClaimPending {
 		return nil
 	}
 	return []string{namespace}
 }
 
-// sourceOf is the VolumeSnapshot that a claim is made from, empty if it is made from none.
-func sourceOf(c *corev1.PersistentVolumeClaim) (namespace, name string) {
+// SourceOf is the VolumeSnapshot that a claim is made from, empty if it is made from none.
+func SourceOf(c *corev1.PersistentVolumeClaim) (namespace, name string) {
 	const kind = "VolumeSnapshot"
 	if ref := c.Spec.DataSourceRef; ref != nil && ref.Kind == kind && ptr.Deref(ref.APIGroup, "") == group.SnapshotAPIGroup {
 		return ptr.Deref(ref.Namespace, c.Namespace), ref.Name
@@ -216,12 +175,20 @@ func sourceOf(c *corev1.PersistentVolumeClaim) (namespace, name string) {
 	return "", ""
 }
 
+// RestoredFrom is the namespace whose restore points a claim is made from. What was imported is in use whether or not a claim is made
+// from that.
+func RestoredFrom(o client.Object) string {
+	claim, _ := o.(*corev1.PersistentVolumeClaim)
+	namespace, _ := SourceOf(claim)
+	return namespace
+}
+
 func groupHandleOfGroup(o client.Object) []string {
 	c, _ := o.(*groupsnapshotv1.VolumeGroupSnapshotContent)
 	if c.Status == nil || c.Status.VolumeGroupSnapshotHandle == nil {
 		return nil
 	}
-	return []string{handleKey(c.Spec.Driver, *c.Status.VolumeGroupSnapshotHandle)}
+	return []string{HandleKey(c.Spec.Driver, *c.Status.VolumeGroupSnapshotHandle)}
 }
 
 func importOf(o client.Object) []string {
@@ -229,7 +196,7 @@ func importOf(o client.Object) []string {
 	if !point.Imported(c) {
 		return nil
 	}
-	return []string{handleKey(c.Spec.Driver, *c.Spec.Source.SnapshotHandle)}
+	return []string{HandleKey(c.Spec.Driver, *c.Spec.Source.SnapshotHandle)}
 }
 
 // handlesOf is one that somebody has imported by, or that storage has told.
@@ -238,7 +205,7 @@ func handlesOf(o client.Object) []string {
 	if point.Imported(c) || c.Status == nil || c.Status.SnapshotHandle == nil {
 		return importOf(o)
 	}
-	return []string{handleKey(c.Spec.Driver, *c.Status.SnapshotHandle)}
+	return []string{HandleKey(c.Spec.Driver, *c.Status.SnapshotHandle)}
 }
 
 func handlesOfGroup(o client.Object) []string {
@@ -248,7 +215,7 @@ func handlesOfGroup(o client.Object) []string {
 	}
 	var keys []string
 	for _, s := range c.Status.VolumeSnapshotInfoList {
-		keys = append(keys, handleKey(c.Spec.Driver, s.SnapshotHandle))
+		keys = append(keys, HandleKey(c.Spec.Driver, s.SnapshotHandle))
 	}
 	return keys
 }
@@ -258,8 +225,8 @@ func handlesOfGroup(o client.Object) []string {
 // of their members a dozen, so no reconcile asks for these.
 const buckets = 4096
 
-// bucketOf is where an index by buckets has a key.
-func bucketOf(key string) string {
+// BucketOf is where an index by buckets has a key.
+func BucketOf(key string) string {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(key)) // never fails
 	return strconv.FormatUint(uint64(h.Sum32()%buckets), 10)
@@ -269,11 +236,24 @@ func bucketsOf(keys client.IndexerFunc) client.IndexerFunc {
 	return func(o client.Object) []string {
 		all := keys(o)
 		for i, key := range all {
-			all[i] = bucketOf(key)
+			all[i] = BucketOf(key)
 		}
 		slices.Sort(all)
 		return slices.Compact(all)
 	}
 }
 
-func handleKey(driver, handle string) string { return driver + "\x00" + handle }
+// HandleKey is that of what a driver has on storage.
+func HandleKey(driver, handle string) string { return driver + "\x00" + handle }
+
+// NamespaceOfGroupContent is that of the VolumeGroupSnapshot of a content.
+func NamespaceOfGroupContent(o client.Object) string {
+	c, _ := o.(*groupsnapshotv1.VolumeGroupSnapshotContent)
+	return c.Spec.VolumeGroupSnapshotRef.Namespace
+}
+
+// NamespaceOfContent is that of the VolumeSnapshot of a content.
+func NamespaceOfContent(o client.Object) string {
+	c, _ := o.(*snapshotv1.VolumeSnapshotContent)
+	return c.Spec.VolumeSnapshotRef.Namespace
+}
