@@ -50,7 +50,7 @@ their contents say. A restore point that is held is not deleted. Interrupted, th
 			return session.Explain(err)
 		}
 		if !yes {
-			if err := s.Confirm(fmt.Sprintf("This deletes %s in namespace %s, and frees the storage", strings.Join(names, ", "), namespace)); err != nil {
+			if err := s.Confirm(cmd.Context(), fmt.Sprintf("This deletes %s in namespace %s, and frees the storage", strings.Join(names, ", "), namespace)); err != nil {
 				return err
 			}
 		}

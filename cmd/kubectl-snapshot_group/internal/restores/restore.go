@@ -202,7 +202,7 @@ func inPlace(ctx context.Context, s *session.Session, o *options, point string) 
 		return printJournal(s, o, j)
 	}
 	if !o.yes {
-		if err := s.Confirm(summary(namespace, j)); err != nil {
+		if err := s.Confirm(ctx, summary(namespace, j)); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,8 @@ package session
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"os"
 	"regexp"
@@ -211,7 +213,7 @@ func TestConfirmAsksOnATerminalAlone(t *testing.T) {
 			}
 			var asked bytes.Buffer
 			got := ""
-			if err := New(genericiooptions.IOStreams{In: screen, ErrOut: &asked}).Confirm("This deletes a"); err != nil {
+			if err := New(genericiooptions.IOStreams{In: screen, ErrOut: &asked}).Confirm(t.Context(), "This deletes a"); err != nil {
 				got = err.Error()
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
@@ -222,8 +224,24 @@ func TestConfirmAsksOnATerminalAlone(t *testing.T) {
 			}
 		})
 	}
-	err := New(genericiooptions.IOStreams{In: strings.NewReader("yes\n")}).Confirm("This deletes a")
+	err := New(genericiooptions.IOStreams{In: strings.NewReader("yes\n")}).Confirm(t.Context(), "This deletes a")
 	if err == nil || err.Error() != "not confirmed; nothing was changed: This deletes a: add --yes" {
 		t.Errorf("error %v where nobody can be asked", err)
+	}
+}
+
+func TestAQuestionIsGivenUpWithTheCommand(t *testing.T) {
+	keyboard, screen, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _, _ = keyboard.Close(), screen.Close() }()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("interrupt signal received"))
+	var asked strings.Builder
+	err = New(genericiooptions.IOStreams{In: screen, ErrOut: &asked}).Confirm(ctx, "This deletes a")
+	const want = "not confirmed; nothing was changed: interrupt signal received"
+	if !errors.Is(err, ErrNotConfirmed) || err.Error() != want {
+		t.Errorf("error = %v, want %s", err, want)
 	}
 }
