@@ -176,7 +176,7 @@ func (o Observed) finish() Step {
 				return Stop{
 					Why: fmt.Sprintf("safety snapshot %q does not have what claim %q held before, so its volume %q is kept: %s",
 						r.Safety, r.Name, r.Volume, lacks),
-					Do:  "look whether all that you need is there, then free such volumes by adding --without-safety-snapshot",
+					Do: "look whether all that you need is there, then free such volumes by adding --without-safety-snapshot",
 				}
 			}
 		}
