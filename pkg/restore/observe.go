@@ -129,6 +129,9 @@ func volumesOf(o plan.Observed) []string {
 	if o.Journal != nil {
 		for _, c := range slices.Concat(o.Journal.Claims, o.Journal.Kept) {
 			names = append(names, c.Volume)
+			if live := o.Claims[c.Name]; live != nil {
+				names = append(names, live.Spec.VolumeName)
+			}
 		}
 	} else {
 		for _, m := range o.Point.Members {
@@ -137,7 +140,8 @@ func volumesOf(o plan.Observed) []string {
 			}
 		}
 	}
-	return slices.DeleteFunc(names, func(n string) bool { return n == "" })
+	slices.Sort(names)
+	return slices.DeleteFunc(slices.Compact(names), func(n string) bool { return n == "" })
 }
 
 // addSafety adds the safety snapshots of the journal.

@@ -176,8 +176,8 @@ func (o Observed) inTheWay(p Pod, claims []string) string {
 		if p.Owner != "" {
 			owner = " of " + p.Owner
 		}
-		return fmt.Sprintf("Pod %q%s uses %s and belongs to no StatefulSet or Deployment that could be scaled down: delete it first",
-			p.Name, owner, nounOf("claim", used))
+		return fmt.Sprintf("Pod %q%s uses %s and belongs to no StatefulSet or Deployment that could be scaled down: %s first",
+			p.Name, owner, nounOf("claim", used), p.removal())
 	case o.Workloads[i].Replicas == 0:
 		return "" // it is on its way out
 	default:

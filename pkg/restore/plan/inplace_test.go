@@ -153,40 +153,6 @@ func TestARestoreInPlaceEndsWithoutItsPoint(t *testing.T) {
 	}
 }
 
-// Whatever happens in between, no claim goes before what it is replaced by is ready and what it holds is safe.
-func TestARestoreInPlaceStops(t *testing.T) {
-	deleting := func(o *Observed) { o.Claims["data"].DeletionTimestamp = &metav1.Time{Time: noon} }
-	for name, tc := range map[string]struct {
-		change func(*Observed)
-		want   string
-	}{
-		"where a member is no longer ready": {func(o *Observed) {
-			o.Point.Members[0].Problem = `VolumeSnapshot "s-data" of claim "data" is being deleted`
-		},
-			`VolumeSnapshot "s-data" of claim "data" is being deleted; see to it that it is ready`},
-		"where a member is gone": {func(o *Observed) { o.Point.Members = o.Point.Members[1:] },
-			`member "s-data" of claim "data" is gone; see to it that it is ready`},
-		"where somebody else made the claim anew": {func(o *Observed) { o.Claims["data"].UID = "foreign" },
-			`claim "data" was made by somebody else while it was being replaced; delete it: kubectl delete persistentvolumeclaim data --namespace shop`},
-		"where the safety snapshot is gone when claims are": {func(o *Observed) { o.Safety = nil; deleting(o) },
-			`the safety snapshot "db-safety-20260822t120000z-beb28" is gone, and claims that it held are deleted already; to go on without it, add --without-safety-snapshot`},
-		"not where the safety snapshot fails, it waits and says how to do without": {func(o *Observed) {
-			o.Safety.Lacks, o.Safety.Failed = "the driver takes no group snapshots", true
-		}, `wait for safety snapshot "db-safety-20260822t120000z-beb28" to be complete: the driver takes no group snapshots; ` +
-			`to do without it, end this and add --without-safety-snapshot`},
-		"not where the safety snapshot lacks a claim, it waits": {func(o *Observed) { o.Safety.Covers = []string{"data"} },
-			`wait for safety snapshot "db-safety-20260822t120000z-beb28" to be complete: it has no member of claim "logs"`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			o := secured(t)
-			tc.change(&o)
-			if diff := cmp.Diff(tc.want, Next(o).String()); diff != "" {
-				t.Errorf("step (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
 func TestAStatefulSetMountsTheClaimsOfItsTemplates(t *testing.T) {
 	w := Workload{Name: "mysql", Templates: []string{"data"}}
 	for name, want := range map[string]bool{"data-mysql-0": true, "data-mysql-11": true, "data-mysql-": false, "data-mysql-x": false, "logs-mysql-0": false, "data-mysql-0-copy": false} {

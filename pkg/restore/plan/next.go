@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -68,18 +69,28 @@ func (o Observed) quiet() Step {
 		if !p.uses(remaining) {
 			continue
 		}
-		known := slices.ContainsFunc(o.Journal.Workloads, func(s Scaled) bool { return s.String() == p.Workload })
-		if !known && !o.idle(p.Workload) {
-			return Stop{Why: fmt.Sprintf("Pod %q uses a claim that is to be replaced, and was not there when the restore began", p.Name), Do: "delete it"}
+		if step := o.stranger(p); step != nil {
+			return step
 		}
 		return Wait{For: fmt.Sprintf("Pod %q to end", p.Name), On: []Kind{Pods}}
 	}
 	return nil
 }
 
-// idle is whether a workload is scaled to 0, so that its Pods are on their way out.
-func (o Observed) idle(workload string) bool {
-	return slices.ContainsFunc(o.Workloads, func(w Workload) bool { return w.String() == workload && w.Replicas == 0 })
+// stranger stops for a Pod that does not end by itself: of a workload that is not scaled down, or of none.
+func (o Observed) stranger(p Pod) Step {
+	i := slices.IndexFunc(o.Workloads, func(w Workload) bool { return w.String() == p.Workload })
+	if i < 0 {
+		return Stop{Why: fmt.Sprintf("Pod %q uses a claim that is to be replaced, and was not there when the restore began", p.Name), Do: p.removal()}
+	}
+	w := o.Workloads[i]
+	if w.Replicas == 0 || slices.ContainsFunc(o.Journal.Workloads, func(s Scaled) bool { return s.UID == w.UID }) {
+		return nil // it is on its way out
+	}
+	return Stop{
+		Why: fmt.Sprintf("Pod %q of %s uses a claim that is to be replaced, and that was at 0, or another of its name, when the restore began", p.Name, w),
+		Do:  fmt.Sprintf("scale it to 0: kubectl scale %s %s --replicas=0 --namespace %s", strings.ToLower(w.Kind), w.Name, o.Point.Namespace),
+	}
 }
 
 // replace replaces one claim after the other. What a claim is made from is looked at again before the claim goes.
@@ -112,6 +123,11 @@ func (o Observed) replaceOne(r Replacement) Step {
 		}
 	case live.DeletionTimestamp != nil:
 		return Wait{For: fmt.Sprintf("claim %q to be deleted", r.Name), On: []Kind{Claims, Pods}}
+	case o.Volumes[live.Spec.VolumeName] != nil && live.Spec.VolumeName != r.Volume:
+		return Stop{
+			Why: fmt.Sprintf("claim %q got volume %q after the restore began, which is not secured", r.Name, live.Spec.VolumeName),
+			Do:  "give this restore up and begin it again",
+		}
 	default:
 		return Delete{Claim: r.Name, UID: r.Old}
 	}

@@ -90,7 +90,7 @@ func (w Workload) ordinal(claim string) (int64, bool) {
 // Pod is a Pod, finished or not: a claim cannot go while a Pod names it.
 type Pod struct {
 	Name string
-	// Workload is the StatefulSet or Deployment that it belongs to, as Workload.String; empty where it belongs to none.
+	// Workload is the StatefulSet or Deployment that it belongs to, as Workload.String; empty where it belongs to none that is there.
 	Workload string
 	// Owner is its controller, for a message; empty where it has none.
 	Owner  string
@@ -100,6 +100,14 @@ type Pod struct {
 // uses is whether a Pod uses one of some claims.
 func (p Pod) uses(claims []string) bool {
 	return slices.ContainsFunc(p.Claims, func(c string) bool { return slices.Contains(claims, c) })
+}
+
+// removal is what ends a Pod of no StatefulSet or Deployment for good: its controller would make it anew.
+func (p Pod) removal() string {
+	if p.Owner == "" {
+		return "delete it"
+	}
+	return "delete or scale down " + p.Owner
 }
 
 // SafetySeen is the safety snapshot as it is.

@@ -69,7 +69,9 @@ func TestARestoreInPlaceIsRefused(t *testing.T) {
 			`Pod "mysql-0" of StatefulSet "mysql" uses claims "data", "logs", which the template of that does not mount any more: ` +
 				`wait until it is rolled out; nothing was changed`},
 		"where a Pod belongs to nothing": {func(o *Observed) { o.Pods = []Pod{{Name: "dump-x", Owner: `Job "dump"`, Claims: []string{"data"}}} },
-			`Pod "dump-x" of Job "dump" uses claim "data" and belongs to no StatefulSet or Deployment that could be scaled down: delete it first; nothing was changed`},
+			`Pod "dump-x" of Job "dump" uses claim "data" and belongs to no StatefulSet or Deployment that could be scaled down: delete or scale down Job "dump" first; nothing was changed`},
+		"where a Pod belongs to nobody": {func(o *Observed) { o.Pods = []Pod{{Name: "shell", Claims: []string{"data"}}} },
+			`Pod "shell" uses claim "data" and belongs to no StatefulSet or Deployment that could be scaled down: delete it first; nothing was changed`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := shop()
