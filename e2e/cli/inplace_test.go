@@ -67,7 +67,7 @@ scale StatefulSet "mysql" from 0 to 2
 free the replaced volume "VOLUME" of claim "data-mysql-0"
 free the replaced volume "VOLUME" of claim "data-mysql-1"
 end the restore of claims "data-mysql-0", "data-mysql-1" from "group-snapshot-demo"
-what was there before is in safety snapshot "group-snapshot-demo-safety-RUN-HASH", which never expires; once it is not needed: kubectl label volumegroupsnapshot group-snapshot-demo-safety-RUN-HASH --namespace ack snapshot-group/hold- && kubectl snapshot-group delete group-snapshot-demo-safety-RUN-HASH --namespace ack
+what was there before is in safety snapshot "group-snapshot-demo-safety-RUN-HASH", which never expires; once it is not needed: kubectl snapshot-group release group-snapshot-demo-safety-RUN-HASH --namespace ack && kubectl snapshot-group delete group-snapshot-demo-safety-RUN-HASH --namespace ack
 `
 
 // withoutWaits leaves out what was waited for: how often depends on how fast the cluster is.
@@ -177,6 +177,9 @@ func TestARestoreInPlaceKeepsReplacedVolumesWhoseSafetySnapshotIsGone(t *testing
 	if err := onlyVolumesOf(t, ns); err == nil {
 		t.Error("the replaced volumes are gone")
 	}
-	ok(t, restoreDemo+ns+" --without-safety-snapshot")
+	a = sh(t, restoreDemo+ns+" --without-safety-snapshot")
+	if a.status != 0 || strings.Contains(a.err, "is in safety snapshot") {
+		t.Errorf("exit status %d, and it says that there is a safety snapshot: %s", a.status, a.err)
+	}
 	eventually(t, "the replaced volumes to be freed", func(context.Context) error { return onlyVolumesOf(t, ns) })
 }

@@ -202,6 +202,11 @@ func (o Observed) finish() Step {
 		return Release{Point: o.Point}
 	}
 	end := End{Journal: *o.Journal}
+	left := &end.Journal
+	left.Outdated = slices.DeleteFunc(slices.Clone(left.Outdated), func(name string) bool { return o.Earlier[name].lacksOf() != "" })
+	if o.Safety.lacksOf(left.Safety.Claims...) != "" {
+		left.Safety = Safety{}
+	}
 	for _, r := range o.Journal.Claims {
 		if live := o.Claims[r.Name]; live != nil && live.Status.Phase != corev1.ClaimBound {
 			end.Unbound = append(end.Unbound, r.Name)

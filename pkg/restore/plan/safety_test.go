@@ -158,3 +158,30 @@ func TestASafetySnapshotIsTakenByTheDriverThatTheClaimsAreOnNow(t *testing.T) {
 		t.Errorf("it is taken by class %q, want group-b; error %v", j.Safety.Class, err)
 	}
 }
+
+func TestTheEndTellsOfSafetySnapshotsThatAreThere(t *testing.T) {
+	const first, second = "db-safety-20260822t120000z-beb28", "db-safety-20260822t130000z-0cd8e"
+	for name, tc := range map[string]struct {
+		change func(*Observed)
+		want   []string
+	}{
+		"all that are":         {func(*Observed) {}, []string{first, second}},
+		"not one that is gone": {func(o *Observed) { o.Unsafe, o.Safety, o.Earlier = true, nil, nil }, []string{""}},
+		"not one that lacks what it is for": {func(o *Observed) {
+			o.Unsafe, o.Safety.Covers, o.Earlier[first].Lacks = true, nil, "VolumeSnapshotContent is gone"
+		}, []string{""}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := secured(t)
+			scaled(&o, 0)
+			for _, isEnd := Next(o).(End); !isEnd; _, isEnd = Next(o).(End) {
+				do(&o, Next(o))
+			}
+			tc.change(&o)
+			j := Next(o).(End).Journal
+			if diff := cmp.Diff(tc.want, append(j.Outdated, j.Safety.Name)); diff != "" {
+				t.Errorf("safety snapshots (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -76,6 +76,7 @@ type (
 	}
 	// End deletes the journal.
 	End struct {
+		// Journal names the safety snapshots that are there still, and complete.
 		Journal Journal
 		// Unbound are the claims that are bound once a Pod uses them, which none of the workloads does.
 		Unbound []string

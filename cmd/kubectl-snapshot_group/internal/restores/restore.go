@@ -202,6 +202,9 @@ func inPlace(ctx context.Context, s *session.Session, o *options, point string) 
 		return printJournal(s, o, j)
 	}
 	if !o.yes {
+		if o.unsafe {
+			j.Safety = plan.Safety{}
+		}
 		if err := s.Confirm(ctx, summary(namespace, j)); err != nil {
 			return err
 		}
@@ -226,7 +229,7 @@ func status(err error) error {
 // tellSafety tells how to be rid of the safety snapshots.
 func tellSafety(s *session.Session, namespace string, j plan.Journal) {
 	for _, name := range j.Outdated {
-		fmt.Fprintf(s.ErrOut, "what was there before claims were used again is in safety snapshot %q%s\n", name, removal(namespace, name))
+		fmt.Fprintf(s.ErrOut, "what was there earlier is in safety snapshot %q%s\n", name, removal(namespace, name))
 	}
 	if name := j.Safety.Name; name != "" {
 		fmt.Fprintf(s.ErrOut, "what was there before is in safety snapshot %q%s\n", name, removal(namespace, name))
@@ -234,7 +237,7 @@ func tellSafety(s *session.Session, namespace string, j plan.Journal) {
 }
 
 func removal(namespace, name string) string {
-	return fmt.Sprintf(", which never expires; once it is not needed: kubectl label volumegroupsnapshot %s --namespace %s snapshot-group/hold- && "+
+	return fmt.Sprintf(", which never expires; once it is not needed: kubectl snapshot-group release %s --namespace %s && "+
 		"kubectl snapshot-group delete %s --namespace %s", name, namespace, name, namespace)
 }
 
