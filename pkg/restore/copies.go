@@ -143,7 +143,7 @@ func (r *Copies) checkOurs(ctx context.Context, c plan.Copy, o client.Object) er
 }
 
 // Wait waits until the copies are bound, and takes away what served only to make them. Claims that bind only when a Pod uses
-// them are not waited for; they are returned.
+// them are not waited for, and keep that; they are returned.
 func (r *Copies) Wait(ctx context.Context, copies []plan.Copy) (late []string, err error) {
 	classes, err := storageClasses(ctx, r.Client)
 	if err != nil {
@@ -164,7 +164,7 @@ func (r *Copies) Wait(ctx context.Context, copies []plan.Copy) (late []string, e
 			return nil, err
 		}
 		if waiting == "" {
-			return late, r.tidy(ctx, copies, late)
+			return late, r.tidy(ctx, copies, claims)
 		}
 		r.Reporter.Waiting(fmt.Sprintf("claim %q to be bound", waiting))
 		if err := watched.Next(ctx); err != nil {
@@ -191,15 +191,19 @@ func unbound(copies []plan.Copy, claims map[string]*corev1.PersistentVolumeClaim
 	return first, late, nil
 }
 
-// tidy deletes the VolumeSnapshots that were made for copies in another namespace, and their contents. The snapshots on storage
+// tidy deletes the VolumeSnapshots that were made for copies in another namespace, and their contents, but for those that a claim, be it
+// another command's, is still to be made from. The snapshots on storage
 // stay: they are the restore point's.
-func (r *Copies) tidy(ctx context.Context, copies []plan.Copy, late []string) error {
-	if len(late) > 0 {
-		return nil
+func (r *Copies) tidy(ctx context.Context, copies []plan.Copy, claims map[string]*corev1.PersistentVolumeClaim) error {
+	needed := map[string]bool{}
+	for _, claim := range claims {
+		if source := claim.Spec.DataSource; source != nil && claim.Status.Phase != corev1.ClaimBound {
+			needed[source.Name] = true
+		}
 	}
 	var errs []error
 	for _, c := range copies {
-		if c.Snapshot == nil {
+		if c.Snapshot == nil || needed[c.Snapshot.Name] {
 			continue
 		}
 		for _, o := range []client.Object{c.Snapshot.DeepCopy(), c.Content.DeepCopy()} {

@@ -6,7 +6,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/pkg/restore/plan"
@@ -62,5 +65,48 @@ func TestACopyOfAnEarlierSnapshotOfTheNameIsNotTakenForTheNewOnes(t *testing.T) 
 	want := `create claim "data-copy": ` + taken + "; what was created stays, and the same command goes on"
 	if err == nil || err.Error() != want {
 		t.Errorf("error = %v, want %s", err, want)
+	}
+}
+
+// What a copy is made from in another namespace is needed until that is bound, and no longer; another copy may be made from it, too.
+func TestWhatServedToMakeCopiesGoesOnceAllAreBound(t *testing.T) {
+	c := shop(t).WithObjects(
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "staging"}},
+		&storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "late"}, Provisioner: "a", VolumeBindingMode: ptr.To(storagev1.VolumeBindingWaitForFirstConsumer)},
+	).Build()
+	left := func() int {
+		t.Helper()
+		var list snapshotv1.VolumeSnapshotList
+		if err := c.List(t.Context(), &list, client.InNamespace("staging")); err != nil {
+			t.Fatal(err)
+		}
+		return len(list.Items)
+	}
+	copied := func(prefix, class string) []string {
+		t.Helper()
+		r := copies(c, waiting(func() { bindClaim(t, c, client.ObjectKey{Namespace: "staging", Name: "data"}) }))
+		r.Options = plan.CopyOptions{Namespace: "staging", Prefix: prefix, Overrides: plan.Overrides{StorageClass: class}}
+		planned, err := r.Plan(t.Context())
+		if err == nil {
+			err = r.Run(t.Context(), planned)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		late, err := r.Wait(t.Context(), planned)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return late
+	}
+	if late := copied("later-", "late"); len(late) != 1 || left() != 1 {
+		t.Errorf("%q are late, %d VolumeSnapshots are left; want one and its source", late, left())
+	}
+	if late := copied("", "fast"); len(late) != 0 || left() != 1 {
+		t.Errorf("%q are late, %d VolumeSnapshots are left; want none and the source of the other", late, left())
+	}
+	bindClaim(t, c, client.ObjectKey{Namespace: "staging", Name: "later-data"})
+	if late := copied("later-", "late"); len(late) != 0 || left() != 0 {
+		t.Errorf("%q are late, %d VolumeSnapshots are left; want none", late, left())
 	}
 }

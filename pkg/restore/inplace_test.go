@@ -199,8 +199,14 @@ func TestAPodUsesTheClaimsOfItsEphemeralVolumes(t *testing.T) {
 // bind binds the restored claim.
 func bind(t *testing.T, c client.Client) {
 	t.Helper()
+	bindClaim(t, c, client.ObjectKey{Namespace: "shop", Name: "data"})
+}
+
+// bindClaim binds a claim.
+func bindClaim(t *testing.T, c client.Client, key client.ObjectKey) {
+	t.Helper()
 	claim := &corev1.PersistentVolumeClaim{}
-	if err := c.Get(t.Context(), client.ObjectKey{Namespace: "shop", Name: "data"}, claim); err != nil {
+	if err := c.Get(t.Context(), key, claim); err != nil {
 		t.Fatal(err)
 	}
 	claim.Status.Phase = corev1.ClaimBound

@@ -143,9 +143,29 @@ func copies(ctx context.Context, s *session.Session, o *options, point string) e
 		if len(late) > 0 {
 			progress.Did(fmt.Sprintf("not bound until a Pod uses them: %s", strings.Join(late, ", ")))
 		}
+		for i := range planned {
+			if !slices.Contains(late, planned[i].Claim.Name) {
+				planned[i].Snapshot, planned[i].Content = nil, nil // which Wait has taken away
+			}
+		}
 	}
 	progress.End()
+	tellLeft(s, point, planned)
 	return printCopies(s, o, planned)
+}
+
+// tellLeft tells of what is left to make copies from, which keeps the restore point from expiring.
+func tellLeft(s *session.Session, point string, copies []plan.Copy) {
+	var left []string
+	for _, c := range copies {
+		if c.Snapshot != nil {
+			left = append(left, c.Snapshot.Name)
+		}
+	}
+	if len(left) > 0 {
+		fmt.Fprintf(s.ErrOut, "restore point %s does not expire before these claims are bound and the same command is run again with --wait, "+
+			"which deletes the VolumeSnapshots that they are made from: %s\n", point, strings.Join(left, ", "))
+	}
 }
 
 func printCopies(s *session.Session, o *options, planned []plan.Copy) error {
