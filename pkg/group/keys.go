@@ -74,6 +74,9 @@ const NudgedAnnotation = "snapshot-group/nudged"
 const (
 	HoldLabel = "snapshot-group/hold"
 	HoldValue = "true"
+	// HeldByAnnotation beside that label holds the ID of the restore in place that set it and takes it away at its end. A hold without is a
+	// person's.
+	HeldByAnnotation = "snapshot-group/held-by"
 )
 
 // What a restore writes.

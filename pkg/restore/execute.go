@@ -32,9 +32,9 @@ func (w writer) execute(ctx context.Context, step plan.Step) error {
 	case plan.Begin:
 		return w.writeJournal(ctx, s.Journal)
 	case plan.Hold:
-		return SetHold(ctx, w.client, group.HoldValue, carriers(s.Point)...)
+		return SetHold(ctx, w.client, Hold{Held: true, By: s.ID}, carriers(s.Point)...)
 	case plan.Release:
-		return client.IgnoreNotFound(SetHold(ctx, w.client, "", carriers(s.Point)...))
+		return client.IgnoreNotFound(SetHold(ctx, w.client, Hold{}, carriers(s.Point)...))
 	case plan.Renew:
 		return w.renewJournal(ctx, s.Journal)
 	case plan.TakeOver:

@@ -102,7 +102,10 @@ func whole(ctx context.Context, c client.Reader, vgs *groupsnapshotv1.VolumeGrou
 // detached, so that while that goes on, both it and the VolumeGroupSnapshot carry the hold.
 func carry(p *plan.Point, kind string, o client.Object) {
 	if labels := o.GetLabels(); labels[group.RunLabel] != "" {
-		p.Carriers = append(p.Carriers, plan.Carrier{Kind: kind, Name: o.GetName(), Held: labels[group.HoldLabel] == group.HoldValue})
+		p.Carriers = append(p.Carriers, plan.Carrier{
+			Kind: kind, Name: o.GetName(), Held: labels[group.HoldLabel] == group.HoldValue,
+			By: o.GetAnnotations()[group.HeldByAnnotation], Version: o.GetResourceVersion(),
+		})
 	}
 }
 

@@ -15,17 +15,31 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/restore/plan"
 )
 
-// SetHold sets the hold label of the objects of a restore point to value, or takes it away where that is empty.
-func SetHold(ctx context.Context, c client.Client, value string, carriers ...client.Object) error {
-	var label any
-	if value != "" {
-		label = value
+// Hold is whether a restore point is held, and by which restore in place; By is empty where a person holds it.
+type Hold struct {
+	Held bool
+	By   string
+}
+
+// SetHold puts the hold on the objects of a restore point, or takes it away. An object with a resourceVersion that it does not have any more
+// is a conflict.
+func SetHold(ctx context.Context, c client.Client, h Hold, carriers ...client.Object) error {
+	var label, by any
+	if h.Held {
+		label = group.HoldValue
 	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": map[string]any{group.HoldLabel: label}}})
-	if err != nil {
-		return fmt.Errorf("encode patch: %w", err)
+	if h.By != "" {
+		by = h.By
 	}
 	for _, o := range carriers {
+		meta := map[string]any{"labels": map[string]any{group.HoldLabel: label}, "annotations": map[string]any{group.HeldByAnnotation: by}}
+		if version := o.GetResourceVersion(); version != "" {
+			meta["resourceVersion"] = version
+		}
+		patch, err := json.Marshal(map[string]any{"metadata": meta})
+		if err != nil {
+			return fmt.Errorf("encode patch: %w", err)
+		}
 		if err := c.Patch(ctx, o, client.RawPatch(types.MergePatchType, patch)); err != nil {
 			return err
 		}
@@ -43,11 +57,11 @@ const (
 func carriers(p plan.Point) []client.Object {
 	out := make([]client.Object, 0, len(p.Carriers))
 	for _, c := range p.Carriers {
-		switch meta := (metav1.ObjectMeta{Namespace: p.Namespace, Name: c.Name}); c.Kind {
+		switch meta := (metav1.ObjectMeta{Namespace: p.Namespace, Name: c.Name, ResourceVersion: c.Version}); c.Kind {
 		case snapshotKind:
 			out = append(out, &snapshotv1.VolumeSnapshot{ObjectMeta: meta})
 		case contentKind:
-			out = append(out, &groupsnapshotv1.VolumeGroupSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: c.Name}})
+			out = append(out, &groupsnapshotv1.VolumeGroupSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: c.Name, ResourceVersion: c.Version}})
 		default:
 			out = append(out, &groupsnapshotv1.VolumeGroupSnapshot{ObjectMeta: meta})
 		}

@@ -165,13 +165,14 @@ func (r *InPlace) write(ctx context.Context, step plan.Step) error {
 // letGo releases the restore point of a restore that is taken over, if that holds it. Should it be gone on with after all, it holds it again.
 func (r *InPlace) letGo(ctx context.Context, j plan.Journal) error {
 	p, err := Find(ctx, r.Client, r.Namespace, j.Point)
-	if errors.Is(err, ErrNoPoint) || errors.Is(err, ErrGoing) || err == nil && (!j.Hold || !p.Held()) {
+	ours := p.HeldBy(j.ID)
+	if errors.Is(err, ErrNoPoint) || errors.Is(err, ErrGoing) || err == nil && !ours.Held() {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	step := plan.Release{Point: p}
+	step := plan.Release{Point: ours}
 	if err := r.write(ctx, step); err != nil {
 		return err
 	}

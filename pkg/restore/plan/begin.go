@@ -48,7 +48,7 @@ func New(o Observed) (Journal, error) {
 func Writes(o Observed, j Journal) []Step {
 	var out []Step
 	if j.Hold && len(o.Point.Carriers) > 0 {
-		out = append(out, Hold{Point: o.Point})
+		out = append(out, Hold{Point: o.Point, ID: j.ID})
 	}
 	for _, r := range j.Claims {
 		if r.Volume != "" {

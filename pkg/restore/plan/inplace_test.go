@@ -85,6 +85,7 @@ func TestARestoreInPlace(t *testing.T) {
 		"is quiet, secured, replaced, bound, scaled back and tidied up": {nil, all},
 		"holds the point of a run until the end": {func(o *Observed) { o.Point.Carriers = []Carrier{{Name: "db-1"}} },
 			append(append([]string{`hold restore point "db-1" until it is restored`}, without(19)...), `release restore point "db-1"`, all[19])},
+		"leaves a point held that somebody holds since":    {func(o *Observed) { o.Point.Carriers = []Carrier{{Name: "db-1", Held: true, By: "another"}} }, all},
 		"leaves a point held that was held before":         {func(o *Observed) { o.Point.Carriers = []Carrier{{Name: "db-1", Held: true}} }, all},
 		"takes no safety snapshot where it is told not to": {func(o *Observed) { o.Unsafe = true }, without(4, 5, 6, 7, 8)},
 		"leaves alone what is scaled to 0 already": {func(o *Observed) { o.Workloads[0].Replicas, o.Pods = 0, nil },

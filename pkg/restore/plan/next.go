@@ -15,7 +15,7 @@ import (
 func Next(o Observed) Step {
 	if len(o.remaining()) > 0 {
 		if o.Journal.Hold && len(o.Point.Carriers) > 0 && !o.Point.Held() {
-			return Hold{Point: o.Point}
+			return Hold{Point: o.Point, ID: o.Journal.ID}
 		}
 		if step := o.keep(); step != nil {
 			return step
@@ -198,8 +198,8 @@ func (o Observed) finish() Step {
 		}
 		return Policy{Volume: r.Volume, Policy: r.Policy, Claim: r.Name}
 	}
-	if o.Journal.Hold && o.Point.Held() {
-		return Release{Point: o.Point}
+	if ours := o.Point.HeldBy(o.Journal.ID); ours.Held() {
+		return Release{Point: ours}
 	}
 	end := End{Journal: *o.Journal}
 	left := &end.Journal

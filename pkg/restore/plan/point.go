@@ -38,11 +38,21 @@ type Carrier struct {
 	Kind, Name string
 	// Held: the hold is on it.
 	Held bool
+	// By is the ID of the restore in place that holds it; empty where a person does, or nobody.
+	By string
+	// Version is that of the object as it was seen.
+	Version string
 }
 
 // Held is whether the point is protected from expiry.
 func (p Point) Held() bool {
 	return slices.ContainsFunc(p.Carriers, func(c Carrier) bool { return c.Held })
+}
+
+// HeldBy is the point with those carriers alone that a restore in place holds, and nobody since.
+func (p Point) HeldBy(id string) Point {
+	p.Carriers = slices.DeleteFunc(slices.Clone(p.Carriers), func(c Carrier) bool { return !c.Held || c.By != id })
+	return p
 }
 
 // Member is one snapshot of a Point.

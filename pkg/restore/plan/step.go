@@ -34,8 +34,11 @@ type (
 		From     int32
 	}
 	// Hold keeps the restore point from expiring.
-	Hold struct{ Point Point }
-	// Release lets it expire again.
+	Hold struct {
+		Point Point
+		ID    string
+	}
+	// Release lets it expire again: what of it the restore holds.
 	Release struct{ Point Point }
 	// Renew changes the journal so that another safety snapshot is taken.
 	Renew struct {

@@ -84,7 +84,7 @@ func shop() Observed {
 func do(o *Observed, step Step) bool {
 	switch s := step.(type) {
 	case Hold:
-		o.Point.Carriers = []Carrier{{Kind: "VolumeGroupSnapshot", Name: "db-1", Held: true}}
+		o.Point.Carriers = []Carrier{{Kind: "VolumeGroupSnapshot", Name: "db-1", Held: true, By: s.ID}}
 	case Release:
 		o.Point.Carriers[0].Held = false
 	case Renew:

@@ -23,7 +23,7 @@ func NewHold(s *session.Session) *cobra.Command {
 		Short: "Keeps restore points from expiring and from being deleted",
 		Long: `Keeps restore points from expiring, and the command delete from deleting them, until they are released. It sets the label
 snapshot-group/hold=true.`,
-	}, group.HoldValue)
+	}, restore.Hold{Held: true})
 }
 
 // NewRelease is the command release.
@@ -32,11 +32,11 @@ func NewRelease(s *session.Session) *cobra.Command {
 		Use:   "release POINT...",
 		Short: "Lets restore points expire that were held",
 		Long:  "Takes the label snapshot-group/hold away. A restore point that is due to expire is deleted soon after.",
-	}, "")
+	}, restore.Hold{})
 }
 
-// holding sets the hold label of restore points to value, or takes it away where that is empty.
-func holding(s *session.Session, cmd *cobra.Command, value string) *cobra.Command {
+// holding puts a hold on restore points, or takes it away.
+func holding(s *session.Session, cmd *cobra.Command, hold restore.Hold) *cobra.Command {
 	cmd.Args = some
 	cmd.ValidArgsFunction = Complete(s)
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
@@ -48,19 +48,34 @@ func holding(s *session.Session, cmd *cobra.Command, value string) *cobra.Comman
 		if err != nil {
 			return session.Explain(err)
 		}
+		if hold.Held {
+			if err := holdable(found); err != nil {
+				return err
+			}
+		}
 		for _, p := range found {
-			if err := restore.SetHold(cmd.Context(), c, value, p.carriers()...); err != nil {
+			if err := restore.SetHold(cmd.Context(), c, hold, p.carriers()...); err != nil {
 				return fmt.Errorf("label restore point %q: %w", p.Name, err)
 			}
-			said := "held"
-			if value == "" {
-				said = "released"
+			said := "released"
+			if hold.Held {
+				said = "held"
 			}
 			fmt.Fprintf(s.Out, "%s %s\n", p.Name, said)
 		}
 		return nil
 	}
 	return cmd
+}
+
+// holdable is the error where one of the restore points is going: to say that it is held would be no help.
+func holdable(found []listed) error {
+	for _, p := range found {
+		if p.State == deleting {
+			return fmt.Errorf("restore point %q is being deleted, which a hold does not stop; nothing was changed", p.Name)
+		}
+	}
+	return nil
 }
 
 func some(_ *cobra.Command, args []string) error {
