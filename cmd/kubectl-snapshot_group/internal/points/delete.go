@@ -50,7 +50,8 @@ their contents say. A restore point that is held is not deleted. Interrupted, th
 			return session.Explain(err)
 		}
 		if !yes {
-			if err := s.Confirm(cmd.Context(), fmt.Sprintf("This deletes %s in namespace %s, and frees the storage", strings.Join(names, ", "), namespace)); err != nil {
+			what := fmt.Sprintf("This deletes %s in namespace %s, and frees the storage", strings.Join(names, ", "), namespace)
+			if err := s.Confirm(cmd.Context(), what); err != nil {
 				return err
 			}
 		}
