@@ -73,44 +73,69 @@ func (r *InPlace) Run(ctx context.Context) (plan.Journal, error) {
 	if err != nil {
 		return plan.Journal{}, err
 	}
-	var watched *watching
-	defer func() { watched.stop() }()
-	var last plan.Observed
-	for {
-		o, err := r.observe(ctx)
-		if err != nil {
-			return plan.Journal{}, unfinished(last, err)
-		}
-		if o.Journal == nil || o.Journal.ID != id {
-			return plan.Journal{}, fmt.Errorf("%w: ConfigMap %q of namespace %q is gone; before that, %s",
-				ErrTaken, journal.Name, r.Namespace, plan.Standing(last))
-		}
-		o.Secured = last.Secured
-		last = o
-		switch step := plan.Next(o).(type) {
-		case plan.Wait:
-			r.Reporter.Waiting(step.For)
-			if watched, err = r.wait(ctx, watched, step); err != nil {
-				return plan.Journal{}, unfinished(o, err)
-			}
-		case plan.Stop:
-			return plan.Journal{}, unfinished(o, errors.New(step.String()))
+	c := &course{id: id}
+	defer func() { c.watched.stop() }()
+	for pause := firstPause; ; {
+		ended, err := r.proceed(ctx, c)
+		switch {
+		case err == nil && ended != nil:
+			return *ended, nil
+		case err == nil:
+			pause = firstPause
+		case ctx.Err() == nil && notNow(err):
+			r.Reporter.Waiting("the API server to answer: " + err.Error())
+			later(ctx, pause)
+			pause = min(2*pause, mostPause)
 		default:
-			err := r.write(ctx, step)
-			if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
-				continue // it has changed since it was looked at
+			if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+				err = fmt.Errorf("%w: %w", cause, err)
 			}
-			if err != nil {
-				return plan.Journal{}, unfinished(o, failed(step, err))
-			}
-			r.Reporter.Did(step.String())
-			switch s := step.(type) {
-			case plan.Secure:
-				last.Secured = s.Safety.Name
-			case plan.End:
-				return s.Journal, nil
-			}
+			return plan.Journal{}, unfinished(c.last, err)
 		}
+	}
+}
+
+// course is how far a Run has come.
+type course struct {
+	id      string
+	last    plan.Observed
+	watched *watching
+}
+
+// proceed looks at what is there and does one step. It returns the journal once the restore has ended.
+func (r *InPlace) proceed(ctx context.Context, c *course) (*plan.Journal, error) {
+	o, err := r.observe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if o.Journal == nil || o.Journal.ID != c.id {
+		return nil, fmt.Errorf("%w: ConfigMap %q of namespace %q is gone", ErrTaken, journal.Name, r.Namespace)
+	}
+	o.Secured = c.last.Secured
+	c.last = o
+	switch step := plan.Next(o).(type) {
+	case plan.Wait:
+		r.Reporter.Waiting(step.For)
+		c.watched, err = r.wait(ctx, c.watched, step)
+		return nil, err
+	case plan.Stop:
+		return nil, errors.New(step.String())
+	default:
+		err := r.write(ctx, step)
+		if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
+			return nil, nil // it has changed since it was looked at
+		}
+		if err != nil {
+			return nil, failed(step, err)
+		}
+		r.Reporter.Did(step.String())
+		switch s := step.(type) {
+		case plan.Secure:
+			c.last.Secured = s.Safety.Name
+		case plan.End:
+			return &s.Journal, nil
+		}
+		return nil, nil
 	}
 }
 
@@ -215,6 +240,9 @@ func failed(step plan.Step, err error) error {
 // unfinished says where the restore stood when all of it was seen last; nothing of that where it was not seen yet.
 func unfinished(last plan.Observed, err error) error {
 	const again = "run the same command again to go on"
+	if errors.Is(err, ErrTaken) {
+		return fmt.Errorf("%w; before that, %s", err, plan.Standing(last))
+	}
 	if last.Journal == nil {
 		return fmt.Errorf("%w: %w; %s", ErrUnfinished, err, again)
 	}

@@ -47,6 +47,7 @@ func (w *Changes) begin(ctx context.Context) error {
 		began, err := w.client.Watch(ctx, what.List, what.Options...)
 		if err != nil {
 			w.Stop()
+			w.ended.Store(true) // for the next Next to try again
 			return fmt.Errorf("watch %s: %w", cluster.Kinds(what.List), err)
 		}
 		w.watches = append(w.watches, began)

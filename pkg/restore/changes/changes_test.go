@@ -16,9 +16,13 @@ import (
 type watched struct {
 	client.WithWatch
 	began []*watch.FakeWatcher
+	down  error
 }
 
 func (w *watched) Watch(context.Context, client.ObjectList, ...client.ListOption) (watch.Interface, error) {
+	if w.down != nil {
+		return nil, w.down
+	}
 	began := watch.NewFake()
 	w.began = append(w.began, began)
 	return began, nil
@@ -79,6 +83,27 @@ func TestAWatchThatEndsIsBegunAnewOnce(t *testing.T) {
 		if n := len(api.began); n != 4 {
 			t.Fatalf("%d watches were begun of two kinds of which one ended, want 4", n)
 		}
+		api.began[2].Add(&corev1.Pod{})
+		if n := wakeUps(t, w); n != 1 {
+			t.Errorf("woken %d times by one change that a new watch tells", n)
+		}
+	})
+}
+
+func TestAWatchThatCannotBeBegunAnewIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api, w := twoKinds(t)
+		defer w.Stop()
+		api.down = errors.New("the API server is down")
+		api.began[0].Stop()
+		synctest.Wait()
+		for range 2 {
+			if err := w.Next(t.Context()); !errors.Is(err, api.down) {
+				t.Errorf("error %v, want %v", err, api.down)
+			}
+		}
+		api.down = nil
+		wakeUps(t, w)
 		api.began[2].Add(&corev1.Pod{})
 		if n := wakeUps(t, w); n != 1 {
 			t.Errorf("woken %d times by one change that a new watch tells", n)

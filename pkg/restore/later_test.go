@@ -1,0 +1,120 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/url"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+)
+
+var refused = &url.Error{Op: "Get", URL: "https://api", Err: &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}}
+
+func TestWhatMaySucceedLater(t *testing.T) {
+	claims := schema.GroupResource{Resource: "persistentvolumeclaims"}
+	for name, tc := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"the API server is not there":   {refused, true},
+		"it has too much to do":         {apierrors.NewTooManyRequestsError("wait"), true},
+		"it is being started":           {apierrors.NewServiceUnavailable("not yet"), true},
+		"it has no time":                {apierrors.NewTimeoutError("late", 1), true},
+		"its storage has no time":       {apierrors.NewServerTimeout(claims, "get", 1), true},
+		"a webhook does not answer":     {apierrors.NewInternalError(errors.New("failed calling webhook")), true},
+		"something is forbidden":        {apierrors.NewForbidden(claims, "data", nil), false},
+		"something is not there":        {apierrors.NewNotFound(claims, "data"), false},
+		"a person is to do something":   {errors.New("a member is gone"), false},
+		"the restore is somebody's now": {ErrTaken, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := notNow(tc.err); got != tc.want {
+				t.Errorf("it may succeed later: %t, want %t", got, tc.want)
+			}
+		})
+	}
+}
+
+// answering is a Reporter that collects what is waited for, once each, and says when the restore goes on.
+type answering struct {
+	t     *testing.T
+	c     client.WithWatch
+	down  *error
+	told  []string
+	asked int
+}
+
+func (a *answering) Did(step string) {
+	if strings.HasPrefix(step, created) {
+		*a.down = refused
+	}
+}
+
+func (a *answering) Waiting(what string) {
+	if a.asked++; a.asked == 5 {
+		*a.down = nil
+		bind(a.t, a.c)
+	}
+	if len(a.told) == 0 || a.told[len(a.told)-1] != what {
+		a.told = append(a.told, what)
+	}
+}
+
+func TestARestoreInPlaceOutlivesAnAPIServerThatIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var down error
+		c := shop(t).WithInterceptorFuncs(listing(&down)).Build()
+		a := &answering{t: t, c: c, down: &down}
+		began := time.Now()
+		if _, err := inPlace(c, a).Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{`the API server to answer: list StorageClasses: Get "https://api": dial tcp: connection refused`}
+		if diff := cmp.Diff(want, a.told); diff != "" {
+			t.Errorf("waited for (-want +got):\n%s", diff)
+		}
+		if took := time.Since(began); took != 31*time.Second {
+			t.Errorf("it was asked again after 1, 2, 4, 8 and 16 seconds, which is %s", took)
+		}
+	})
+}
+
+func TestAnAPIServerThatStaysAwayIsWaitedForNoLongerThanAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var down error
+		c := shop(t).WithInterceptorFuncs(listing(&down)).Build()
+		over := errors.New("gave up after the timeout of 10m0s")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 10*time.Minute, over)
+		defer cancel()
+		_, err := inPlace(c, after{created, func() { down = refused }}).Run(ctx)
+		if !errors.Is(err, ErrUnfinished) || !errors.Is(err, over) {
+			t.Fatalf("error %v, want one that wraps %q and %q", err, ErrUnfinished, over)
+		}
+		const want = `the restore stands half way: gave up after the timeout of 10m0s: list StorageClasses: Get "https://api": dial tcp: connection refused; ` +
+			`0 of 1 claims are replaced, Deployment "app" is scaled to 0 of 2; run the same command again to go on`
+		if diff := cmp.Diff(want, err.Error()); diff != "" {
+			t.Errorf("error (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// listing fails to list StorageClasses while there is an error.
+func listing(down *error) interceptor.Funcs {
+	return interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+		if _, is := list.(*storagev1.StorageClassList); is && *down != nil {
+			return *down
+		}
+		return c.List(ctx, list, options...)
+	}}
+}
