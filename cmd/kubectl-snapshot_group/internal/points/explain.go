@@ -87,7 +87,7 @@ type explainOf struct {
 }
 
 func explain(ctx context.Context, s *session.Session, of explainOf) (explained, error) {
-	e := explained{Namespace: of.namespace, Claim: of.claim}
+	e := explained{Namespace: of.namespace, Claim: of.claim, Rules: []verdict{}, Points: []held{}}
 	o, err := read(ctx, of.client, of.namespace)
 	if err != nil {
 		return e, err

@@ -160,7 +160,7 @@ func (o objects) list() []listed {
 func ofRun(namespace string, p *point.Point) listed {
 	l := listed{
 		Namespace: namespace, Name: p.Name, Group: p.Group, Claim: p.Claim, Run: p.Run, Trigger: p.Trigger, Workflow: string(p.Workflow),
-		Ready: p.Restorable(), Members: p.Wanted, State: incomplete, Held: p.Held, Time: p.Time, Bytes: p.Size(), made: p,
+		Ready: p.Restorable(), Members: p.Wanted, State: incomplete, Held: p.Held, Time: p.Time, Bytes: p.Size(), Claims: []string{}, made: p,
 	}
 	for _, m := range p.Members {
 		l.Claims = append(l.Claims, m.Claim)
@@ -183,6 +183,7 @@ func ofOthers(s *groupsnapshotv1.VolumeGroupSnapshot, o point.Objects) listed {
 	l := listed{
 		Namespace: s.Namespace, Name: s.Name, Group: s.Labels[group.GroupLabel], Trigger: cmp.Or(s.Labels[group.TriggerLabel], "other"),
 		Workflow: string(group.Keep), State: incomplete, Held: s.Labels[group.HoldLabel] == group.HoldValue, Time: s.CreationTimestamp.Time,
+		Claims: []string{},
 	}
 	for i := range o.GroupContents {
 		if o.GroupContents[i].Spec.VolumeGroupSnapshotRef.UID == s.UID {

@@ -171,10 +171,7 @@ func gather(ctx context.Context, s *session.Session, of scope) ([]standing, erro
 		if ns.Labels[group.OptInLabel] != group.OptInValue {
 			continue
 		}
-		n, err := statusIn(ns, f, s)
-		if err != nil {
-			return nil, err
-		}
+		n := statusIn(ns, f, s)
 		n.count(points)
 		out = append(out, n)
 	}
@@ -182,18 +179,21 @@ func gather(ctx context.Context, s *session.Session, of scope) ([]standing, erro
 }
 
 // statusIn is what a Namespace and its groups say; the restore points are counted besides.
-func statusIn(ns corev1.Namespace, f groups.Found, s *session.Session) (standing, error) {
+func statusIn(ns corev1.Namespace, f groups.Found, s *session.Session) standing {
 	settings, problems := group.ParseSettings(ns.Annotations, s.LabelKey)
-	n := standing{Namespace: ns.Name, Schedule: settings.Schedule.Spec, TimeZone: settings.Schedule.Zone, Suspended: settings.Suspend}
+	n := standing{
+		Namespace: ns.Name, Schedule: settings.Schedule.Spec, TimeZone: settings.Schedule.Zone, Suspended: settings.Suspend,
+		Groups: []string{}, Ungrouped: []string{}, Violations: []string{},
+	}
 	if !settings.Schedule.IsZero() && !settings.Suspend {
 		offset := settings.Offset(ns.UID)
 		n.Next = ptr.To(settings.Schedule.Next(s.Clock.Now().Add(-offset)).Add(offset))
 	}
 	last, err := plan.ParseRun(ns.Annotations)
-	if err != nil {
-		return n, fmt.Errorf("namespace %q: %w", ns.Name, err)
-	}
-	if last.ID != "" {
+	switch {
+	case err != nil:
+		n.Violations = append(n.Violations, err.Error()) // of this namespace; the others have a status all the same
+	case last.ID != "":
 		n.Last = &last
 	}
 	for _, p := range problems {
@@ -207,7 +207,7 @@ func statusIn(ns corev1.Namespace, f groups.Found, s *session.Session) (standing
 		}
 	}
 	n.alone(f)
-	return n, nil
+	return n
 }
 
 // alone finds the claims without a group that runs snapshot, each by itself.
