@@ -103,7 +103,7 @@ func TestARestoreInPlaceSaysWhereItStood(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var down bool
-			c := shop(t).WithInterceptorFuncs(failing(&down)).Build()
+			c := shop(t).WithInterceptorFuncs(failing(&down, errDown)).Build()
 			var happened bool
 			r := inPlace(c, nil)
 			r.Reporter = waiting(func() {
@@ -125,7 +125,7 @@ func TestARestoreInPlaceSaysWhereItStood(t *testing.T) {
 
 func TestARestoreInPlaceThatCannotBeLookedAtHasBegun(t *testing.T) {
 	var down bool
-	c := shop(t).WithInterceptorFuncs(failing(&down)).Build()
+	c := shop(t).WithInterceptorFuncs(failing(&down, errDown)).Build()
 	r := inPlace(c, after{created, func() { down = true }})
 	_, _ = r.Run(t.Context())
 	_, planErr := r.Plan(t.Context())
@@ -163,7 +163,7 @@ func TestARestoreInPlaceEndsAlthoughItsPointIsGone(t *testing.T) {
 
 func TestARestoreInPlaceIsFinishedAsItBegan(t *testing.T) {
 	var down bool
-	c := shop(t).WithInterceptorFuncs(failing(&down)).Build()
+	c := shop(t).WithInterceptorFuncs(failing(&down, errDown)).Build()
 	r := inPlace(c, after{created, func() { down = true }})
 	r.Claims, r.Overrides = []string{"data"}, plan.Overrides{StorageClass: "fast", Storage: resource.MustParse("2Gi")}
 	if _, err := r.Run(t.Context()); !errors.Is(err, ErrUnfinished) {
@@ -221,11 +221,13 @@ type waiting func()
 func (waiting) Did(string)       {}
 func (w waiting) Waiting(string) { w() }
 
-// failing fails to list StorageClasses once the API server is down.
-func failing(down *bool) interceptor.Funcs {
+var errDown = errors.New("the API server is down")
+
+// failing fails to list StorageClasses while the API server is down.
+func failing(down *bool, how error) interceptor.Funcs {
 	return interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
 		if _, is := list.(*storagev1.StorageClassList); is && *down {
-			return errors.New("the API server is down")
+			return how
 		}
 		return c.List(ctx, list, options...)
 	}}

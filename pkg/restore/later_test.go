@@ -12,11 +12,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 )
 
 var refused = &url.Error{Op: "Get", URL: "https://api", Err: &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}}
@@ -50,20 +48,21 @@ func TestWhatMaySucceedLater(t *testing.T) {
 type answering struct {
 	t     *testing.T
 	c     client.WithWatch
-	down  *error
+	down  *bool
 	told  []string
 	asked int
 }
 
 func (a *answering) Did(step string) {
 	if strings.HasPrefix(step, created) {
-		*a.down = refused
+		*a.down = true
 	}
 }
 
 func (a *answering) Waiting(what string) {
-	if a.asked++; a.asked == 5 {
-		*a.down = nil
+	a.asked++
+	if a.asked == 5 {
+		*a.down = false
 		bind(a.t, a.c)
 	}
 	if len(a.told) == 0 || a.told[len(a.told)-1] != what {
@@ -73,8 +72,8 @@ func (a *answering) Waiting(what string) {
 
 func TestARestoreInPlaceOutlivesAnAPIServerThatIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var down error
-		c := shop(t).WithInterceptorFuncs(listing(&down)).Build()
+		var down bool
+		c := shop(t).WithInterceptorFuncs(failing(&down, refused)).Build()
 		a := &answering{t: t, c: c, down: &down}
 		began := time.Now()
 		if _, err := inPlace(c, a).Run(t.Context()); err != nil {
@@ -92,12 +91,12 @@ func TestARestoreInPlaceOutlivesAnAPIServerThatIsAway(t *testing.T) {
 
 func TestAnAPIServerThatStaysAwayIsWaitedForNoLongerThanAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var down error
-		c := shop(t).WithInterceptorFuncs(listing(&down)).Build()
+		var down bool
+		c := shop(t).WithInterceptorFuncs(failing(&down, refused)).Build()
 		over := errors.New("gave up after the timeout of 10m0s")
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 10*time.Minute, over)
 		defer cancel()
-		_, err := inPlace(c, after{created, func() { down = refused }}).Run(ctx)
+		_, err := inPlace(c, after{created, func() { down = true }}).Run(ctx)
 		if !errors.Is(err, ErrUnfinished) || !errors.Is(err, over) {
 			t.Fatalf("error %v, want one that wraps %q and %q", err, ErrUnfinished, over)
 		}
@@ -107,14 +106,4 @@ func TestAnAPIServerThatStaysAwayIsWaitedForNoLongerThanAsked(t *testing.T) {
 			t.Errorf("error (-want +got):\n%s", diff)
 		}
 	})
-}
-
-// listing fails to list StorageClasses while there is an error.
-func listing(down *error) interceptor.Funcs {
-	return interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
-		if _, is := list.(*storagev1.StorageClassList); is && *down != nil {
-			return *down
-		}
-		return c.List(ctx, list, options...)
-	}}
 }
