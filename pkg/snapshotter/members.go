@@ -103,7 +103,11 @@ func (s *sight) memberContents(ctx context.Context) ([]plan.MemberContent, error
 			Freeable: c.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentDelete && (claimed || marked),
 		}
 		if st := c.Status; st != nil {
-			m.Late = ptr.Deref(st.SnapshotHandle, "") != "" && !ptr.Deref(st.ReadyToUse, true)
+			m.Stored = ptr.Deref(st.SnapshotHandle, "") != ""
+			m.Late = m.Stored && !ptr.Deref(st.ReadyToUse, true)
+		}
+		if m.Deleting {
+			m.Deleted = c.DeletionTimestamp.Time
 		}
 		m.Nudged = nudged(&c)
 		out = append(out, m)

@@ -38,6 +38,25 @@ func TestWhatIsLeftOfAGroupGivenUpIsDeletedAfterItsRun(t *testing.T) {
 			}),
 			[]string{`wait: content "db-vgsc" to be freed`},
 		},
+		"a snapshot of a claim in no group that was cut while it was being deleted is nudged": {
+			Group{Name: ClaimUnit("cache"), Contents: []MemberContent{
+				{Name: "c1", Claimed: true, Freeable: true, Stored: true, Deleting: true, Deleted: noon.Add(-time.Second)},
+			}},
+			[]string{`nudge VolumeSnapshotContent "c1"`, `wait: VolumeSnapshotContent "c1" to be freed`},
+		},
+		"and one that is not cut yet is left to go": {
+			Group{Name: ClaimUnit("cache"), Contents: []MemberContent{
+				{Name: "c1", Claimed: true, Freeable: true, Deleting: true, Deleted: noon.Add(-time.Second)},
+			}},
+			nil,
+		},
+		"that of a member goes with its group": {
+			changed(complete("db"), func(g *Group) {
+				gone(g)
+				g.Content, g.Contents = nil, []MemberContent{{Name: "c1", Freeable: true, Stored: true, Deleting: true, Deleted: noon.Add(-time.Second)}}
+			}),
+			nil,
+		},
 		"the content of a member that nothing claims": {
 			changed(complete("db"), func(g *Group) {
 				gone(g)

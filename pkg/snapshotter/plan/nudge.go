@@ -37,21 +37,40 @@ func (g Group) nudges(now time.Time) (steps []Step, again time.Time) {
 	return steps, again
 }
 
-// nudgeDeleted makes csi-snapshotter look again at the content of a group that is being deleted and is on storage still. Where its driver
-// was cutting the snapshot when the group was given up, csi-snapshotter waits for that, and then for its next resync.
+// nudgeDeleted makes csi-snapshotter look again at the content of a group, or of a claim in none, that is being deleted and is on storage
+// still. Where its driver was cutting the snapshot when that was given up, csi-snapshotter waits for that, and then for its next resync. What
+// members have on storage goes with the content of their group.
 func (g Group) nudgeDeleted(now time.Time) []Step {
-	c := g.Content
-	if c == nil || c.Deleted.IsZero() || !c.Freeable || c.GroupHandle == "" {
-		return nil
+	var steps []Step
+	if c := g.Content; c != nil && !c.Deleted.IsZero() && c.Freeable && c.GroupHandle != "" {
+		due, next := renudge(now, c.Deleted, c.Nudged)
+		if due {
+			steps = append(steps, NudgeContent{Group: g.Name, Content: c.Name, UID: c.UID, At: now})
+		}
+		steps = append(steps, Wait{For: fmt.Sprintf("content %q to be freed", c.Name), Until: next})
 	}
-	due := nextNudge(latest(c.Nudged, c.Deleted), c.Deleted)
-	if now.Before(due) {
-		return []Step{Wait{For: fmt.Sprintf("content %q to be freed", c.Name), Until: due}}
+	if _, claim := UnitClaim(g.Name); !claim {
+		return steps
 	}
-	return []Step{
-		NudgeContent{Group: g.Name, Content: c.Name, UID: c.UID, At: now},
-		Wait{For: fmt.Sprintf("content %q to be freed", c.Name), Until: nextNudge(now, c.Deleted)},
+	for _, c := range g.Contents {
+		if c.Deleted.IsZero() || !c.Freeable || !c.Stored {
+			continue
+		}
+		due, next := renudge(now, c.Deleted, c.Nudged)
+		if due {
+			steps = append(steps, Nudge{Group: g.Name, Content: c.Name, UID: c.UID, At: now})
+		}
+		steps = append(steps, Wait{For: fmt.Sprintf("VolumeSnapshotContent %q to be freed", c.Name), Until: next})
 	}
+	return steps
+}
+
+// renudge tells whether what was deleted is to be nudged now, and when it next is.
+func renudge(now, deleted, last time.Time) (due bool, next time.Time) {
+	if next = nextNudge(latest(last, deleted), deleted); now.Before(next) {
+		return false, next
+	}
+	return true, nextNudge(now, deleted)
 }
 
 // nextNudge is at once after none.

@@ -207,11 +207,11 @@ type MemberContent struct {
 	Claimed bool
 	// Freeable: policy Delete, and Claimed or marked so that csi-snapshotter lets it go without its VolumeSnapshot.
 	Freeable bool
-	// Late: it has a snapshot on storage of which it says that it is not ready.
-	Late bool
-	// Nudged is when csi-snapshotter was last made to look at it; zero if it never was.
-	Nudged   time.Time
-	Deleting bool
+	// Stored: it has a snapshot on storage, Late: of which it says that it is not ready.
+	Stored, Late bool
+	Deleting     bool
+	// Deleted is when its deletion was asked for, Nudged when csi-snapshotter was last made to look at it; zero if never.
+	Deleted, Nudged time.Time
 }
 
 // deadline is when what is not complete is given up.
