@@ -152,23 +152,6 @@ func TestGroupSnapshotsOfOthersAreNeverTouched(t *testing.T) {
 	}
 }
 
-func TestAClaimThatLeavesItsGroupWhileItIsSnapshottedIsInTheRestorePoint(t *testing.T) {
-	const namespace = "relabelled"
-	faults(t, faulty, hang)
-	claims := pair(namespace, faulty)
-	ready(t, namespace, claims)
-	ask(t, namespace)
-	groupContent(t, namespace)
-	must(t, admin.Get(t.Context(), client.ObjectKeyFromObject(claims[1]), claims[1]))
-	claims[1].Labels = nil
-	must(t, admin.Update(t.Context(), claims[1]))
-	must(t, driver(faulty).SetFaults(t.Context(), none))
-	run := ended(t, namespace, "1")
-	if want := `snapshotted "pg", claim "wal"`; run.Outcome != group.Succeeded || run.Message != want {
-		t.Errorf("run %s, want it succeeded: %s", run.LastRun, want)
-	}
-}
-
 // TestAGroupThatBreaksARuleIsToldOfBeforeAnyRun: no webhook is there to refuse the claims.
 func TestAGroupThatBreaksARuleIsToldOfBeforeAnyRun(t *testing.T) {
 	t.Parallel()

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	groupv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	"google.golang.org/grpc/codes"
 	corev1 "k8s.io/api/core/v1"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/snapshot-group/snapshot-group/e2e/csidriver"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
 )
 
 // hang holds every group snapshot, none lets it go.
@@ -29,50 +32,81 @@ func onFire(rpc string, calls int) csidriver.Faults {
 	return csidriver.Faults{Fail: map[string]csidriver.Failure{rpc: {Code: codes.Internal, Message: "disk on fire", Calls: calls}}}
 }
 
+// Claims of a row, by name the group of each.
+var (
+	grouped = map[string]string{"data": "pg", "wal": "pg"}
+	alone   = map[string]string{"data": "", "wal": ""}
+	both    = map[string]string{"data": "pg", "wal": "pg", "cache": ""}
+)
+
+// grace is how long after its deadline a run may end on a loaded machine. csi-snapshotter gives up a call that hangs after a minute.
+const grace = 15 * time.Second
+
 // TestARunEndsInTimeWhateverTheDriverDoes sets one fault after the other: they are of the same driver.
 func TestARunEndsInTimeWhateverTheDriverDoes(t *testing.T) {
 	for _, tc := range []struct {
-		name   string
-		faults csidriver.Faults
-		of     string // the group of both claims; empty: none
-		want   []string
+		name     string
+		faults   csidriver.Faults
+		claims   map[string]string
+		workflow group.Workflow
+		want     map[string][]string // what the reason says of each group and claim that fails
 	}{
-		{"one-member-short", csidriver.Faults{MemberShort: true}, "pg", []string{"not complete after 8s: 1 of 2 members exist"}},
-		{"error-that-clears", onFire("CreateVolumeGroupSnapshot", 2), "pg", nil},
-		{"error-that-stays", onFire("CreateVolumeGroupSnapshot", 0), "pg", []string{"not complete after 8s: ", "disk on fire"}},
-		{"hanging", hang, "pg", []string{"not complete after 8s: "}},
-		{"claim-error-that-clears", onFire("CreateSnapshot", 2), "", nil},
-		{"claim-error-that-stays", onFire("CreateSnapshot", 0), "", []string{"not ready after 8s: ", "disk on fire"}},
+		{"one-member-short", csidriver.Faults{MemberShort: true}, grouped, group.Keep,
+			map[string][]string{"pg": {"not complete after 8s: 1 of 2 members exist"}}},
+		{"error-that-clears", onFire("CreateVolumeGroupSnapshot", 2), grouped, group.Keep, nil},
+		{"error-that-stays", onFire("CreateVolumeGroupSnapshot", 0), grouped, group.Keep,
+			map[string][]string{"pg": {"not complete after 8s: ", "disk on fire"}}},
+		{"hanging", csidriver.Faults{Hang: []string{"CreateVolumeGroupSnapshot", "CreateSnapshot"}}, both, group.Keep,
+			map[string][]string{"pg": {"not complete after 8s: "}, "claim/cache": {"not ready after 8s: "}}},
+		{"hanging-detach", hang, grouped, group.Detach, map[string][]string{"pg": {"not complete after 8s: "}}},
+		{"claim-error-that-clears", onFire("CreateSnapshot", 2), alone, group.Keep, nil},
+		{"claim-error-that-stays", onFire("CreateSnapshot", 0), alone, group.Keep, map[string][]string{
+			"claim/data": {"not ready after 8s: ", "disk on fire"}, "claim/wal": {"not ready after 8s: ", "disk on fire"}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			faults(t, faulty, tc.faults)
-			claims := []*corev1.PersistentVolumeClaim{claim(tc.name, tc.of, "data", faulty), claim(tc.name, tc.of, "wal", faulty)}
-			ready(t, tc.name, claims, group.TimeoutAnnotation, timeoutOf(tc.want))
+			var claims []*corev1.PersistentVolumeClaim
+			for name, of := range tc.claims {
+				claims = append(claims, claim(tc.name, of, name, faulty))
+			}
+			timeout := timeoutOf(tc.want)
+			ready(t, tc.name, claims, group.TimeoutAnnotation, timeout.String(), group.WorkflowAnnotation, string(tc.workflow))
 			ask(t, tc.name)
 			run := ended(t, tc.name, "1")
+			late := time.Since(run.Time.Add(timeout))
 			if len(tc.want) == 0 {
-				if run.Outcome != group.Succeeded {
-					t.Errorf("run %s, want it succeeded", run.LastRun)
+				if run.Outcome != group.Succeeded || late > 0 {
+					t.Errorf("run %s, seen to end %s after its deadline, want it succeeded before", run.LastRun, late)
 				}
 				return
 			}
-			unit := tc.of
-			if unit == "" {
-				unit = "claim/data"
+			if late < 0 || late > grace {
+				t.Errorf("run %s, seen to end %s after its deadline, want at least 0s and at most %s", run.LastRun, late, grace)
 			}
-			for _, words := range tc.want {
-				if !strings.Contains(run.Failed[unit], words) {
-					t.Errorf("reason %q, want it to say %q", run.Failed[unit], words)
-				}
-			}
-			told := events(t, tc.name)
-			if !slices.ContainsFunc(told, func(e string) bool { return strings.Contains(e, run.Failed[unit]) }) {
-				t.Errorf("Events %s, want one with the reason %s", told, run.Failed[unit])
-			}
-			logged(t, run.Failed[unit])
+			toldWhy(t, tc.name, run, tc.want)
 			must(t, driver(faulty).SetFaults(t.Context(), none))
 			nothingLeft(t, tc.name, faulty, claims)
 		})
+	}
+}
+
+// toldWhy looks for the groups and claims that failed, and for their reasons in last-run, in Events and in the log.
+func toldWhy(t *testing.T, namespace string, run plan.Run, want map[string][]string) {
+	t.Helper()
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(run.Failed))); diff != "" {
+		t.Errorf("groups and claims that failed (-want +got):\n%s", diff)
+	}
+	told := events(t, namespace)
+	for unit, all := range want {
+		for _, words := range all {
+			if !strings.Contains(run.Failed[unit], words) {
+				t.Errorf("reason of %s %q, want it to say %q", unit, run.Failed[unit], words)
+			}
+		}
+		if !slices.ContainsFunc(told, func(e string) bool { return strings.Contains(e, run.Failed[unit]) }) {
+			t.Errorf("Events %s, want one with the reason %s", told, run.Failed[unit])
+		}
+		logged(t, run.Failed[unit])
 	}
 }
 
@@ -88,11 +122,11 @@ func logged(t *testing.T, reason string) {
 }
 
 // timeoutOf is short where the run is to be given up, and long enough for a loaded machine where it is not.
-func timeoutOf(reasons []string) string {
+func timeoutOf(reasons map[string][]string) time.Duration {
 	if len(reasons) > 0 {
-		return "8s"
+		return 8 * time.Second
 	}
-	return (60 * time.Second).String()
+	return time.Minute
 }
 
 // groupContent waits for the VolumeGroupSnapshotContent of a namespace: from then on, what is in the group is fixed.

@@ -29,6 +29,13 @@ func ready(t *testing.T, namespace string, claims []*corev1.PersistentVolumeClai
 	for _, c := range claims {
 		must(t, admin.Create(t.Context(), c))
 	}
+	bound(t, claims...)
+	annotate(t, namespace, annotations...)
+}
+
+// bound waits until claims are.
+func bound(t *testing.T, claims ...*corev1.PersistentVolumeClaim) {
+	t.Helper()
 	eventually(t, "the claims to be bound", func(ctx context.Context) error {
 		for _, c := range claims {
 			if err := admin.Get(ctx, client.ObjectKeyFromObject(c), c); err != nil {
@@ -40,7 +47,6 @@ func ready(t *testing.T, namespace string, claims []*corev1.PersistentVolumeClai
 		}
 		return nil
 	})
-	annotate(t, namespace, annotations...)
 }
 
 // annotate opts a namespace in and sets annotations.
