@@ -2,7 +2,6 @@ package loop_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/group/point"
@@ -60,6 +60,44 @@ func TestAHeldRestorePointStaysUntilItIsLetGo(t *testing.T) {
 	}
 	label(t, first, group.HoldLabel, "")
 	h.becomes(t, detachedPoints(1))
+}
+
+func TestAHeldGroupSnapshotAndAHeldSnapshotStayUntilTheyAreLetGo(t *testing.T) {
+	start(t)
+	h := withHistory(t, "expire-hold-kept", 0, nil)
+	h.claim(t, "logs")
+	first := h.run(t, "first")
+	h.run(t, "second")
+	held := map[string]client.Object{}
+	for _, p := range h.points(t) {
+		switch {
+		case p.Run != first:
+		case p.Ungrouped():
+			held[p.Name] = h.member(p.Name)
+		default:
+			held[p.Name] = h.snapshot(p.Name)
+		}
+	}
+	for _, o := range held {
+		label(t, o, group.HoldLabel, group.HoldValue)
+	}
+	annotate(t, h.namespace, map[string]string{group.KeepAnnotation: "1"})
+	newest := h.run(t, "third")
+	h.becomes(t, "4 complete: 2 VGS, 2 VGSC, 6 VS, 6 VSC; on storage 3 groups, 6 snapshots") // those in no group are counted as one
+	for _, p := range h.points(t) {
+		if p.Run != newest && held[p.Name] == nil {
+			t.Errorf("left is %q of run %s, want those that are held, and those of run %s", p.Name, p.Run, newest)
+		}
+	}
+	for _, o := range held {
+		label(t, o, group.HoldLabel, "")
+	}
+	h.becomes(t, "2 complete: 1 VGS, 1 VGSC, 3 VS, 3 VSC; on storage 2 groups, 3 snapshots")
+	for _, p := range h.points(t) {
+		if p.Run != newest {
+			t.Errorf("left is %q of run %s, want run %s", p.Name, p.Run, newest)
+		}
+	}
 }
 
 func TestTheNewestCompleteRestorePointOutlivesItsAge(t *testing.T) {
@@ -176,58 +214,10 @@ func TestANamespaceThatGoesWhileTheLoopIsDownLeavesNothing(t *testing.T) {
 	h.becomes(t, keptPoints(0))
 }
 
-func TestABadEditWipesNoHistory(t *testing.T) {
-	l := start(t)
-	h := withHistory(t, "expire-pause", 4, nil)
-	annotate(t, h.namespace, map[string]string{group.KeepAnnotation: "1"})
-	var why string
-	eventually(t, time.Minute, "expiry to pause", func(ctx context.Context) error {
-		has, err := annotations(ctx, h.namespace)
-		if why = has[group.ExpiryPausedAnnotation]; why == "" {
-			err = errors.Join(err, errors.New("it does not say so"))
-		}
-		return err
-	})
-	token := "20" + strings.Split(strings.SplitAfter(why, group.ConfirmExpiryAnnotation+"=20")[1], ";")[0]
-	want := `3 of 4 complete restore points of group "pg" would expire at once; nothing of this namespace expires until that is confirmed: ` +
-		`kubectl annotate --overwrite namespace expire-pause snapshot-group/confirm-expiry=` + token + `; else correct snapshot-group/keep`
-	if why != want {
-		t.Errorf("paused: %s\nwant: %s", why, want)
-	}
-	l.tells(t, `snapshot_group_expiry_paused{namespace="expire-pause"}`, "1")
-	told := 0
-	for _, e := range events(t, h.namespace) {
-		if e == "Warning ExpiryPaused: "+want {
-			told++
-		}
-	}
-	if told != 1 {
-		t.Errorf("told %d times, want once: %s", told, events(t, h.namespace))
-	}
-	h.becomes(t, keptPoints(4))
-	annotate(t, h.namespace, map[string]string{group.ConfirmExpiryAnnotation: token})
-	h.becomes(t, keptPoints(1))
-	eventually(t, time.Minute, "the pause to end", func(ctx context.Context) error {
-		has, err := annotations(ctx, h.namespace)
-		if has[group.ExpiryPausedAnnotation] != "" {
-			err = errors.Join(err, errors.New("it goes on"))
-		}
-		return err
-	})
-}
-
 func TestSnapshotsOfAClaimWithoutAGroupExpireToo(t *testing.T) {
 	start(t)
 	h := withHistory(t, "expire-alone", 0, map[string]string{group.KeepAnnotation: "1"})
-	claim := &corev1.PersistentVolumeClaim{
-		ObjectMeta: metav1.ObjectMeta{Namespace: h.namespace, Name: "logs"},
-		Spec: corev1.PersistentVolumeClaimSpec{
-			StorageClassName: ptr.To("csi-a"), AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
-			Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Mi")}},
-		},
-	}
-	must(t, admin.Create(t.Context(), claim))
-	h.bound(t, claim)
+	h.claim(t, "logs")
 	last := ""
 	for i := range 3 {
 		last = h.run(t, fmt.Sprint(i))

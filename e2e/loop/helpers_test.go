@@ -152,22 +152,36 @@ func annotations(ctx context.Context, name string) (map[string]string, error) {
 	return ns.Annotations, err
 }
 
+func lastRun(ctx context.Context, namespace string) (group.LastRun, error) {
+	has, err := annotations(ctx, namespace)
+	if err != nil {
+		return group.LastRun{}, err
+	}
+	return group.ParseLastRun(has)
+}
+
+// began waits until a run that is not the one called last has begun, for as long as two slots of every minute take.
+func began(t *testing.T, namespace, last string) group.LastRun {
+	t.Helper()
+	var run group.LastRun
+	eventually(t, 150*time.Second, "a run to begin", func(ctx context.Context) (err error) {
+		if run, err = lastRun(ctx, namespace); err == nil && (run.ID == last || run.ID == "") {
+			err = fmt.Errorf("last run %s", run)
+		}
+		return err
+	})
+	return run
+}
+
 // ended waits for the end of a run that is not the one called last, and returns it.
 func ended(t *testing.T, namespace, last string) group.LastRun {
 	t.Helper()
 	var run group.LastRun
-	eventually(t, time.Minute, "a run to end", func(ctx context.Context) error {
-		has, err := annotations(ctx, namespace)
-		if err != nil {
-			return err
+	eventually(t, time.Minute, "a run to end", func(ctx context.Context) (err error) {
+		if run, err = lastRun(ctx, namespace); err == nil && (run.ID == last || run.ID == "" || run.Outcome == group.Running) {
+			err = fmt.Errorf("last run %s", run)
 		}
-		if run, err = group.ParseLastRun(has); err != nil {
-			return err
-		}
-		if run.ID == last || run.ID == "" || run.Outcome == group.Running {
-			return fmt.Errorf("last run %s", run)
-		}
-		return nil
+		return err
 	})
 	return run
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/e2e/csidriver"
+	"github.com/snapshot-group/snapshot-group/e2e/suite"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/group/point"
 )
@@ -48,9 +50,7 @@ func withHistory(t *testing.T, name string, runs int, annotations map[string]str
 // run asks for a run and returns its ID once it has succeeded.
 func (h *history) run(t *testing.T, request string) string {
 	t.Helper()
-	has, err := annotations(t.Context(), h.namespace)
-	must(t, err)
-	last, err := group.ParseLastRun(has)
+	last, err := lastRun(t.Context(), h.namespace)
 	must(t, err)
 	annotate(t, h.namespace, map[string]string{group.RunNowAnnotation: request})
 	run := ended(t, h.namespace, last.ID)
@@ -140,6 +140,17 @@ func (h *history) points(t *testing.T) []point.Point {
 	return point.Index(o).Points()
 }
 
+// point is the restore point of group pg of a run.
+func (h *history) point(t *testing.T, run string) point.Point {
+	t.Helper()
+	all := h.points(t)
+	i := slices.IndexFunc(all, func(p point.Point) bool { return p.Run == run && p.Group == "pg" })
+	if i < 0 {
+		t.Fatalf("run %s has no restore point of group pg, there are: %+v", run, all)
+	}
+	return all[i]
+}
+
 // label sets a label, or takes it off where value is empty.
 func label(t *testing.T, o client.Object, key, value string) {
 	t.Helper()
@@ -176,9 +187,11 @@ func deleteNamespace(t *testing.T, h *history, _ point.Point) {
 	})
 }
 
-// bound waits until a claim is bound, and counts its volume.
-func (h *history) bound(t *testing.T, claim *corev1.PersistentVolumeClaim) {
+// claim makes one that is in no group, waits until it is bound, and counts its volume.
+func (h *history) claim(t *testing.T, name string) {
 	t.Helper()
+	claim := suite.Claim(h.namespace, "", name, "csi-a")
+	must(t, admin.Create(t.Context(), claim))
 	eventually(t, time.Minute, "the claim to be bound", func(ctx context.Context) error {
 		err := admin.Get(ctx, client.ObjectKeyFromObject(claim), claim)
 		if err == nil && claim.Status.Phase != corev1.ClaimBound {

@@ -3,7 +3,6 @@ package loop_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -17,61 +16,23 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
-// TestARunBeginsAtItsSlotAndTheNextSlotIsSkippedWhileItGoesOn takes up to two minutes: cron knows nothing shorter.
-func TestARunBeginsAtItsSlotAndTheNextSlotIsSkippedWhileItGoesOn(t *testing.T) {
-	const namespace = "every-minute"
-	l := start(t)
-	faults(t, csidriver.Faults{Hang: []string{"CreateVolumeGroupSnapshot"}})
-	ready(t, namespace, map[string]string{group.ScheduleAnnotation: "* * * * *"})
-	set := time.Now()
-	var id string
-	eventually(t, 90*time.Second, "the run of the first slot to begin", func(ctx context.Context) error {
-		has, err := annotations(ctx, namespace)
-		if err != nil {
-			return err
-		}
-		run, err := group.ParseLastRun(has)
-		if err == nil && run.ID == "" {
-			err = errors.New("no run")
-		}
-		id = run.ID
-		return err
-	})
-	slot, ok := group.RunTime(id)
-	late := time.Since(slot)
-	if !ok || slot.Second() != 0 || slot.Before(set) || late > 5*time.Second {
-		t.Errorf("run %q begun %s after its slot, the schedule being set at %s; want the whole minute after that, at once", id, late, set.UTC())
-	}
-	eventually(t, 90*time.Second, "the next slot to pass", func(context.Context) error {
-		if since := time.Since(slot); since < 62*time.Second {
-			return fmt.Errorf("%s since the slot of the run", since)
-		}
-		return nil
-	})
-	must(t, csidriver.Dial(shared.Drivers()[0].Control).SetFaults(t.Context(), csidriver.Faults{}))
-	run := ended(t, namespace, "")
-	annotate(t, namespace, map[string]string{group.SuspendAnnotation: "true"})
-	if run.ID != id || run.Trigger != group.TriggerSchedule || run.Outcome != group.Succeeded {
-		t.Errorf("run %s, want that of the first slot succeeded", run)
-	}
-	has, err := annotations(t.Context(), namespace)
-	must(t, err)
-	if want := slot.Add(time.Minute).Format(time.RFC3339); has[group.LastScheduledAnnotation] != want {
-		t.Errorf("last scheduled %q, want the slot that was skipped, %q", has[group.LastScheduledAnnotation], want)
-	}
-	l.tells(t, "snapshot_group_schedule_skipped_total", "1")
-	l.tells(t, `snapshot_group_runs_total{outcome="succeeded",trigger="schedule"}`, "1")
-}
-
 // missed are annotations of a loop that has gone by a schedule for long and was away for the last hours.
 func missed(t *testing.T, schedule string, last time.Time) map[string]string {
 	t.Helper()
-	seen, err := json.Marshal(map[string]any{"schedule": schedule, "timeZone": "UTC", "since": last.Add(-24 * time.Hour).UTC().Truncate(time.Second)})
-	must(t, err)
 	return map[string]string{
-		group.ScheduleAnnotation: schedule, group.ScheduleSeenAnnotation: string(seen),
+		group.ScheduleAnnotation: schedule, group.ScheduleSeenAnnotation: seen(t, schedule, last.UTC().Add(-24*time.Hour)),
 		group.LastScheduledAnnotation: last.UTC().Format(time.RFC3339),
 	}
+}
+
+// seen is what the loop writes of a schedule, in a time zone, that it goes by since then.
+func seen(t *testing.T, schedule string, since time.Time) string {
+	t.Helper()
+	data, err := json.Marshal(map[string]any{
+		"schedule": schedule, "timeZone": since.Location().String(), "since": since.UTC().Truncate(time.Second),
+	})
+	must(t, err)
+	return string(data)
 }
 
 // halfAnHourAgo is a slot that no test is near.
