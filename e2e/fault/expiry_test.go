@@ -20,13 +20,18 @@ import (
 func TestALoopKilledAtAnyWriteOfAnExpiryEndsAsIfItHadNotBeen(t *testing.T) {
 	l := start(t, alone)
 	for _, workflow := range workflows {
-		killEverywhere(t, l, work{
-			name: "expiry-" + string(workflow), begin: keepOne, ended: oneLeft,
-			ready: func(t *testing.T, l *loop, namespaces ...string) {
-				t.Helper()
-				twice(t, l, workflow, namespaces...)
-			},
-		})
+		killEverywhere(t, l, expiryOf(workflow))
+	}
+}
+
+// expiryOf is that of the older one of two restore points.
+func expiryOf(workflow group.Workflow) work {
+	return work{
+		name: "expiry-" + string(workflow), begin: keepOne, ended: oneLeft,
+		ready: func(t *testing.T, l *loop, namespaces ...string) {
+			t.Helper()
+			twice(t, l, workflow, namespaces...)
+		},
 	}
 }
 

@@ -1,6 +1,7 @@
 package fault_test
 
 import (
+	"net/http"
 	"path/filepath"
 	"testing"
 
@@ -55,6 +56,17 @@ func (l *loop) wrote() []string {
 	var out []string
 	for _, w := range l.proxy.Writes() {
 		out = append(out, w.String())
+	}
+	return out
+}
+
+// did are those that the API server took.
+func (l *loop) did() []string {
+	var out []string
+	for _, w := range l.proxy.Writes() {
+		if w.Status != 0 && w.Status < http.StatusBadRequest {
+			out = append(out, w.String())
+		}
 	}
 	return out
 }

@@ -6,16 +6,18 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/snapshot-group/snapshot-group/e2e/suite"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
 // claims of each group.
 var claims = []string{"data", "wal"}
+
+// lone is the claim that is in no group, where a namespace has that "group" too.
+const lone = "logs"
 
 // ready makes opted-in namespaces with a workflow, each with the claims of each group, and returns when all are bound.
 func ready(t *testing.T, workflow group.Workflow, groups []string, namespaces ...string) {
@@ -24,10 +26,8 @@ func ready(t *testing.T, workflow group.Workflow, groups []string, namespaces ..
 		must(t, admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 			Name: ns, Annotations: map[string]string{group.WorkflowAnnotation: string(workflow)},
 		}}))
-		for _, g := range groups {
-			for _, c := range claims {
-				must(t, admin.Create(t.Context(), claim(ns, g, c)))
-			}
+		for _, c := range claimsOf(ns, groups) {
+			must(t, admin.Create(t.Context(), c))
 		}
 	}
 	for _, ns := range namespaces {
@@ -36,16 +36,19 @@ func ready(t *testing.T, workflow group.Workflow, groups []string, namespaces ..
 	}
 }
 
-func claim(namespace, groupName, name string) *corev1.PersistentVolumeClaim {
-	return &corev1.PersistentVolumeClaim{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: namespace, Name: groupName + "-" + name, Labels: map[string]string{group.DefaultLabelKey: groupName},
-		},
-		Spec: corev1.PersistentVolumeClaimSpec{
-			StorageClassName: ptr.To("csi-a"), AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
-			Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Mi")}},
-		},
+func claimsOf(namespace string, groups []string) []*corev1.PersistentVolumeClaim {
+	class := shared.Drivers()[0].ClassName()
+	var all []*corev1.PersistentVolumeClaim
+	for _, g := range groups {
+		if g == "" {
+			all = append(all, suite.Claim(namespace, g, lone, class))
+			continue
+		}
+		for _, c := range claims {
+			all = append(all, suite.Claim(namespace, g, g+"-"+c, class))
+		}
 	}
+	return all
 }
 
 func bound(ctx context.Context, namespace string) error {

@@ -16,6 +16,7 @@ import (
 	snapv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -93,6 +94,7 @@ func (s *sight) nameAll() error {
 		return err
 	}
 	s.name(run.ID, "RUN")
+	s.nameByRun(run.ID)
 	volumes := map[string]string{}
 	for _, v := range s.volumes.Items {
 		if v.Spec.CSI != nil {
@@ -126,6 +128,17 @@ func (s *sight) nameAll() error {
 	return nil
 }
 
+// nameByRun names what the run names itself: that is in its Events, where nothing else is left of it.
+func (s *sight) nameByRun(run string) {
+	for _, c := range s.claims.Items {
+		if of := c.Labels[group.DefaultLabelKey]; of != "" {
+			s.name(group.SnapshotName(s.ns.UID, of, run), "GROUP-SNAPSHOT-OF-"+of)
+			continue
+		}
+		s.name(group.ClaimSnapshotName(s.ns.UID, c.Name, run), "MEMBER-OF-"+c.Name)
+	}
+}
+
 func (s *sight) name(word, name string) {
 	if word != "" && !slices.Contains(slices.Collect(maps.Values(s.names)), name) {
 		s.names[word] = name
@@ -133,9 +146,13 @@ func (s *sight) name(word, name string) {
 }
 
 func (s *sight) objects() []client.Object {
-	run := map[string]string{group.LastRunAnnotation: s.ns.Annotations[group.LastRunAnnotation]}
-	all := []client.Object{&corev1.Namespace{}}
-	all[0].SetAnnotations(run)
+	ns := &corev1.Namespace{}
+	for key, value := range s.ns.Annotations { // those of the product alone, the loop's and the user's
+		if strings.HasPrefix(key, group.FieldOwner+"/") {
+			metav1.SetMetaDataAnnotation(&ns.ObjectMeta, key, value)
+		}
+	}
+	all := []client.Object{ns}
 	for i := range s.groups.Items {
 		all = append(all, &s.groups.Items[i])
 	}
@@ -212,14 +229,15 @@ func (s *sight) replaced(text string) string {
 	for _, w := range words {
 		text = strings.ReplaceAll(text, w, s.names[w])
 	}
-	return runBefore.ReplaceAllString(timeInRun.ReplaceAllString(text, "$1"), "RUN-BEFORE")
+	return runBefore.ReplaceAllString(volatileInRun.ReplaceAllString(text, ""), "RUN-BEFORE")
 }
 
 // runBefore is the ID of a run that is not the last one, after that has been replaced.
 var runBefore = regexp.MustCompile(`\b\d{8}t\d{6}z\b`)
 
-// timeInRun is the time in the last-run annotation.
-var timeInRun = regexp.MustCompile(`("trigger":"[^"]*"[^}]*)"time":"[^"]*",`)
+// volatileInRun is what differs in the last-run annotation: when the run began, and of what it has given up all that only the
+// objects tell, which are gone.
+var volatileInRun = regexp.MustCompile(`,"(uid|handle|time)":"[^"]*"`)
 
 // storage is what the driver holds of the namespace's volumes.
 func (s *sight) storage() []string {

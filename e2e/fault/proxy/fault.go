@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -31,6 +32,21 @@ func After(write string, n int, do func()) Fault {
 		api.ServeHTTP(&unheard{header: http.Header{}}, r)
 		do()
 	})
+}
+
+// AfterEach calls do with the name of each write that the API server has taken. The client never gets that answer. What is refused
+// is answered.
+func AfterEach(do func(write string)) Fault {
+	return func(w http.ResponseWriter, r *http.Request, api http.Handler) {
+		said := &unheard{header: http.Header{}}
+		api.ServeHTTP(said, r)
+		if said.status >= http.StatusBadRequest {
+			said.repeat(w)
+			return
+		}
+		do(Write{Method: r.Method, Path: r.URL.Path}.String())
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // Hold keeps writes on their way until release is closed, and then lets them pass, though their client may be gone. They get
@@ -101,9 +117,20 @@ func answer(w http.ResponseWriter, err *apierrors.StatusError) {
 	_ = json.NewEncoder(w).Encode(err.ErrStatus)
 }
 
-// unheard takes an answer that nobody gets.
-type unheard struct{ header http.Header }
+// unheard takes an answer that nobody gets, or not before it was looked at.
+type unheard struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
 
 func (u *unheard) Header() http.Header         { return u.header }
-func (u *unheard) Write(b []byte) (int, error) { return len(b), nil }
-func (u *unheard) WriteHeader(int)             {}
+func (u *unheard) Write(b []byte) (int, error) { return u.body.Write(b) }
+func (u *unheard) WriteHeader(status int)      { u.status = status }
+
+// repeat gives the answer after all. A client that is gone does not hear it.
+func (u *unheard) repeat(w http.ResponseWriter) {
+	maps.Copy(w.Header(), u.header)
+	w.WriteHeader(u.status)
+	_, _ = w.Write(u.body.Bytes())
+}

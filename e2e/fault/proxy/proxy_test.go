@@ -23,7 +23,7 @@ import (
 	"github.com/snapshot-group/snapshot-group/e2e/fault/proxy"
 )
 
-// api is an API server that notes what reaches it, answers 201, and never ends a watch by itself.
+// api is an API server that notes what reaches it, answers 201, refuses what is below refusing, and never ends a watch by itself.
 type api struct {
 	mu   sync.Mutex
 	seen []string
@@ -40,8 +40,16 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.seen = append(a.seen, strings.TrimSpace(fmt.Sprintf("%s %s %s %s", r.Header.Get("Authorization"), r.Method, r.URL.Path, body)))
+	if strings.HasPrefix(r.URL.Path, refusing) {
+		w.Header().Set("Why", "refused")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, "no")
+		return
+	}
 	w.WriteHeader(http.StatusCreated)
 }
+
+const refusing = "/api/v1/secrets"
 
 func (a *api) requests() []string {
 	a.mu.Lock()
@@ -113,6 +121,7 @@ func TestWhatBecomesOfWrites(t *testing.T) {
 		"without a fault they pass":                                 {nil, []int{201, 201, 201}, 3, 0},
 		"one that is stopped before gets no answer":                 {proxy.Before("PATCH namespaces", 2, do), []int{201, 0, 201}, 2, 1},
 		"one that is stopped after is done and gets no answer":      {proxy.After("PATCH namespaces", 2, do), []int{201, 0, 201}, 3, 1},
+		"each that is taken gets no answer":                         {proxy.AfterEach(func(string) { do() }), []int{0, 0, 0}, 3, 3},
 		"others than the one that is named pass":                    {proxy.Before("PATCH events", 1, do), []int{201, 201, 201}, 3, 0},
 		"those that are held are done in the end and get no answer": {proxy.Hold(released, do), []int{0, 0, 0}, 3, 3},
 		"every other is refused":                                    {proxy.Conflict(), []int{409, 201, 409}, 1, 0},
