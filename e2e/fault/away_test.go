@@ -2,6 +2,7 @@ package fault_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -9,29 +10,55 @@ import (
 	"time"
 
 	groupv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+
+	"github.com/snapshot-group/snapshot-group/e2e/fault/proxy"
+	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
 const apiServer = "kube-apiserver"
 
-// TestTheAPIServerIsAway while snapshots are taken, for as long as it takes the loop to lose its lead (10 s), to end, and to
-// fail to start again several times. A minute or an hour would be more of the same: whoever starts it goes on doing so.
-func TestTheAPIServerIsAway(t *testing.T) {
+// TestTheAPIServerIsAwayForAMinute in the middle of runs whose group snapshots are made, and of an expiry, of which it has just
+// taken a write. The loop loses its lead (10 s), ends, and fails to start again several times. An hour would be more of the
+// same: whoever starts it goes on doing so.
+func TestTheAPIServerIsAwayForAMinute(t *testing.T) {
+	const long = time.Minute
 	expected(t)
 	vacate(t)
 	l := start(t)
 	kubelet := l.tend(t)
+	expiry := expiryOf(group.Detach)
+	left := undisturbed(t, l, expiry)
+	const expiring = "away-expiry"
+	expiry.ready(t, l, expiring)
 	p := newPair(t, "away")
-	resume := hang(t)
+	resume := hang(t, taking)
 	p.ask(t)
 	eventually(t, "snapshot-controller to hand over to the driver", p.handedOver)
-	revive := kill(t, apiServer)
+	revive, killed := revival(t, apiServer), make(chan error, 1)
 	defer caughtUp(t) // for the tests to come
 	defer revive()
+	l.proxy.Set(proxy.After(letGo, 1, func() { killed <- shared.Kill(t.Context(), apiServer) })) // no content of the runs is written yet
+	expiry.begin(t, expiring)
+	eventually(t, "the API server to be killed", func(context.Context) error {
+		select {
+		case err := <-killed:
+			must(t, err)
+			return nil
+		default:
+			return errors.New("no such write has come")
+		}
+	})
+	over := time.After(long)
 	resume() // the snapshots are taken while nobody can be told
 	eventually(t, "the loop to end and not to start again", kubelet.failed(3))
+	<-over
 	revive()
 	p.endAsUndisturbed(t)
+	becomes(t, expiring, left.state)
 }
+
+// letGo is the first write by which a detached restore point expires: its anchor keeps the storage no more.
+const letGo = "PATCH volumegroupsnapshotcontents"
 
 // handedOver: each group has a content that is protected, the last that snapshot-controller does before the driver has answered.
 func (p pair) handedOver(ctx context.Context) error {

@@ -89,7 +89,7 @@ func TestALeaderThatWasAsleepWritesNothingMore(t *testing.T) {
 	eventually(t, "the first loop to lead", led)
 	start(t)
 	p := newPair(t, "asleep")
-	resume := hang(t)
+	resume := hang(t, taking)
 	p.ask(t)
 	eventually(t, "the group snapshots to begin", p.begun)
 	must(t, first.process.Pause())

@@ -104,11 +104,17 @@ var (
 	calmStates []string
 )
 
-// hang makes the driver take no group snapshot until resume is called.
-func hang(t *testing.T) (resume func()) {
+// Calls by which csi-snapshotter has storage take a group snapshot, and free it.
+const (
+	taking  = "CreateVolumeGroupSnapshot"
+	freeing = "DeleteVolumeGroupSnapshot"
+)
+
+// hang makes the driver answer no such call until resume is called.
+func hang(t *testing.T, rpc string) (resume func()) {
 	t.Helper()
 	control := csidriver.Dial(shared.Drivers()[0].Control)
-	must(t, control.SetFaults(t.Context(), csidriver.Faults{Hang: []string{"CreateVolumeGroupSnapshot"}}))
+	must(t, control.SetFaults(t.Context(), csidriver.Faults{Hang: []string{rpc}}))
 	resume = func() {
 		if err := control.SetFaults(context.WithoutCancel(t.Context()), csidriver.Faults{}); err != nil {
 			t.Errorf("take the faults away: %v", err)
@@ -122,6 +128,12 @@ func hang(t *testing.T) (resume func()) {
 func kill(t *testing.T, component string) (revive func()) {
 	t.Helper()
 	must(t, shared.Kill(t.Context(), component))
+	return revival(t, component)
+}
+
+// revival starts a component that is killed, or will be by the end of the test at the latest.
+func revival(t *testing.T, component string) (revive func()) {
+	t.Helper()
 	revive = sync.OnceFunc(func() {
 		if err := shared.StartComponent(context.WithoutCancel(t.Context()), component); err != nil {
 			t.Errorf("start %s again: %v", component, err)
@@ -135,7 +147,7 @@ func TestTheSnapshotControllersAreKilledWhileSnapshotsAreTaken(t *testing.T) {
 	expected(t)
 	start(t, alone)
 	p := newPair(t, "controllers")
-	resume := hang(t)
+	resume := hang(t, taking)
 	p.ask(t)
 	eventually(t, "the group snapshots to begin", p.begun)
 	revive := []func(){kill(t, csiSnapshotter), kill(t, snapshotController)}
@@ -144,6 +156,46 @@ func TestTheSnapshotControllersAreKilledWhileSnapshotsAreTaken(t *testing.T) {
 		r()
 	}
 	p.endAsUndisturbed(t)
+}
+
+// TestCSISnapshotterIsKilledWhileStorageIsFreed, in the calls by which it asks for that.
+func TestCSISnapshotterIsKilledWhileStorageIsFreed(t *testing.T) {
+	l := start(t, alone)
+	var namespaces []string
+	for _, workflow := range workflows {
+		namespaces = append(namespaces, "freed-"+string(workflow))
+		twice(t, l, workflow, namespaces[len(namespaces)-1])
+	}
+	asked := calls(t, freeing)
+	resume := hang(t, freeing)
+	for _, ns := range namespaces {
+		keepOne(t, ns)
+	}
+	eventually(t, "storage to be asked to free a restore point of each", func(context.Context) error {
+		if n := calls(t, freeing) - asked; n < len(namespaces) {
+			return fmt.Errorf("asked %d times", n)
+		}
+		return nil
+	})
+	revive := kill(t, csiSnapshotter)
+	resume()
+	for _, ns := range namespaces {
+		if err := oneLeft(ns)(t.Context()); err == nil {
+			t.Errorf("one restore point is left in %q: was csi-snapshotter killed before the other was freed?", ns)
+		}
+	}
+	revive()
+	for _, ns := range namespaces {
+		eventually(t, "one restore point to be left in "+ns, oneLeft(ns))
+	}
+}
+
+// calls is how often the driver was called so.
+func calls(t *testing.T, rpc string) int {
+	t.Helper()
+	inventory, err := csidriver.Dial(shared.Drivers()[0].Control).Inventory(t.Context())
+	must(t, err)
+	return inventory.Calls[rpc]
 }
 
 // TestSnapshotControllerIsAwayDuringADetach: nobody sees what becomes of the members until all are released.
