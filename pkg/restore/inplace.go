@@ -281,7 +281,7 @@ func (r *InPlace) wait(ctx context.Context, w *watching, step plan.Wait) (*watch
 		return &watching{Changes: began, kinds: step.On}, nil
 	}
 	if err := w.Next(ctx); err != nil {
-		return w, fmt.Errorf("waited for %s: %w", step.For, err)
+		return w, fmt.Errorf("waited for %s: %w; %s tells more", step.For, err, step.See)
 	}
 	return w, nil
 }

@@ -107,3 +107,17 @@ func TestAnAPIServerThatStaysAwayIsWaitedForNoLongerThanAsked(t *testing.T) {
 		}
 	})
 }
+
+func TestAWaitThatComesToNoEndSaysWhereToLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 10*time.Minute, errors.New("gave up after the timeout of 10m0s"))
+		defer cancel()
+		_, err := inPlace(shop(t).Build(), waiting(func() {})).Run(ctx)
+		const want = `the restore stands half way: waited for claim "data" to be bound: gave up after the timeout of 10m0s; ` +
+			`kubectl describe persistentvolumeclaim data --namespace shop tells more; 1 of 1 claims are replaced, claim "data" is not bound yet, ` +
+			`Deployment "app" is scaled to 0 of 2; run the same command again to go on`
+		if err == nil || err.Error() != want {
+			t.Errorf("error = %v, want %s", err, want)
+		}
+	})
+}

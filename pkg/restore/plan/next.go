@@ -72,7 +72,7 @@ func (o Observed) quiet() Step {
 		if step := o.stranger(p); step != nil {
 			return step
 		}
-		return Wait{For: fmt.Sprintf("Pod %q to end", p.Name), On: []Kind{Pods}}
+		return Wait{For: fmt.Sprintf("Pod %q to end", p.Name), On: []Kind{Pods}, See: o.describe("pod", p.Name)}
 	}
 	return nil
 }
@@ -122,7 +122,7 @@ func (o Observed) replaceOne(r Replacement) Step {
 			Do:  fmt.Sprintf("delete it: kubectl delete persistentvolumeclaim %s --namespace %s", r.Name, o.Point.Namespace),
 		}
 	case live.DeletionTimestamp != nil:
-		return Wait{For: fmt.Sprintf("claim %q to be deleted", r.Name), On: []Kind{Claims, Pods}}
+		return Wait{For: fmt.Sprintf("claim %q to be deleted", r.Name), On: []Kind{Claims, Pods}, See: o.describe("persistentvolumeclaim", r.Name)}
 	case o.Volumes[live.Spec.VolumeName] != nil && live.Spec.VolumeName != r.Volume:
 		return Stop{
 			Why: fmt.Sprintf("claim %q got volume %q after the restore began, which is not secured", r.Name, live.Spec.VolumeName),
@@ -159,7 +159,7 @@ func (o Observed) bound(b Binding) Step {
 				Do:  "start one, then the volumes that were replaced can be freed",
 			}
 		}
-		return Wait{For: fmt.Sprintf("claim %q to be bound", r.Name), On: []Kind{Claims}}
+		return Wait{For: fmt.Sprintf("claim %q to be bound", r.Name), On: []Kind{Claims}, See: o.describe("persistentvolumeclaim", r.Name)}
 	}
 	return nil
 }

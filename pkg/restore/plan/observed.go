@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -146,6 +147,11 @@ func (o Observed) whole(r Replacement) bool {
 // mounting are the workloads that mount one of some claims, or would if they were scaled up.
 func (o Observed) mounting(claims []string) []Workload {
 	return slices.DeleteFunc(slices.Clone(o.Workloads), func(w Workload) bool { return !slices.ContainsFunc(claims, w.mounts) })
+}
+
+// describe is the command that tells all about an object of the namespace.
+func (o Observed) describe(kind, name string) string {
+	return fmt.Sprintf("kubectl describe %s %s --namespace %s", kind, name, o.Point.Namespace)
 }
 
 // workload is the live one that was scaled down; false where it is gone or another took its name.

@@ -176,7 +176,10 @@ func (o Observed) secure() Step {
 		if o.Safety.Failed {
 			lacks += "; to do without it, end this and add --without-safety-snapshot"
 		}
-		return Wait{For: fmt.Sprintf("safety snapshot %q to be complete: %s", safety.Name, lacks), On: []Kind{Snapshots}}
+		return Wait{
+			For: fmt.Sprintf("safety snapshot %q to be complete: %s", safety.Name, lacks), On: []Kind{Snapshots},
+			See: o.describe("volumegroupsnapshot", safety.Name),
+		}
 	}
 	if len(o.Safety.Unmarked) > 0 {
 		return Record{o.Safety.Unmarked[0]}

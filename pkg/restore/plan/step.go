@@ -76,6 +76,8 @@ type (
 	Wait struct {
 		For string
 		On  []Kind
+		// See is the command that tells why it takes so long.
+		See string
 	}
 	// End deletes the journal.
 	End struct {

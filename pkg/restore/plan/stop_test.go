@@ -90,3 +90,24 @@ func TestARestoreInPlaceStopsForPodsOfOthers(t *testing.T) {
 		})
 	}
 }
+
+func TestAWaitSaysWhereToLook(t *testing.T) {
+	o := begun(t, nil)
+	got := map[string]string{}
+	for step := Next(o); do(&o, step); step = Next(o) {
+		if w, is := step.(Wait); is {
+			got[w.For] = w.See
+		}
+	}
+	want := map[string]string{
+		`Pod "mysql-0" to end`: "kubectl describe pod mysql-0 --namespace shop",
+		`safety snapshot "db-safety-20260822t120000z-beb28" to be complete: it is being taken`: "kubectl describe volumegroupsnapshot " +
+			"db-safety-20260822t120000z-beb28 --namespace shop",
+		`claim "data" to be deleted`: "kubectl describe persistentvolumeclaim data --namespace shop",
+		`claim "logs" to be deleted`: "kubectl describe persistentvolumeclaim logs --namespace shop",
+		`claim "logs" to be bound`:   "kubectl describe persistentvolumeclaim logs --namespace shop",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("where to look (-want +got):\n%s", diff)
+	}
+}
