@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
@@ -82,8 +81,8 @@ func (r *InPlace) Run(ctx context.Context) (plan.Journal, error) {
 			return *ended, nil
 		case err == nil:
 			pause = firstPause
-		case ctx.Err() == nil && notNow(err):
-			r.Reporter.Waiting("the API server to answer: " + err.Error())
+		case ctx.Err() == nil && obstacle(err) != "":
+			r.Reporter.Waiting(obstacle(err) + ": " + err.Error())
 			later(ctx, pause)
 			pause = min(2*pause, mostPause)
 		default:
@@ -219,7 +218,7 @@ func (r *InPlace) dryRun(ctx context.Context, o plan.Observed, j plan.Journal) e
 		made := c.New.DeepCopy()
 		made.Name, made.GenerateName = "", "restore-"
 		err := trial.client.Create(ctx, made)
-		if apierrors.IsForbidden(err) && strings.Contains(err.Error(), "exceeded quota") {
+		if overQuota(err) {
 			continue
 		}
 		if err != nil {

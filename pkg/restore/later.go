@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -16,13 +17,25 @@ const (
 	mostPause  = 30 * time.Second
 )
 
-// notNow is whether a request may well succeed later as it is: the API server could not be reached, or had too much to do or no
-// webhook that answers. The end of a context is none of that.
-func notNow(err error) bool {
+// obstacle is what to wait for where a request may well succeed later as it is; empty where it will not. The API server could not be
+// reached, or had too much to do or no webhook that answers; or a quota counts a claim that is deleted. The end of a context is none of that.
+func obstacle(err error) string {
 	_, network := errors.AsType[*net.OpError](err)
-	return network || utilnet.IsTimeout(err) || utilnet.IsProbableEOF(err) || utilnet.IsHTTP2ConnectionLost(err) ||
+	switch {
+	case network || utilnet.IsTimeout(err) || utilnet.IsProbableEOF(err) || utilnet.IsHTTP2ConnectionLost(err) ||
 		apierrors.IsTooManyRequests(err) || apierrors.IsInternalError(err) || apierrors.IsServiceUnavailable(err) ||
-		apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err)
+		apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err):
+		return "the API server to answer"
+	case overQuota(err):
+		return "room in a quota"
+	default:
+		return ""
+	}
+}
+
+// overQuota is whether something would take a namespace over a ResourceQuota.
+func overQuota(err error) bool {
+	return apierrors.IsForbidden(err) && strings.Contains(err.Error(), "exceeded quota")
 }
 
 // later returns after a pause, or at the end of ctx.

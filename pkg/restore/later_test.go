@@ -12,33 +12,40 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 )
 
 var refused = &url.Error{Op: "Get", URL: "https://api", Err: &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}}
 
+var claims = schema.GroupResource{Resource: "persistentvolumeclaims"}
+
+var full = apierrors.NewForbidden(claims, "data", errors.New("exceeded quota: storage, requested: 1, used: 1, limited: 1"))
+
 func TestWhatMaySucceedLater(t *testing.T) {
-	claims := schema.GroupResource{Resource: "persistentvolumeclaims"}
+	const api = "the API server to answer"
 	for name, tc := range map[string]struct {
 		err  error
-		want bool
+		want string
 	}{
-		"the API server is not there":   {refused, true},
-		"it has too much to do":         {apierrors.NewTooManyRequestsError("wait"), true},
-		"it is being started":           {apierrors.NewServiceUnavailable("not yet"), true},
-		"it has no time":                {apierrors.NewTimeoutError("late", 1), true},
-		"its storage has no time":       {apierrors.NewServerTimeout(claims, "get", 1), true},
-		"a webhook does not answer":     {apierrors.NewInternalError(errors.New("failed calling webhook")), true},
-		"something is forbidden":        {apierrors.NewForbidden(claims, "data", nil), false},
-		"something is not there":        {apierrors.NewNotFound(claims, "data"), false},
-		"a person is to do something":   {errors.New("a member is gone"), false},
-		"the restore is somebody's now": {ErrTaken, false},
+		"the API server is not there":   {refused, api},
+		"it has too much to do":         {apierrors.NewTooManyRequestsError("wait"), api},
+		"it is being started":           {apierrors.NewServiceUnavailable("not yet"), api},
+		"it has no time":                {apierrors.NewTimeoutError("late", 1), api},
+		"its storage has no time":       {apierrors.NewServerTimeout(claims, "get", 1), api},
+		"a webhook does not answer":     {apierrors.NewInternalError(errors.New("failed calling webhook")), api},
+		"a quota is full":               {full, "room in a quota"},
+		"something is forbidden":        {apierrors.NewForbidden(claims, "data", nil), ""},
+		"something is not there":        {apierrors.NewNotFound(claims, "data"), ""},
+		"a person is to do something":   {errors.New("a member is gone"), ""},
+		"the restore is somebody's now": {ErrTaken, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := notNow(tc.err); got != tc.want {
-				t.Errorf("it may succeed later: %t, want %t", got, tc.want)
+			if got := obstacle(tc.err); got != tc.want {
+				t.Errorf("obstacle = %q, want %q", got, tc.want)
 			}
 		})
 	}
@@ -121,3 +128,40 @@ func TestAWaitThatComesToNoEndSaysWhereToLook(t *testing.T) {
 		}
 	})
 }
+
+// A claim that was deleted counts in a quota until the quota's controller has seen that.
+func TestARestoreInPlaceWaitsForRoomInAQuota(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		room := false
+		c := shop(t).WithInterceptorFuncs(interceptor.Funcs{
+			Create: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.CreateOption) error {
+				if _, is := o.(*corev1.PersistentVolumeClaim); is && !room && len(options) == 0 {
+					return full
+				}
+				return c.Create(ctx, o, options...)
+			},
+		}).Build()
+		var told []string
+		r := inPlace(c, reporter{did: func(step string) {
+			if step == created {
+				bind(t, c)
+			}
+		}, waiting: func(what string) {
+			told, room = append(told, what), true
+		}})
+		if _, err := r.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{`room in a quota: create claim "data" from VolumeSnapshot "snap": persistentvolumeclaims "data" is forbidden: ` +
+			`exceeded quota: storage, requested: 1, used: 1, limited: 1`}
+		if diff := cmp.Diff(want, told); diff != "" {
+			t.Errorf("waited for (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// reporter is a Reporter of functions.
+type reporter struct{ did, waiting func(string) }
+
+func (r reporter) Did(step string)     { r.did(step) }
+func (r reporter) Waiting(what string) { r.waiting(what) }
