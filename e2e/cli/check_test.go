@@ -216,9 +216,10 @@ Restore point:            by-hand, Complete
 		`error: namespace "explained" has no claim "nope": kubectl get persistentvolumeclaims --namespace explained shows those that there are` + "\n", 1})
 	must(t, os.Symlink("kubectl-snapshot_group", filepath.Join(programs(), "kubectl_complete-snapshot_group")))
 	for line, want := range map[string]string{
-		"kubectl __complete snapshot-group restore --namespace explained ''":      "by-hand\t-, Complete\n:36\n",
-		"kubectl __complete snapshot-group explain --namespace explained db-d":    "db-data-pvc\tdb-cluster-1\ndb-logs-pvc\tdb-cluster-1\n:4\n",
-		"kubectl-snapshot_group __complete restore by-hand --to-namespace kube-s": "kube-system\n:4\n",
+		"kubectl __complete snapshot-group restore --namespace explained ''":                 "by-hand\t-, Complete\n:36\n",
+		"kubectl __complete snapshot-group explain --namespace explained db-d":               "db-data-pvc\tdb-cluster-1\ndb-logs-pvc\tdb-cluster-1\n:4\n",
+		"kubectl-snapshot_group __complete restore by-hand --to-namespace kube-s":            "kube-system\n:4\n",
+		"kubectl-snapshot_group __complete restore by-hand --namespace explained --claim ''": "db-data-pvc\ndb-logs-pvc\n:4\n",
 	} {
 		if got := sh(t, line).out; !strings.HasSuffix(got, want) {
 			t.Errorf("%s completes %q, want %q at its end", line, got, want)

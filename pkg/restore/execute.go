@@ -59,7 +59,11 @@ func (w writer) execute(ctx context.Context, step plan.Step) error {
 		return w.client.Create(ctx, s.Claim.DeepCopy())
 	case plan.End:
 		written := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: journal.Name}}
-		return client.IgnoreNotFound(w.client.Delete(ctx, written))
+		var seen client.Preconditions
+		if s.Journal.Version != "" {
+			seen.ResourceVersion = &s.Journal.Version // not one that another restore has written since
+		}
+		return client.IgnoreNotFound(w.client.Delete(ctx, written, seen))
 	default:
 		return fmt.Errorf("step %T is not known", step)
 	}

@@ -139,13 +139,14 @@ func memberOf(ctx context.Context, c client.Reader, vs *snapshotv1.VolumeSnapsho
 		Snapshot: vs.Name,
 		Claim:    cmp.Or(ptr.Deref(vs.Spec.Source.PersistentVolumeClaimName, ""), vs.Annotations[group.ClaimLabel], vs.Labels[group.ClaimLabel]),
 	}
+	m.Problem = problemOf(vs, m.Claim)
 	if recorded, found := vs.Annotations[group.ClaimSpecAnnotation]; found {
 		m.Spec = &group.ClaimSpec{}
 		if err := json.Unmarshal([]byte(recorded), m.Spec); err != nil {
-			return m, fmt.Errorf("parse annotation %q of VolumeSnapshot %q: %w", group.ClaimSpecAnnotation, vs.Name, err)
+			m.Spec, m.Problem = nil, cmp.Or(m.Problem, fmt.Sprintf("annotation %s of VolumeSnapshot %q of claim %q does not parse: %v",
+				group.ClaimSpecAnnotation, vs.Name, m.Claim, err))
 		}
 	}
-	m.Problem = problemOf(vs, m.Claim)
 	if vs.Status == nil || vs.Status.BoundVolumeSnapshotContentName == nil {
 		return m, nil
 	}

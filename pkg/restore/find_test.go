@@ -5,6 +5,7 @@ import (
 	"time"
 
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
@@ -51,5 +52,26 @@ func TestOfSeveralGroupSnapshotsOfANameNoneIsChosen(t *testing.T) {
 				t.Errorf("found content %q, error %q; want %q and %q", p.Driver, got, tc.driver, tc.err)
 			}
 		})
+	}
+}
+
+// One member of which too little is known stands in the way of itself alone.
+func TestAMemberWhoseClaimCannotBeReadIsNoReasonToLoseTheOthers(t *testing.T) {
+	c := shop(t).Build()
+	vs := &snapshotv1.VolumeSnapshot{}
+	if err := c.Get(t.Context(), snapKey, vs); err != nil {
+		t.Fatal(err)
+	}
+	vs.Annotations = map[string]string{"snapshot-group/claim-spec": "{"}
+	if err := c.Update(t.Context(), vs); err != nil {
+		t.Fatal(err)
+	}
+	p, err := Find(t.Context(), c, "shop", "snap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `annotation snapshot-group/claim-spec of VolumeSnapshot "snap" of claim "data" does not parse: unexpected end of JSON input`
+	if m := p.Members[0]; m.Problem != want || m.Spec != nil || m.Handle != "h" {
+		t.Errorf("member = %+v, want one with the problem %s", m, want)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -165,3 +166,30 @@ type reporter struct{ did, waiting func(string) }
 
 func (r reporter) Did(step string)     { r.did(step) }
 func (r reporter) Waiting(what string) { r.waiting(what) }
+
+// The journal that is deleted at the end is the restore's own, not one that another has written since it was looked at.
+func TestTheEndOfARestoreInPlaceLeavesTheJournalOfAnother(t *testing.T) {
+	held := &corev1.ConfigMap{}
+	c := shop(t).WithInterceptorFuncs(interceptor.Funcs{
+		Delete: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.DeleteOption) error {
+			if slices.Contains(options, client.DeleteOption(client.DryRunAll)) {
+				return c.Delete(ctx, o, options...)
+			}
+			if err := c.Get(ctx, client.ObjectKeyFromObject(o), held); err != nil {
+				return err
+			}
+			held.Data["journal.json"] = `{"point":"snap","id":"another","claims":[]}`
+			if err := c.Update(ctx, held); err != nil {
+				return err
+			}
+			return c.Delete(ctx, o, options...)
+		},
+	}).Build()
+	_, err := inPlace(c, after{created, func() { bind(t, c) }}).Run(t.Context())
+	if !errors.Is(err, ErrTaken) {
+		t.Errorf("error %v, want one that wraps %q", err, ErrTaken)
+	}
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(held), held); err != nil {
+		t.Error(err)
+	}
+}

@@ -72,6 +72,25 @@ func CompleteGroups(s *session.Session) cobra.CompletionFunc {
 	}
 }
 
+// CompleteMembers completes the names of the claims that the restore point of the command's first argument has members of; of claims that
+// are there where it is not listed, such as one VolumeSnapshot of a group.
+func CompleteMembers(s *session.Session) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) == 0 {
+			return CompleteClaims(s)(cmd, args, begun)
+		}
+		namespace, c, err := target(cmd.Context(), s, false)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		found, err := find(cmd.Context(), c, namespace, args[:1])
+		if err != nil {
+			return CompleteClaims(s)(cmd, args, begun)
+		}
+		return found[0].Claims, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
 // CompleteClaims completes the names of claims, with the groups that they are in.
 func CompleteClaims(s *session.Session) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {

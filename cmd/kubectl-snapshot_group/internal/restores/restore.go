@@ -85,7 +85,7 @@ func New(s *session.Session) *cobra.Command {
 		return points.Complete(s)(cmd, args, begun)
 	}
 	session.CompleteFlags(cmd, map[string]cobra.CompletionFunc{
-		"claim": points.CompleteClaims(s), "to-namespace": points.CompleteNamespaces(s),
+		"claim": points.CompleteMembers(s), "to-namespace": points.CompleteNamespaces(s),
 		"dry-run": cobra.FixedCompletions([]cobra.Completion{dryRunNone, dryRunClient, dryRunServer}, cobra.ShellCompDirectiveNoFileComp),
 	})
 	return cmd
@@ -179,13 +179,18 @@ func printCopies(s *session.Session, o *options, planned []plan.Copy) error {
 	return printClaims(s, o, objects)
 }
 
+// dryRuns are what a line says of a claim that was not made, as kubectl's do.
+var dryRuns = map[string]string{dryRunClient: " (dry run)", dryRunServer: " (server dry run)"}
+
 // printClaims prints in the form that is asked for, else a line for each claim.
 func printClaims(s *session.Session, o *options, objects []runtime.Object) error {
 	if *o.output.OutputFormat == "" {
-		*o.output.OutputFormat = "name"
-		objects = slices.DeleteFunc(objects, func(o runtime.Object) bool {
-			return o.GetObjectKind().GroupVersionKind().Kind != "PersistentVolumeClaim"
-		})
+		for _, object := range objects {
+			if claim, is := object.(*corev1.PersistentVolumeClaim); is {
+				fmt.Fprintf(s.Out, "persistentvolumeclaim/%s%s\n", claim.Name, dryRuns[o.dryRun])
+			}
+		}
+		return nil
 	}
 	printer, err := o.output.ToPrinter()
 	if err != nil {
