@@ -32,7 +32,8 @@ func NewDelete(s *session.Session) *cobra.Command {
 		Use:   "delete POINT...",
 		Short: "Deletes restore points, whole, and frees their storage",
 		Long: `Deletes restore points with all of their members, and waits until their storage is freed, whatever the deletion policies of
-their contents say. A restore point that is held is not deleted. Interrupted, the same command goes on.`,
+their contents say. A restore point that is held, or that an unfinished restore in place needs, is not deleted. Interrupted, the same command
+goes on.`,
 		Args:              some,
 		ValidArgsFunction: Complete(s),
 	}
