@@ -2,6 +2,7 @@ package restores
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -10,6 +11,17 @@ import (
 	"github.com/snapshot-group/snapshot-group/cmd/kubectl-snapshot_group/internal/session"
 	"github.com/snapshot-group/snapshot-group/pkg/restore/plan"
 )
+
+// without are the copies without what served to make them, of those where that is gone.
+func without(copies []plan.Copy, gone func(plan.Copy) bool) []plan.Copy {
+	out := slices.Clone(copies)
+	for i, c := range out {
+		if gone(c) {
+			out[i].Snapshot, out[i].Content = nil, nil
+		}
+	}
+	return out
+}
 
 // tellLeft tells of what is left to make copies from, which keeps the restore point from expiring.
 func tellLeft(s *session.Session, point string, copies []plan.Copy) {

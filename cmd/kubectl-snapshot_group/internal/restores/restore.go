@@ -143,11 +143,9 @@ func copies(ctx context.Context, s *session.Session, o *options, point string) e
 		if len(late) > 0 {
 			progress.Did(fmt.Sprintf("not bound until a Pod uses them: %s", strings.Join(late, ", ")))
 		}
-		for i := range planned {
-			if !slices.Contains(late, planned[i].Claim.Name) {
-				planned[i].Snapshot, planned[i].Content = nil, nil // which Wait has taken away
-			}
-		}
+		planned = without(planned, func(c plan.Copy) bool { return !slices.Contains(late, c.Claim.Name) }) // which Wait has taken away
+	} else {
+		planned = without(planned, func(c plan.Copy) bool { return c.Exists }) // which an earlier command has made, and may have taken away
 	}
 	progress.End()
 	tellLeft(s, point, planned)
