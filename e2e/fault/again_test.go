@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"sync"
 	"testing"
 	"time"
@@ -64,7 +65,11 @@ func scheduled(t *testing.T) work {
 // neither will ever be ready.
 func givenUp() work {
 	return work{
-		name: "given-up", spared: "DELETE volumegroupsnapshotcontents",
+		name: "given-up",
+		sure: []string{
+			"PATCH namespaces", "DELETE volumesnapshots", "PATCH volumegroupsnapshotcontents", "DELETE volumegroupsnapshots",
+			"POST events", "POST events", "POST events", "PATCH namespaces",
+		},
 		ready: func(t *testing.T, _ *loop, namespaces ...string) {
 			t.Helper()
 			ready(t, group.Detach, []string{groups[0], ""}, namespaces...)
@@ -113,6 +118,19 @@ func onStorage(namespace string, contents int) func(context.Context) error {
 	}
 }
 
+// conflict is an error of csi-snapshotter's that stays in a status where snapshot-controller was quicker to write it, until the next try:
+// whether it is there at a deadline, and becomes the reason, is chance.
+var conflict = regexp.MustCompile(`: Failed to [^:]*: [^{}]*?please apply your changes to the latest version and try again`)
+
+func (s *sight) dropConflicts() {
+	for i := range s.events.Items {
+		s.events.Items[i].Note = conflict.ReplaceAllString(s.events.Items[i].Note, "")
+	}
+	if run, is := s.ns.Annotations[group.LastRunAnnotation]; is {
+		s.ns.Annotations[group.LastRunAnnotation] = conflict.ReplaceAllString(run, "")
+	}
+}
+
 func killAgainAndAgain(t *testing.T, l *loop, w work) {
 	t.Helper()
 	calm := undisturbed(t, l, w)
@@ -136,8 +154,12 @@ func killAgainAndAgain(t *testing.T, l *loop, w work) {
 	})
 	l.proxy.Set(nil)
 	k.revive(t)
-	for _, write := range calm.writes {
-		if got, want := count(k.kills, write), count(calm.writes, write); got < want && write != w.spared {
+	sure := w.sure
+	if sure == nil {
+		sure = calm.writes
+	}
+	for _, write := range sure {
+		if got, want := count(k.kills, write), count(sure, write); got < want {
 			t.Errorf("killed %d times after %q, want %d: %q", got, write, want, k.kills)
 		}
 	}

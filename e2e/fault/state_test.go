@@ -82,6 +82,7 @@ func (s *sight) read(ctx context.Context) error {
 	s.events.Items = slices.DeleteFunc(s.events.Items, func(e eventsv1.Event) bool {
 		return e.ReportingController != "snapshot-group/snapshotter"
 	})
+	s.dropConflicts()
 	s.inventory, err = csidriver.Dial(shared.Drivers()[0].Control).Inventory(ctx)
 	return err
 }

@@ -34,10 +34,18 @@ func After(write string, n int, do func()) Fault {
 	})
 }
 
-// AfterEach calls do with the name of each write that the API server has taken. The client never gets that answer. What is refused
-// is answered.
+// AfterEach calls do with the name of each write that the API server has taken, of one at a time. The client never gets that answer,
+// and what else it has sent by the end of do is never sent on. What is refused is answered.
 func AfterEach(do func(write string)) Fault {
+	var one sync.Mutex
+	var did atomic.Int64
 	return func(w http.ResponseWriter, r *http.Request, api http.Handler) {
+		before := did.Load()
+		one.Lock()
+		defer one.Unlock()
+		if did.Load() != before {
+			panic(http.ErrAbortHandler)
+		}
 		said := &unheard{header: http.Header{}}
 		api.ServeHTTP(said, r)
 		if said.status >= http.StatusBadRequest {
@@ -45,6 +53,7 @@ func AfterEach(do func(write string)) Fault {
 			return
 		}
 		do(Write{Method: r.Method, Path: r.URL.Path}.String())
+		did.Add(1)
 		panic(http.ErrAbortHandler)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -29,5 +30,28 @@ func TestOfWritesThatGetNoAnswerTheRefusedOnesDo(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"PATCH namespaces"}, taken); diff != "" {
 		t.Errorf("told of (-want +got):\n%s", diff)
+	}
+}
+
+func TestOfWritesAtOnceOneIsTaken(t *testing.T) {
+	a, p, client, url := start(t)
+	taken, release := make(chan struct{}), make(chan struct{})
+	p.Set(proxy.AfterEach(func(string) { close(taken); <-release }))
+	answers := make(chan int, 2)
+	write := func() { answers <- send(t, client, http.MethodPatch, url+one) }
+	go write()
+	<-taken
+	go write()
+	for len(p.Writes()) < 2 {
+		<-time.After(time.Millisecond)
+	}
+	close(release)
+	for range 2 {
+		if status := <-answers; status != 0 {
+			t.Errorf("answered with %d, want no answer", status)
+		}
+	}
+	if n := len(a.requests()); n != 1 {
+		t.Errorf("%d writes reached the API server, want that which came first", n)
 	}
 }
