@@ -130,7 +130,7 @@ func (p *pass) do(ctx context.Context, step plan.Step) error {
 	case plan.CreateOne:
 		return p.noted(s, p.createOne(ctx, s))
 	case plan.DeleteOne:
-		return p.deleteOne(ctx, s)
+		return p.noted(s, p.deleteOne(ctx, s))
 	case plan.Repair:
 		return p.noted(s, p.repair(ctx, s))
 	case plan.Anchor:
@@ -140,19 +140,19 @@ func (p *pass) do(ctx context.Context, step plan.Step) error {
 	case plan.Release:
 		return p.release(ctx, s)
 	case plan.DeleteSnapshot:
-		return p.deleteSnapshot(ctx, s)
+		return p.noted(s, p.deleteSnapshot(ctx, s))
 	case plan.Nudge:
 		return p.nudge(ctx, s)
 	case plan.NudgeContent:
 		return p.nudgeContent(ctx, s)
 	case plan.FreeSnapshotContent:
-		return p.freeSnapshotContent(ctx, s)
+		return p.noted(s, p.freeSnapshotContent(ctx, s))
 	case plan.DeleteSnapshotContent:
-		return p.deleteSnapshotContent(ctx, s)
+		return p.noted(s, p.deleteSnapshotContent(ctx, s))
 	case plan.FreeContent:
-		return p.freeContent(ctx, s)
+		return p.noted(s, p.freeContent(ctx, s))
 	case plan.DeleteContent:
-		return p.deleteContent(ctx, s)
+		return p.noted(s, p.deleteContent(ctx, s))
 	case plan.End, plan.Adopt, plan.Violation, plan.Wait: // report tells of the first three, a watch ends a wait
 		return nil
 	}

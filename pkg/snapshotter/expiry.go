@@ -65,6 +65,8 @@ func (r *Reconciler) expiry(ctx context.Context, ns *corev1.Namespace, seen plan
 func (r *Reconciler) abandoned(ctx context.Context, ns *corev1.Namespace) (reconcile.Result, error) {
 	r.Flights.Board(ns.Name, 0, nil)
 	r.told.News(ns.Name, nil)
+	r.refusals.Forget(ns.Name)
+	r.looked.forget(ns.Name)
 	if wait, err := r.writes.Left(ctx, ns.Name); wait > 0 || err != nil {
 		return requeueUnless(err, wait)
 	}

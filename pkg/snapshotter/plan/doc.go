@@ -16,7 +16,8 @@
 //
 // A group within a run, first match:
 //
-//	given up                                 let the contents be freed, delete the snapshot, delete the contents; then failed
+//	given up                                 let the contents be freed, delete the snapshot, delete the contents; then failed.
+//	                                         If that is refused past the deadline, failed, and it is carried on after the run
 //	its snapshot's name is held by another   failed
 //	content is the run's anchor              detach, below
 //	no snapshot, content still there         give up
@@ -25,7 +26,7 @@
 //	snapshot being deleted by somebody       give up
 //	incomplete                               give up past the deadline or where waiting cannot help, else nudge late members, wait
 //	complete, detach, content being deleted  give up: nothing can keep it any more
-//	complete, keep                           repair members that lack labels or class, until the deadline if that is refused; then done
+//	complete, keep                           repair members that lack labels or class, past the deadline once; done
 //	complete, detach                         failed, and kept, if the anchor is refused past the deadline; else anchor, then as detach
 //
 // A claim without the group label within a run, first match:

@@ -12,7 +12,9 @@ import (
 // progress is where a group or claim stands: moving (steps), failed (a failure), to be given up (a failure, steps to make sure
 // of it, and clean-up to come), skipped (why), or done (nothing but cuts).
 type progress struct {
-	steps   []Step
+	steps []Step
+	// last are tried before the run ends, which waits for none of them.
+	last    []Step
 	failure string
 	giveUp  bool
 	skipped string
@@ -45,7 +47,7 @@ func advance(o Observed, g Group) progress {
 	case g.Content != nil && g.Content.Anchored:
 		return detach(g, o.deadline())
 	case givenUp:
-		return abandon(g, reason)
+		return o.cleaned(abandon(g, reason), g.Unmade)
 	case g.Snapshot != nil && g.Snapshot.Foreign:
 		return failedFor("VolumeGroupSnapshot %q exists and is not of this run", g.SnapshotName)
 	case g.Snapshot == nil && g.Content != nil:
@@ -126,26 +128,34 @@ func incomplete(o Observed, g Group) progress {
 	return progress{steps: append(steps, Wait{Group: g.Name, For: why, Until: again})}
 }
 
-func keep(o Observed, g Group) progress {
-	var steps []Step
-	for _, m := range g.Members {
-		if m.unmarked() {
-			steps = append(steps, Repair{Group: g.Name, Member: m.Name, UID: m.UID, Marks: m.Missing, Class: m.Class})
-		}
+// cleaned is the clean-up of what was given up. Where that is refused past the deadline, such as by a policy, it may be so for ever: the run
+// ends, and the clean-up is carried on after that.
+func (o Observed) cleaned(p progress, refused string) progress {
+	if len(p.steps) > 0 && o.overdue() && refused != "" {
+		p.last, p.steps = p.steps, nil
+		p.failure += "; its clean-up goes on, and was refused: " + refused
 	}
-	if len(steps) > 0 && !o.hopeless(g) { // without marks the restore point is whole all the same
-		wait := Wait{Group: g.Name, For: "the repaired members", Until: o.deadline()}
-		return progress{steps: append(steps, wait)}
-	}
-	return progress{cuts: []Cut{g.cut(o.Now)}}
+	return p
 }
 
-// hopeless: past the deadline, what a complete group lacks is refused, such as by a policy, and may be for ever.
-func (o Observed) hopeless(g Group) bool { return o.overdue() && g.Unmade != "" }
+// keep repairs members before the group is done. Past the deadline it does so once more: without marks the restore point is whole all the
+// same, and something may take them away for ever.
+func keep(o Observed, g Group) progress {
+	var repairs []Step
+	for _, m := range g.Members {
+		if m.unmarked() {
+			repairs = append(repairs, Repair{Group: g.Name, Member: m.Name, UID: m.UID, Marks: m.Missing, Class: m.Class})
+		}
+	}
+	if len(repairs) == 0 || o.overdue() {
+		return progress{last: repairs, cuts: []Cut{g.cut(o.Now)}}
+	}
+	return progress{steps: append(repairs, Wait{Group: g.Name, For: "the repaired members", Until: o.deadline()})}
+}
 
 // anchor begins the detach of a complete group. The content is kept first: from then on nothing on storage is lost.
 func anchor(o Observed, g Group) progress {
-	if o.hopeless(g) {
+	if o.overdue() && g.Unmade != "" {
 		return failedFor("complete but not detached after %s, so it is kept as it is: %s", o.Settings.Timeout, g.Unmade)
 	}
 	labels := g.marks()

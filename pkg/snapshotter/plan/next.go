@@ -109,7 +109,11 @@ func WakeAfter(o Observed, steps []Step) time.Duration {
 		if !waits || w.Until.IsZero() {
 			continue
 		}
-		if left := max(w.Until.Sub(o.Now), time.Millisecond); first == 0 || left < first {
+		left := w.Until.Sub(o.Now)
+		if left <= 0 { // it waits past its time: whatever keeps it from ending must not keep the loop busy
+			left = time.Second
+		}
+		if first == 0 || left < first {
 			first = left
 		}
 	}

@@ -40,7 +40,7 @@ func runSteps(o Observed) []Step {
 		return slices.Concat(sure, []Step{GiveUp{Run: o.Run}}, runSteps(o)) // what is given up now has clean-up steps
 	}
 	if len(v.moving) > 0 {
-		return v.moving
+		return append(v.last, v.moving...)
 	}
 	run := o.Run.endedWith(v)
 	if o.Stopped() && len(v.failed) == 0 { // what is complete stays, but is not all that was asked for
@@ -48,13 +48,14 @@ func runSteps(o Observed) []Step {
 	}
 	end := o.end(run)
 	end.Cuts = v.cuts
-	return []Step{end}
+	return append(v.last, end)
 }
 
 // verdicts are where the groups and claims of a run stand.
 type verdicts struct {
-	moving []Step
-	cuts   []Cut
+	// last are what the run tries before it ends, moving what it waits for.
+	last, moving []Step
+	cuts         []Cut
 	// done, failed and skipped are by unit.
 	done            []string
 	failed, skipped map[string]string
@@ -70,7 +71,7 @@ func (v *verdicts) add(unit string, p progress) {
 	case len(p.steps) == 0:
 		v.done, v.cuts = append(v.done, unit), append(v.cuts, p.cuts...)
 	}
-	v.moving = append(v.moving, p.steps...)
+	v.last, v.moving = append(v.last, p.last...), append(v.moving, p.steps...)
 }
 
 // nothing is why there is nothing to do in the run, as a whole; empty if there is.

@@ -64,7 +64,7 @@ func advanceClaim(o Observed, c Claim) progress {
 	reason, givenUp := o.Run.Failed[ClaimUnit(c.Name)]
 	switch {
 	case givenUp:
-		return c.abandon(reason)
+		return o.cleaned(c.abandon(reason), c.Unmade)
 	case c.Snapshot == nil:
 		return c.take(o)
 	case c.Snapshot.Foreign:
@@ -116,7 +116,7 @@ func (c Claim) giveUp(o Observed, format string, args ...any) progress {
 		}
 	}
 	if pinned >= maxClaims {
-		return c.abandon(fmt.Sprintf(format, args...))
+		return o.cleaned(c.abandon(fmt.Sprintf(format, args...)), c.Unmade)
 	}
 	return hopelessFor(format, args...)
 }
