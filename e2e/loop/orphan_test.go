@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/e2e/csidriver"
+	"github.com/snapshot-group/snapshot-group/e2e/suite"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/group/point"
 )
@@ -36,7 +37,7 @@ func TestOfOrphansThatAreFoundAtAStartOursAloneAreFreed(t *testing.T) {
 	h.velero(t, "velero-kept", (*history).keepAlone)
 	h.velero(t, "velero-members", (*history).releaseAsVelero)
 	h.becomes(t, "0 complete: 0 VGS, 4 VGSC, 4 VS, 4 VSC; on storage 6 groups, 12 snapshots")
-	theirs := h.versions(t)
+	theirs := h.touched(t)
 	delete(theirs, ours)
 	delete(theirs, points[0].Content.Name)
 
@@ -51,7 +52,7 @@ func TestOfOrphansThatAreFoundAtAStartOursAloneAreFreed(t *testing.T) {
 	l.tells(t, `snapshot_group_expired_total{outcome="orphaned"}`, "2")
 	h.becomes(t, "0 complete: 0 VGS, 2 VGSC, 4 VS, 4 VSC; on storage 4 groups, 8 snapshots")
 	h.everythingIsPointedTo(t)
-	if diff := cmp.Diff(theirs, h.versions(t)); diff != "" {
+	if diff := cmp.Diff(theirs, h.touched(t)); diff != "" {
 		t.Errorf("versions of what is not to be freed (-before +after):\n%s", diff)
 	}
 }
@@ -62,7 +63,7 @@ func TestOfOrphansThatAreFoundAtAStartOursAloneAreFreed(t *testing.T) {
 func (h *history) leaveContents(t *testing.T, l *loop, theirs string) (ours string) {
 	t.Helper()
 	faults(t, csidriver.Faults{Hang: []string{"CreateVolumeGroupSnapshot"}})
-	before := h.versions(t)
+	before := h.touched(t)
 	must(t, admin.Create(t.Context(), h.groupSnapshot(theirs, nil)))
 	annotate(t, h.namespace, map[string]string{group.RunNowAnnotation: "cut-off"})
 	var left []groupv1.VolumeGroupSnapshotContent
@@ -207,20 +208,20 @@ func (h *history) deleteGroup(t *testing.T, name string) {
 	})
 }
 
-// versions are those of all contents and members, by name.
-func (h *history) versions(t *testing.T) map[string]string {
+// touched are all contents and members, by name, and what the loop did to them.
+func (h *history) touched(t *testing.T) map[string]string {
 	t.Helper()
 	o, err := h.objects(t.Context())
 	must(t, err)
 	out := map[string]string{}
 	for _, c := range o.GroupContents {
-		out[c.Name] = c.ResourceVersion
+		out[c.Name] = suite.Touched(&c)
 	}
 	for _, m := range o.Snapshots {
-		out[m.Name] = m.ResourceVersion
+		out[m.Name] = suite.Touched(&m)
 	}
 	for _, c := range o.Contents {
-		out[c.Name] = c.ResourceVersion
+		out[c.Name] = suite.Touched(&c)
 	}
 	return out
 }

@@ -148,7 +148,7 @@ func TestGroupSnapshotsOfOthersAreNeverTouched(t *testing.T) {
 		t.Errorf("run %s, want it succeeded", run.LastRun)
 	}
 	if diff := cmp.Diff(before, theirs(t, namespace, 2)); diff != "" {
-		t.Errorf("group snapshots of others and their members, by version (-before +after):\n%s", diff)
+		t.Errorf("group snapshots of others and their members (-before +after):\n%s", diff)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/snapshot-group/snapshot-group/e2e/csidriver"
+	"github.com/snapshot-group/snapshot-group/e2e/suite"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
 )
@@ -146,28 +147,27 @@ func groupContent(t *testing.T, namespace string) {
 	})
 }
 
-// theirs are the versions of the group snapshots that are not the loop's and of their members, once so many groups of two are at
-// rest.
+// theirs are the group snapshots that are not the loop's and their members, by name, once so many groups of two are ready, and what the loop did to them.
 func theirs(t *testing.T, namespace string, groups int) map[string]string {
 	t.Helper()
-	var versions map[string]string
+	var found map[string]string
 	eventually(t, "the group snapshots of others to be at rest", func(context.Context) error {
-		versions = map[string]string{}
+		found = map[string]string{}
 		for _, s := range groupSnapshots(t, namespace) {
 			if s.Labels[group.RunLabel] == "" && s.Status != nil && ptr.Deref(s.Status.ReadyToUse, false) {
-				versions[s.Name] = s.ResourceVersion
+				found[s.Name] = suite.Touched(&s)
 			}
 		}
 		for _, s := range snapshots(t, namespace) {
-			if owner := group.OwnerGroupSnapshot(s.OwnerReferences); owner != nil && versions[owner.Name] != "" && s.Status != nil &&
+			if owner := group.OwnerGroupSnapshot(s.OwnerReferences); owner != nil && found[owner.Name] != "" && s.Status != nil &&
 				ptr.Deref(s.Status.ReadyToUse, false) && s.Status.VolumeGroupSnapshotName != nil {
-				versions[s.Name] = s.ResourceVersion
+				found[s.Name] = suite.Touched(&s)
 			}
 		}
-		if len(versions) != 3*groups {
-			return fmt.Errorf("%d are, with members", len(versions))
+		if len(found) != 3*groups {
+			return fmt.Errorf("%d are, with members", len(found))
 		}
 		return nil
 	})
-	return versions
+	return found
 }

@@ -76,6 +76,11 @@ func TestAClaimThatTheCacheDoesNotShowYetIsSnapshottedInTheSameRun(t *testing.T)
 			if diff := cmp.Diff(`snapshotted "pg", claim "log"`, c.run().Message); diff != "" {
 				t.Errorf("run (-want +got):\n%s", diff)
 			}
+			for _, s := range c.ofClaims() {
+				if s.Annotations[group.ClaimSpecAnnotation] == "" {
+					t.Errorf("VolumeSnapshot %q does not say what its claim was like", s.Name)
+				}
+			}
 		})
 	}
 }

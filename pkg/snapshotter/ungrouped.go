@@ -42,7 +42,7 @@ func judgeClaim(c *corev1.PersistentVolumeClaim, d group.Driver, s group.Setting
 	chosen := group.ChooseSnapshotClass(d.Name, named, classes)
 	switch {
 	case chosen.There(d.Name, classes):
-		return plan.Claim{Class: chosen.Name}
+		return plan.Claim{Class: chosen.Name, Spec: ptr.To(group.ClaimSpecOf(c))}
 	case chosen.Name != "":
 		return plan.Claim{Refusal: fmt.Sprintf("%s asks for VolumeSnapshotClass %q, and driver %q has none of that name", chosen.How, chosen.Name, d.Name)}
 	case len(chosen.Tied) == 0:
@@ -96,27 +96,15 @@ func (r *Reconciler) claims(ctx context.Context, ns *corev1.Namespace, o plan.Ob
 			return nil, fmt.Errorf("observe claim %q: %w", name, err)
 		}
 		if c.Snapshot == nil && c.Class != "" {
-			if err := s.addMarks(ctx, &c, o.Run); err != nil {
+			own := map[string]string{group.RunLabel: o.Run.ID, group.TriggerLabel: o.Run.Trigger}
+			var err error
+			if c.Marks, err = group.MemberMarks(own, o.Settings.Labels, name, c.Spec); err != nil {
 				return nil, fmt.Errorf("observe claim %q: %w", name, err)
 			}
 		}
 		out = append(out, c)
 	}
 	return out, nil
-}
-
-// addMarks says what the snapshot of a claim is to carry. The cache will do: none of it decides anything.
-func (s *sight) addMarks(ctx context.Context, c *plan.Claim, run plan.Run) error {
-	claim, err := s.claim(ctx, c.Name)
-	if err != nil {
-		return err
-	}
-	var spec *group.ClaimSpec
-	if claim != nil {
-		spec = ptr.To(group.ClaimSpecOf(claim))
-	}
-	c.Marks, err = group.MemberMarks(map[string]string{group.RunLabel: run.ID, group.TriggerLabel: run.Trigger}, s.settings.Labels, c.Name, spec)
-	return err
 }
 
 func (s *sight) addSnapshot(ctx context.Context, c *plan.Claim, run string) error {

@@ -174,6 +174,9 @@ func TestJudgeClaim(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if tc.want.Class != "" {
+				tc.want.Spec = ptr.To(group.ClaimSpecOf(tc.claim))
+			}
 			if diff := cmp.Diff(tc.want, judgeClaim(tc.claim, tc.driver, tc.settings, tc.classes)); diff != "" {
 				t.Errorf("claim (-want +got):\n%s", diff)
 			}

@@ -21,8 +21,9 @@ type Claim struct {
 	Unmade string
 	// Held: too much of the cluster is in flight for this one to be begun now.
 	Held bool
-	// Class is the VolumeSnapshotClass to use, Marks what the snapshot gets.
+	// Class is the VolumeSnapshotClass to use, Marks what the snapshot gets, of which Spec is what makes the claim anew.
 	Class    string
+	Spec     *group.ClaimSpec
 	Marks    group.Marks
 	Snapshot *ClaimSnapshot
 }
