@@ -2,6 +2,7 @@ package suite
 
 import (
 	"fmt"
+	"strings"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -11,14 +12,14 @@ import (
 // Touched is which object this is and what the product has done to it: it is the same text as long as the product leaves it alone. Its
 // resourceVersion is not, for controllers go on to write status.
 func Touched(o client.Object) string {
-	said := string(o.GetUID())
+	said := []string{string(o.GetUID())}
 	for _, f := range o.GetManagedFields() {
 		if f.Manager == group.FieldOwner {
-			said += fmt.Sprintf(", written to at %s: %s", f.Time, f.FieldsV1)
+			said = append(said, fmt.Sprintf("written to at %s: %s", f.Time, f.FieldsV1))
 		}
 	}
 	if o.GetDeletionTimestamp() != nil {
-		said += ", being deleted"
+		said = append(said, "being deleted")
 	}
-	return said
+	return strings.Join(said, ", ")
 }
