@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	snapv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/util/retry"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -117,13 +118,17 @@ func TestAGroupIsSnapshottedOnceAClaimOnAnotherDriverThatIsBeingDeletedIsGone(t 
 	covers(t, namespace, run, "data", "wal")
 }
 
-// change changes a claim as it is now.
+// change changes a claim as it is now: controllers change its finalizers too.
 func change(t *testing.T, c *corev1.PersistentVolumeClaim, how func(*corev1.PersistentVolumeClaim)) {
 	t.Helper()
-	must(t, admin.Get(t.Context(), client.ObjectKeyFromObject(c), c))
-	before := c.DeepCopy()
-	how(c)
-	must(t, admin.Patch(t.Context(), c, client.MergeFrom(before)))
+	must(t, retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		if err := admin.Get(t.Context(), client.ObjectKeyFromObject(c), c); err != nil {
+			return err
+		}
+		before := c.DeepCopy()
+		how(c)
+		return admin.Patch(t.Context(), c, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	}))
 }
 
 // deleteHeld deletes claims that stay until they are let go.
