@@ -1,6 +1,6 @@
 // Package snapshotter is the loop: it snapshots the groups of opted-in Namespaces as package plan decides.
 //
-//	Namespace -> observe (cache) -> plan.Next (pure) -> execute -> report (log, Events, metrics, last-run)
+//	Namespace -> observe (cache) -> plan.Next (pure) -> execute (all writes, Events among them) -> report (log, metrics)
 //
 // It is driven by watches alone. Whatever it needs to know after a restart is on the objects: the run's ID and the groups
 // given up in an annotation of the Namespace, everything else in what the run has made.
@@ -124,9 +124,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	}
 	steps = slices.Concat(expiry, steps, broken) // the step that begins a run waits for all before it
 	done, runErr := r.execute(ctx, ns, steps)
-	if err := r.report(ctx, ns, done, seen.Now); err != nil {
-		return reconcile.Result{}, err // first: runErr will recur, an untold outcome will not
-	}
+	r.report(ctx, done)
 	return requeueUnless(runErr, plan.WakeAfter(seen, steps))
 }
 

@@ -118,13 +118,17 @@ func (p *pass) inOrder(ctx context.Context, u *unit) error {
 func (p *pass) do(ctx context.Context, step plan.Step) error {
 	switch s := step.(type) {
 	case plan.Begin:
-		err := p.begin(ctx, s)
-		p.begun = err == nil
-		return err
+		return p.begin(ctx, s)
+	case plan.End:
+		return p.end(ctx, s)
+	case plan.Adopt:
+		return p.adopt(ctx, s)
+	case plan.Violation:
+		return p.violation(ctx, s)
 	case plan.Missing:
 		return p.checkMissing(ctx, s)
 	case plan.GiveUp:
-		return p.writeRun(ctx, p.ns, s.Run, time.Time{})
+		return p.writeRun(ctx, s.Run, time.Time{})
 	case plan.Create:
 		return p.noted(s, p.create(ctx, s))
 	case plan.CreateOne:
@@ -153,7 +157,7 @@ func (p *pass) do(ctx context.Context, step plan.Step) error {
 		return p.noted(s, p.freeContent(ctx, s))
 	case plan.DeleteContent:
 		return p.noted(s, p.deleteContent(ctx, s))
-	case plan.End, plan.Adopt, plan.Violation, plan.Wait: // report tells of the first three, a watch ends a wait
+	case plan.Wait: // a watch ends it
 		return nil
 	}
 	return p.expire(ctx, step)
@@ -165,14 +169,6 @@ func (p *pass) noted(s plan.Step, err error) error {
 		p.refusals.Note(p.ns.Name, s.Of(), err)
 	}
 	return err
-}
-
-// begin writes the run, and with it the slot that it answers: neither is there without the other.
-func (p *pass) begin(ctx context.Context, s plan.Begin) error {
-	if slot, scheduled := s.Run.Slot(); scheduled {
-		return p.writeRun(ctx, p.ns, s.Run, slot)
-	}
-	return p.writeRun(ctx, p.ns, s.Run, time.Time{})
 }
 
 // create makes the VolumeGroupSnapshot, unless the group has an anchor of this run already: then it was made, and

@@ -91,9 +91,7 @@ func (r *Reconciler) abandoned(ctx context.Context, ns *corev1.Namespace) (recon
 	}
 	now := r.Clock.Now()
 	done, runErr := r.execute(ctx, ns, steps)
-	if err := r.report(ctx, ns, done, now); err != nil {
-		return reconcile.Result{}, err
-	}
+	r.report(ctx, done)
 	return requeueUnless(runErr, plan.WakeAfter(plan.Observed{Now: now}, steps))
 }
 
@@ -183,7 +181,11 @@ func (p *pass) expire(ctx context.Context, step plan.Step) error {
 		return p.releaseContent(ctx, s)
 	case expire.ReleaseMember:
 		return p.releaseMember(ctx, s)
-	case expire.Gone, expire.Adopt, expire.Pause: // report tells
+	case expire.Adopt:
+		return p.adoptRetention(ctx, s)
+	case expire.Pause:
+		return p.pause(ctx, s)
+	case expire.Gone: // report counts it
 		return nil
 	}
 	return fmt.Errorf("do %q: a step of type %T is not known", step, step)

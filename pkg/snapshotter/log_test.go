@@ -4,11 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/go-logr/logr/funcr"
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -21,17 +24,25 @@ import (
 func (c *fakeCluster) said() []string {
 	c.t.Helper()
 	var lines []string
-	ctx := log.IntoContext(c.t.Context(), funcr.NewJSON(func(line string) { lines = append(lines, words(c.t, line)) }, funcr.Options{}))
 	for range 50 {
 		before := len(c.writes)
-		_, err := c.loop.Reconcile(ctx, reconcile.Request{NamespacedName: types.NamespacedName{Name: "db"}})
+		said, err := c.saidOnce()
 		c.must(err)
+		lines = append(lines, said...)
 		if moved := c.controllers(); !moved && len(c.writes) == before {
 			return lines
 		}
 	}
 	c.t.Fatalf("no rest after %d writes: %s", len(c.writes), c.writes)
 	return nil
+}
+
+// saidOnce are those of one reconcile.
+func (c *fakeCluster) saidOnce() (lines []string, err error) {
+	c.t.Helper()
+	ctx := log.IntoContext(c.t.Context(), funcr.NewJSON(func(line string) { lines = append(lines, words(c.t, line)) }, funcr.Options{}))
+	_, err = c.loop.Reconcile(ctx, reconcile.Request{NamespacedName: types.NamespacedName{Name: "db"}})
+	return lines, err
 }
 
 func words(t *testing.T, line string) string {
@@ -126,6 +137,72 @@ func TestEachStepIsOneLineOfTheLog(t *testing.T) {
 			tc.prepare(c)
 			if diff := cmp.Diff(tc.want, c.said()); diff != "" {
 				t.Errorf("lines (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestWhatIsDoneIsLoggedAndCountedWhateverIsRefused(t *testing.T) {
+	gone := []string{
+		`step done, group ` + first + `, step see that "` + second + `" is there before "` + first + `" goes`,
+		`step done, group ` + first + `, step let VolumeSnapshotContent "snapcontent-data-UID" be freed`,
+		`step done, group ` + first + `, step let VolumeSnapshotContent "snapcontent-wal-UID" be freed`,
+		`step done, group ` + first + `, step delete VolumeGroupSnapshot "` + first + `", sparing 0 members`,
+		`restore point goes, point ` + first + `, reason expired, what restore point "` + first + `" of group "pg", 2 of 2 members`,
+	}
+	for name, tc := range map[string]struct {
+		refused string
+		lines   []string
+		counted float64
+		err     string
+	}{
+		"another restore point": {
+			"delete VolumeSnapshot", slices.Concat([]string{`retention changed, step expire by keep=1 in UTC`}, gone, []string{
+				`step done, group ` + firstLone + `, step see that "` + secondLone + `" is there before "` + firstLone + `" goes`,
+				`step done, group ` + firstLone + `, step let VolumeSnapshotContent "snapcontent-UID" be freed`,
+			}), 1, `delete VolumeSnapshot "` + firstLone + `": later`,
+		},
+		"by which retention it goes, and then nothing does": {
+			"apply Namespace", nil, 0, `write the retention to namespace "db": later`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t, asks(group.Keep), claim("log", ""), volume("log"))
+			c.untilRest()
+			c.annotate(map[string]string{group.RunNowAnnotation: "2"})
+			c.untilRest()
+			c.annotate(map[string]string{group.KeepAnnotation: "1"})
+			c.refuse = func(what string) error {
+				if what == tc.refused {
+					return apierrors.NewServiceUnavailable("later")
+				}
+				return nil
+			}
+			lines, err := c.saidOnce()
+			if err == nil || err.Error() != tc.err {
+				t.Errorf("error %v, want %s", err, tc.err)
+			}
+			if diff := cmp.Diff(tc.lines, lines); diff != "" {
+				t.Errorf("lines (-want +got):\n%s", diff)
+			}
+			going := 0.0
+			for _, s := range c.snapshots() {
+				if s.DeletionTimestamp != nil {
+					going++
+				}
+			}
+			if going != tc.counted {
+				t.Errorf("%v group snapshots are being deleted, want %v", going, tc.counted)
+			}
+			want := fmt.Sprintf(`
+# HELP snapshot_group_expired_total What was deleted: restore points that expired, incomplete ones, and what belonged to none any more (orphaned).
+# TYPE snapshot_group_expired_total counter
+snapshot_group_expired_total{outcome="expired"} %v
+snapshot_group_expired_total{outcome="incomplete"} 0
+snapshot_group_expired_total{outcome="orphaned"} 0
+`, tc.counted)
+			if err := testutil.GatherAndCompare(c.reg, strings.NewReader(want), "snapshot_group_expired_total"); err != nil {
+				t.Error(err)
 			}
 		})
 	}

@@ -70,6 +70,9 @@ func TestAKeptGroupTakesFourWritesAndItsRepairs(t *testing.T) {
 	if diff := cmp.Diff([]string{`Normal RunSucceeded: manual run 20261122t120000z succeeded: snapshotted "pg"`}, c.events()); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
+	if slot, found := c.namespace().Annotations[group.LastScheduledAnnotation]; found {
+		t.Errorf("slot %q is written, want none: the run was asked for", slot)
+	}
 	labels := map[string]string{
 		group.GroupLabel: "pg", group.RunLabel: "20261122t120000z", group.TriggerLabel: "manual", "team": "a", group.DefaultLabelKey: "pg",
 	}

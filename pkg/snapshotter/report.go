@@ -22,39 +22,24 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan/expire"
 )
 
-// report tells of what was done: a log line per step, and of a run that ended the Events, the annotation and the
-// metrics, in this order. The Events have fixed names, so a loop that is killed in between does not tell twice.
-func (r *Reconciler) report(ctx context.Context, ns *corev1.Namespace, done []plan.Step, now time.Time) error {
+// report tells of each step that was done: a line in the log, and what is counted of it. Nothing in it can fail, so a step that is refused hides none
+// that was done before or beside it.
+func (r *Reconciler) report(ctx context.Context, done []plan.Step) {
 	logger := log.FromContext(ctx)
 	for _, step := range done {
 		switch s := step.(type) {
 		case plan.Wait:
 			logger.V(1).Info("waiting", "group", s.Group, "for", s.For)
 		case plan.End:
-			if err := r.end(ctx, ns, s, now); err != nil {
-				return err
-			}
+			r.Metrics.RunEnded(s, r.Clock.Now())
 			logger.Info("run ended", "run", s.Run.ID, "outcome", s.Run.Outcome, "message", s.Run.Message, "skipped", s.Skipped)
 		case plan.Adopt:
-			if err := r.adopt(ctx, ns, s, now); err != nil {
-				return err
-			}
 			logger.Info("schedule changed", "step", step.String())
 		case plan.Violation:
-			if err := r.tell(ctx, events.From(r.Instance).RuleBroken(ns, s, now)); err != nil {
-				return err
-			}
-			r.told.Note(ns.Name, s.Group, s.Why)
 			logger.Info("group breaks a rule", "group", s.Group, "why", s.Why)
 		case expire.Pause:
-			if err := r.pause(ctx, ns, s, now); err != nil {
-				return err
-			}
 			logger.Info("expiry paused or resumed", "step", step.String())
 		case expire.Adopt:
-			if err := r.annotate(ctx, ns, map[string]string{group.RetentionSeenAnnotation: s.Retention}); err != nil {
-				return fmt.Errorf("write the retention to namespace %q: %w", ns.Name, err)
-			}
 			logger.Info("retention changed", "step", step.String())
 		case expire.Gone:
 			r.Metrics.Gone(s)
@@ -64,29 +49,40 @@ func (r *Reconciler) report(ctx context.Context, ns *corev1.Namespace, done []pl
 			logger.Info("step done", "group", step.Of(), "step", step.String())
 		}
 	}
-	return nil
 }
 
-func (r *Reconciler) end(ctx context.Context, ns *corev1.Namespace, s plan.End, now time.Time) error {
-	for _, e := range events.From(r.Instance).OfRun(ns, s.Run, now) {
-		if err := r.tell(ctx, e); err != nil {
+// begin writes the run, and with it the slot that it answers: neither is there without the other.
+func (p *pass) begin(ctx context.Context, s plan.Begin) error {
+	slot, scheduled := s.Run.Slot()
+	if !scheduled {
+		slot = time.Time{}
+	}
+	err := p.writeRun(ctx, s.Run, slot)
+	p.begun = err == nil
+	return err
+}
+
+// end tells how a run ended, and writes it. A loop that is killed in between does both again, and meets its own Events, whose names are fixed;
+// in the other order it would tell nothing.
+func (p *pass) end(ctx context.Context, s plan.End) error {
+	for _, e := range events.From(p.Instance).OfRun(p.ns, s.Run, p.Clock.Now()) {
+		if err := p.tell(ctx, e); err != nil {
 			return err
 		}
 	}
-	if err := r.writeRun(ctx, ns, s.Run, s.Last); err != nil {
+	if err := p.writeRun(ctx, s.Run, s.Last); err != nil {
 		return err
 	}
-	r.Metrics.RunEnded(s, now)
-	r.refusals.Forget(ns.Name)
-	r.looked.forget(ns.Name)
+	p.refusals.Forget(p.ns.Name)
+	p.looked.forget(p.ns.Name)
 	return nil
 }
 
 // adopt tells of a schedule that does not parse, and writes which one holds. The Namespace then shows that it was told, so it
 // is told once.
-func (r *Reconciler) adopt(ctx context.Context, ns *corev1.Namespace, s plan.Adopt, now time.Time) error {
+func (p *pass) adopt(ctx context.Context, s plan.Adopt) error {
 	if s.Seen.Problem != "" {
-		if err := r.tell(ctx, events.From(r.Instance).NoSchedule(ns, s.Seen.Problem, now)); err != nil {
+		if err := p.tell(ctx, events.From(p.Instance).NoSchedule(p.ns, s.Seen.Problem, p.Clock.Now())); err != nil {
 			return err
 		}
 	}
@@ -94,22 +90,39 @@ func (r *Reconciler) adopt(ctx context.Context, ns *corev1.Namespace, s plan.Ado
 	if err != nil {
 		return err
 	}
-	if err := r.annotate(ctx, ns, map[string]string{group.ScheduleSeenAnnotation: value}); err != nil {
-		return fmt.Errorf("write the schedule to namespace %q: %w", ns.Name, err)
+	if err := p.annotate(ctx, map[string]string{group.ScheduleSeenAnnotation: value}); err != nil {
+		return fmt.Errorf("write the schedule to namespace %q: %w", p.ns.Name, err)
+	}
+	return nil
+}
+
+// adoptRetention writes which retention expiry goes by, before anything goes by it.
+func (p *pass) adoptRetention(ctx context.Context, s expire.Adopt) error {
+	if err := p.annotate(ctx, map[string]string{group.RetentionSeenAnnotation: s.Retention}); err != nil {
+		return fmt.Errorf("write the retention to namespace %q: %w", p.ns.Name, err)
 	}
 	return nil
 }
 
 // pause tells why nothing expires, and writes it on the Namespace, which then shows that it was told.
-func (r *Reconciler) pause(ctx context.Context, ns *corev1.Namespace, s expire.Pause, now time.Time) error {
+func (p *pass) pause(ctx context.Context, s expire.Pause) error {
 	if s.Why != "" {
-		if err := r.tell(ctx, events.From(r.Instance).NoExpiry(ns, s, now)); err != nil {
+		if err := p.tell(ctx, events.From(p.Instance).NoExpiry(p.ns, s, p.Clock.Now())); err != nil {
 			return err
 		}
 	}
-	if err := r.annotate(ctx, ns, map[string]string{group.ExpiryPausedAnnotation: s.Why}); err != nil {
-		return fmt.Errorf("write the pause of expiry to namespace %q: %w", ns.Name, err)
+	if err := p.annotate(ctx, map[string]string{group.ExpiryPausedAnnotation: s.Why}); err != nil {
+		return fmt.Errorf("write the pause of expiry to namespace %q: %w", p.ns.Name, err)
 	}
+	return nil
+}
+
+// violation tells that a group breaks a rule, and remembers that it was told.
+func (p *pass) violation(ctx context.Context, s plan.Violation) error {
+	if err := p.tell(ctx, events.From(p.Instance).RuleBroken(p.ns, s, p.Clock.Now())); err != nil {
+		return err
+	}
+	p.told.Note(p.ns.Name, s.Group, s.Why)
 	return nil
 }
 
@@ -151,7 +164,7 @@ func refused(err error) bool {
 }
 
 // writeRun writes the last-run annotation and, unless it is zero, the newest slot that needs no other run.
-func (r *Reconciler) writeRun(ctx context.Context, ns *corev1.Namespace, run plan.Run, slot time.Time) error {
+func (p *pass) writeRun(ctx context.Context, run plan.Run, slot time.Time) error {
 	value, err := run.Annotation()
 	if err != nil {
 		return err
@@ -160,8 +173,8 @@ func (r *Reconciler) writeRun(ctx context.Context, ns *corev1.Namespace, run pla
 	if !slot.IsZero() {
 		changes[group.LastScheduledAnnotation] = slot.UTC().Format(time.RFC3339)
 	}
-	if err := r.annotate(ctx, ns, changes); err != nil {
-		return fmt.Errorf("write %s to namespace %q: %w", run, ns.Name, err)
+	if err := p.annotate(ctx, changes); err != nil {
+		return fmt.Errorf("write %s to namespace %q: %w", run, p.ns.Name, err)
 	}
 	return nil
 }
@@ -174,26 +187,26 @@ var written = []string{
 
 // annotate changes some of the written annotations; an empty value takes one away. It fails where the Namespace is not the
 // one that was looked at, in particular where another process has written to it since.
-func (r *Reconciler) annotate(ctx context.Context, ns *corev1.Namespace, changes map[string]string) error {
+func (p *pass) annotate(ctx context.Context, changes map[string]string) error {
 	values := map[string]string{}
 	for _, key := range written {
 		value, changed := changes[key]
 		if !changed {
-			value = ns.Annotations[key]
+			value = p.ns.Annotations[key]
 		}
 		if value != "" {
 			values[key] = value
 		}
 	}
-	ac := corev1ac.Namespace(ns.Name).WithUID(ns.UID).WithResourceVersion(ns.ResourceVersion).WithAnnotations(values)
-	if err := r.Client.Apply(ctx, ac, client.ForceOwnership); err != nil {
+	ac := corev1ac.Namespace(p.ns.Name).WithUID(p.ns.UID).WithResourceVersion(p.ns.ResourceVersion).WithAnnotations(values)
+	if err := p.Client.Apply(ctx, ac, client.ForceOwnership); err != nil {
 		return stale(err)
 	}
-	ns.ResourceVersion = ptr.Deref(ac.ResourceVersion, "")
+	p.ns.ResourceVersion = ptr.Deref(ac.ResourceVersion, "")
 	for _, key := range written {
-		delete(ns.Annotations, key)
+		delete(p.ns.Annotations, key)
 	}
-	ns.Annotations = added(ns.Annotations, values)
-	r.writes.Wrote(ns.Name, ns)
+	p.ns.Annotations = added(p.ns.Annotations, values)
+	p.writes.Wrote(p.ns.Name, p.ns)
 	return nil
 }

@@ -226,9 +226,9 @@ snapshot_group_schedule_interval_seconds{namespace="db"} 3600
 
 func TestTwoWritesOfOnePassAreBothThere(t *testing.T) {
 	c := newCluster(t, nil)
-	ns := c.namespace()
-	c.must(c.loop.writeRun(t.Context(), ns, plan.Run{LastRun: group.LastRun{ID: "a"}}, noon))
-	c.must(c.loop.annotate(t.Context(), ns, map[string]string{group.ScheduleSeenAnnotation: "{}"}))
+	p := &pass{Reconciler: c.loop, ns: c.namespace()}
+	c.must(p.writeRun(t.Context(), plan.Run{LastRun: group.LastRun{ID: "a"}}, noon))
+	c.must(p.annotate(t.Context(), map[string]string{group.ScheduleSeenAnnotation: "{}"}))
 	got := c.namespace().Annotations
 	if len(got) != 3 || got[group.LastScheduledAnnotation] != "2026-11-22T12:00:00Z" {
 		t.Errorf("annotations %v, want the run, its slot and the schedule", got)
