@@ -49,6 +49,32 @@ func TestARunEndsThoughItsEventsAreRefused(t *testing.T) {
 	}
 }
 
+func TestARunThatEndsOtherwiseThanItWasToldIsToldAgain(t *testing.T) {
+	c := newCluster(t, asks(group.Keep))
+	c.refuse = func(what string) error {
+		if what == "create Event" { // from here on, the Namespace is not the one that the end of the run was planned from
+			c.refuse = nil
+			c.annotate(map[string]string{group.TimeoutAnnotation: "soon"})
+		}
+		return nil
+	}
+	for range 4 {
+		_, _ = c.loop.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: "db"}})
+		c.controllers()
+	}
+	const why = `annotation "snapshot-group/timeout" has value "soon": not a duration such as 10m or 1h30m`
+	if diff := cmp.Diff(wantRun(group.Failed, why), c.run()); diff != "" {
+		t.Errorf("run (-want +got):\n%s", diff)
+	}
+	told := []string{
+		"Warning RunFailed: manual run 20261122t120000z failed: " + why,
+		`Normal RunSucceeded: manual run 20261122t120000z succeeded: snapshotted "pg"`,
+	}
+	if diff := cmp.Diff(told, c.events()); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
 func TestARunThatMayNotCreateEndsWithWhatTheAPIServerSaid(t *testing.T) {
 	alone := claim("log", "")
 	c := newCluster(t, asks(group.Keep), alone, volume("log"))

@@ -53,10 +53,11 @@ const (
 // From is the process that tells, at most 128 characters.
 type From string
 
-// OfRun are the Events of a run that has ended: one of the run, one of each group or claim that failed.
+// OfRun are the Events of a run that ends: one of the run, one of each group or claim that failed. The name of the first has the outcome. They
+// are told before that is written, and where the Namespace has changed by then, the run may yet end otherwise, which is to be told, too.
 func (f From) OfRun(ns *corev1.Namespace, run plan.Run, now time.Time) []eventsv1.Event {
 	about := f.event(ns, now)
-	about.Name = "snapshot-group." + run.ID
+	about.Name = fmt.Sprintf("snapshot-group.%s.%s", run.ID, run.Outcome)
 	about.Type, about.Reason = corev1.EventTypeNormal, RunSucceeded
 	if run.Outcome == group.Failed {
 		about.Type, about.Reason = corev1.EventTypeWarning, RunFailed
