@@ -64,7 +64,7 @@ func (r *Reconciler) expiry(ctx context.Context, ns *corev1.Namespace, seen plan
 // that is gone, ns has nothing but the name.
 func (r *Reconciler) abandoned(ctx context.Context, ns *corev1.Namespace) (reconcile.Result, error) {
 	r.Flights.Board(ns.Name, 0, nil)
-	r.told.News(ns.Name, nil)
+	r.told.Forget(ns.Name)
 	r.refusals.Forget(ns.Name)
 	r.looked.forget(ns.Name)
 	if wait, err := r.writes.Left(ctx, ns.Name); wait > 0 || err != nil {

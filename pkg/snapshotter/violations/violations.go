@@ -25,9 +25,6 @@ func (t *Told) News(namespace string, broken map[string]string) []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	maps.DeleteFunc(t.why[namespace], func(group, _ string) bool { return broken[group] == "" })
-	if len(t.why[namespace]) == 0 {
-		delete(t.why, namespace)
-	}
 	var news []string
 	for _, group := range slices.Sorted(maps.Keys(broken)) {
 		if t.why[namespace][group] != broken[group] {
@@ -45,4 +42,11 @@ func (t *Told) Note(namespace, group, why string) {
 		t.why[namespace] = map[string]string{}
 	}
 	t.why[namespace][group] = why
+}
+
+// Forget is for a Namespace that is gone or not opted in any more.
+func (t *Told) Forget(namespace string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.why, namespace)
 }

@@ -33,7 +33,13 @@ func TestEachIsNewsOnceWhileItLasts(t *testing.T) {
 		}
 		told.Note("other", "a", "mixed")
 	}
-	if n := len(told.why); n != 1 {
-		t.Errorf("%d namespaces are remembered, want the other one", n)
+	told.Note("db", "a", "mixed")
+	told.Forget("db")
+	broken := map[string]string{"a": "mixed"}
+	if diff := cmp.Diff([]string{"a"}, told.News("db", broken)); diff != "" {
+		t.Errorf("a namespace that was forgotten: news (-want +got):\n%s", diff)
+	}
+	if news := told.News("other", broken); len(news) != 0 {
+		t.Errorf("another namespace: news %q, want none", news)
 	}
 }
