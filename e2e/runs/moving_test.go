@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	snapv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/util/retry"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -93,6 +95,42 @@ func TestAClaimThatIsBeingDeletedHoldsUpNoneOfItsGroup(t *testing.T) {
 			restores(t, namespace, s.Name)
 		}
 	}
+}
+
+// snapshot-controller begins no snapshot of a claim that is being deleted, and tells so on the VolumeSnapshot.
+func TestAClaimInNoGroupThatGoesAsItsSnapshotIsAskedForHoldsUpNoRun(t *testing.T) {
+	const namespace = "gone-meanwhile"
+	gone, goes := claim(namespace, "", "gone", sound), claim(namespace, "", "goes", sound)
+	ready(t, namespace, append(pair(namespace, sound), gone, goes))
+	must(t, shared.Pause(t.Context(), "snapshot-controller"))
+	resume := sync.OnceFunc(func() { must(t, shared.Resume(context.WithoutCancel(t.Context()), "snapshot-controller")) })
+	t.Cleanup(resume)
+	ask(t, namespace)
+	eventually(t, "both claims to be asked a snapshot of", func(context.Context) error {
+		if n := len(snapshots(t, namespace)); n != 2 {
+			return fmt.Errorf("there are %d", n)
+		}
+		return nil
+	})
+	deleteHeld(t, goes)
+	must(t, admin.Delete(t.Context(), gone))
+	eventually(t, "one claim to be gone", func(ctx context.Context) error {
+		if err := admin.Get(ctx, client.ObjectKeyFromObject(gone), gone); !apierrors.IsNotFound(err) {
+			return fmt.Errorf("it is there: %w", err)
+		}
+		return nil
+	})
+	resume()
+	run := ended(t, namespace, "1")
+	want := `snapshotted "pg"; claim "goes" was skipped: it is being deleted; claim "gone" was skipped: it was deleted`
+	if run.Outcome != group.Succeeded || run.Message != want {
+		t.Errorf("run %s, want it succeeded: %s", run.LastRun, want)
+	}
+	covers(t, namespace, run, "data", "wal")
+	if n := len(snapshots(t, namespace)); n != 2 {
+		t.Errorf("%d VolumeSnapshots, want the members alone", n)
+	}
+	letGo(t, goes)
 }
 
 func TestAGroupIsSnapshottedOnceAClaimOnAnotherDriverThatIsBeingDeletedIsGone(t *testing.T) {

@@ -28,6 +28,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -202,7 +203,8 @@ func requeueUnless(err error, after time.Duration) (reconcile.Result, error) {
 }
 
 // Setup starts the loop with mgr. No class is watched: a run looks at classes and claims when it decides, and does not wait for them.
-// Of claims, it is told where groups change, and of those that are made from a snapshot, for which expiry waits.
+// Of claims, it is told where groups change, of those that go, whose snapshots may never come, and of those that are made from a snapshot,
+// for which expiry waits.
 func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager) error {
 	// Besides what store.Indexes are of. All that is cached is so without the lead, too, which a controller's watches are not: metrics read it.
 	for _, obj := range []client.Object{
@@ -219,6 +221,11 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager) error {
 		_, source := store.SourceOf(c)
 		return isClaim && source != ""
 	}), predicate.ResourceVersionChangedPredicate{})
+	regrouped := builder.WithPredicates(predicate.Or(predicate.LabelChangedPredicate{}, predicate.Funcs{
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			return e.ObjectOld.GetDeletionTimestamp() == nil && e.ObjectNew.GetDeletionTimestamp() != nil
+		},
+	}))
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("snapshotter").
 		For(&corev1.Namespace{}).
@@ -227,7 +234,7 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager) error {
 		Watches(&snapshotv1.VolumeSnapshot{}, gather.Events(toNamespace(client.Object.GetNamespace), gathered), changed).
 		Watches(&snapshotv1.VolumeSnapshotContent{}, gather.Events(handler.EnqueueRequestsFromMapFunc(r.contentOf), gathered), changed).
 		Watches(&corev1.PersistentVolumeClaim{}, toNamespace(store.RestoredFrom), restored).
-		Watches(&corev1.PersistentVolumeClaim{}, toNamespace(client.Object.GetNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		Watches(&corev1.PersistentVolumeClaim{}, toNamespace(client.Object.GetNamespace), regrouped).
 		Watches(journals(), toNamespace(client.Object.GetNamespace)).
 		WatchesRawSource(source.Func(r.wakeHeld)).
 		WithOptions(controller.Options{

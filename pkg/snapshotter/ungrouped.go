@@ -25,7 +25,7 @@ import (
 func judgeClaim(c *corev1.PersistentVolumeClaim, d group.Driver, s group.Settings, classes []group.Class) plan.Claim {
 	switch {
 	case c.DeletionTimestamp != nil:
-		return plan.Claim{Skip: "it is being deleted"}
+		return plan.Claim{Skip: "it is being deleted", Going: true}
 	case c.Status.Phase == corev1.ClaimLost:
 		return plan.Claim{Refusal: fmt.Sprintf("it is Lost: its volume %q does not exist any more", c.Spec.VolumeName)}
 	case c.Status.Phase != corev1.ClaimBound:
@@ -70,6 +70,7 @@ func (r *Reconciler) addTaken(ctx context.Context, ns *corev1.Namespace, run pla
 			names = append(names, name)
 		}
 	}
+	names = slices.AppendSeq(names, maps.Keys(run.Skipped))
 	for i := range made.Items {
 		name := ptr.Deref(made.Items[i].Spec.Source.PersistentVolumeClaimName, "")
 		if made.Items[i].Name == group.ClaimSnapshotName(ns.UID, name, run.ID) {
@@ -77,8 +78,18 @@ func (r *Reconciler) addTaken(ctx context.Context, ns *corev1.Namespace, run pla
 		}
 	}
 	for _, name := range names {
-		if _, known := found[name]; !known {
-			found[name] = plan.Claim{Skip: "it is in a group by now, or gone"}
+		if _, known := found[name]; known {
+			continue
+		}
+		claim := &corev1.PersistentVolumeClaim{}
+		err := r.cached.Get(ctx, types.NamespacedName{Namespace: ns.Name, Name: name}, claim)
+		switch {
+		case apierrors.IsNotFound(err):
+			found[name] = plan.Claim{Skip: "it was deleted", Going: true}
+		case err != nil:
+			return fmt.Errorf("read claim %q: %w", name, err)
+		default:
+			found[name] = plan.Claim{Skip: "it is in a group by now"}
 		}
 	}
 	return nil

@@ -133,7 +133,7 @@ func TestJudgeClaim(t *testing.T) {
 		"one that is bound is snapshotted": {claim("log", ""), group.Driver{Name: driver}, group.Settings{}, one, plan.Claim{Class: "snap"}},
 		"one that is being deleted is skipped": {
 			bound(func(c *corev1.PersistentVolumeClaim) { c.DeletionTimestamp = &metav1.Time{Time: noon} }),
-			group.Driver{Name: driver}, group.Settings{}, one, plan.Claim{Skip: "it is being deleted"},
+			group.Driver{Name: driver}, group.Settings{}, one, plan.Claim{Skip: "it is being deleted", Going: true},
 		},
 		"one that waits for its first consumer is skipped": {
 			bound(func(c *corev1.PersistentVolumeClaim) { c.Status.Phase = corev1.ClaimPending }),

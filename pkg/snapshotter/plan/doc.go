@@ -31,12 +31,13 @@
 //
 // A claim without the group label within a run, first match:
 //
-//	given up                                 let the content go, delete the snapshot; then failed
+//	given up                                 let the content go, delete the snapshot; then failed, or skipped
 //	no snapshot                              skipped if there is nothing to snapshot; failed if it cannot be snapshotted or the
 //	                                         deadline has passed; wait while too many groups are in flight; else create
 //	its snapshot's name is held by another   failed
 //	snapshot being deleted by somebody       give up
 //	ready                                    done
+//	refused, for its claim is being deleted  give up; it is skipped
 //	else                                     give up past the deadline, else wait
 //
 // A detach, which is carried to its end even after its run has ended, first match:

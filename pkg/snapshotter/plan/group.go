@@ -133,7 +133,12 @@ func incomplete(o Observed, g Group) progress {
 func (o Observed) cleaned(p progress, refused string) progress {
 	if len(p.steps) > 0 && o.overdue() && refused != "" {
 		p.last, p.steps = p.steps, nil
-		p.failure += "; its clean-up goes on, and was refused: " + refused
+		why := "; its clean-up goes on, and was refused: " + refused
+		if p.skipped != "" {
+			p.skipped += why
+		} else {
+			p.failure += why
+		}
 	}
 	return p
 }

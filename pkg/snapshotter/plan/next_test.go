@@ -72,6 +72,9 @@ func said(steps []Step) []string {
 		}
 		if up, ok := s.(GiveUp); ok {
 			text += fmt.Sprint(": ", up.Run.Failed)
+			if len(up.Run.Skipped) > 0 {
+				text += fmt.Sprint(", skipped ", up.Run.Skipped)
+			}
 		}
 		out = append(out, text)
 	}

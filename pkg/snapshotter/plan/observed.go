@@ -40,7 +40,7 @@ type Run struct {
 	group.LastRun
 
 	// Failed says by group or ClaimUnit why it has no restore point, Skipped by claim why there was nothing to snapshot. Of claims,
-	// each has the first maxClaims.
+	// each has the first maxClaims. While the run goes on, both hold what was given up.
 	Failed  map[string]string `json:"failed,omitempty"`
 	Skipped map[string]string `json:"skipped,omitempty"`
 	// Taken is the newest second of an earlier run's ID, where the clock has been moved back since; else zero.

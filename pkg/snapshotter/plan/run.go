@@ -18,8 +18,8 @@ func runSteps(o Observed) []Step {
 	if len(v.failed) > 0 && o.untouched() {
 		return []Step{o.end(o.Run.endedWith(v))}
 	}
-	given := len(o.Run.Failed)
-	o.Run.Failed, o.Run.Leftovers = maps.Clone(o.Run.Failed), slices.Clone(o.Run.Leftovers)
+	pinned := o.Run.pinned()
+	o.Run.Failed, o.Run.Skipped, o.Run.Leftovers = maps.Clone(o.Run.Failed), maps.Clone(o.Run.Skipped), slices.Clone(o.Run.Leftovers)
 	var sure []Step
 	for _, g := range o.Groups {
 		p := advance(o, g)
@@ -31,12 +31,15 @@ func runSteps(o Observed) []Step {
 	}
 	for _, c := range o.Claims {
 		p := advanceClaim(o, c)
-		if p.giveUp {
+		switch {
+		case p.giveUp && p.skipped != "":
+			o.Run.skip(c.Name, p.skipped, o.leftoverOne(c))
+		case p.giveUp:
 			o.Run.giveUp(ClaimUnit(c.Name), p.failure, o.leftoverOne(c))
 		}
 		v.add(ClaimUnit(c.Name), p)
 	}
-	if len(o.Run.Failed) > given {
+	if o.Run.pinned() > pinned {
 		return slices.Concat(sure, []Step{GiveUp{Run: o.Run}}, runSteps(o)) // what is given up now has clean-up steps
 	}
 	if len(v.moving) > 0 {
@@ -128,6 +131,18 @@ func (r *Run) giveUp(unit, reason string, left Leftover) {
 	r.Failed[unit] = reason
 	r.Leftovers = append(r.Leftovers, left)
 }
+
+// skip pins that there is nothing to snapshot of a claim after all, and what may turn up later of the snapshot that was begun.
+func (r *Run) skip(claim, reason string, left Leftover) {
+	if r.Skipped == nil {
+		r.Skipped = map[string]string{}
+	}
+	r.Skipped[claim] = reason
+	r.Leftovers = append(r.Leftovers, left)
+}
+
+// pinned is how many groups and claims are given up.
+func (r Run) pinned() int { return len(r.Failed) + len(r.Skipped) }
 
 // end is the end of the run, and of the slots that came while it was going on.
 func (o Observed) end(run Run) End {

@@ -138,7 +138,7 @@ type DeleteContent struct {
 // one may be seen long before another that was made earlier.
 type Missing struct{ Snapshot string }
 
-// GiveUp writes to the Namespace which groups have no restore point and why, before what they left is deleted.
+// GiveUp writes to the Namespace which groups and claims have no restore point and why, before what they left is deleted.
 type GiveUp struct{ Run Run }
 
 // End writes the outcome of the run to the Namespace and tells of it.
@@ -212,7 +212,7 @@ func (s Missing) String() string {
 	return fmt.Sprintf("see that VolumeGroupSnapshot %q is gone", s.Snapshot)
 }
 func (s GiveUp) String() string {
-	return fmt.Sprintf("give up %d groups of %s", len(s.Run.Failed), s.Run)
+	return fmt.Sprintf("give up %d groups of %s", s.Run.pinned(), s.Run)
 }
 func (s End) String() string {
 	if s.Skipped > 0 {

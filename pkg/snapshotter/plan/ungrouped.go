@@ -17,6 +17,8 @@ type Claim struct {
 	SnapshotName string
 	// Skip is why there is nothing to snapshot, which is no failure; Refusal why it cannot be, which is one.
 	Skip, Refusal string
+	// Going: the claim is being deleted or gone, which Skip says, so that snapshot-controller begins no snapshot of it any more.
+	Going bool
 	// Unmade is why Snapshot could not be created when that was last tried; empty if it is not known to have failed.
 	Unmade string
 	// Held: too much of the cluster is in flight for this one to be begun now.
@@ -63,9 +65,12 @@ func UnitWords(unit string) string {
 // advanceClaim is the table of ungrouped claims of the package comment.
 func advanceClaim(o Observed, c Claim) progress {
 	reason, givenUp := o.Run.Failed[ClaimUnit(c.Name)]
+	skip, skipped := o.Run.Skipped[c.Name]
 	switch {
 	case givenUp:
-		return o.cleaned(c.abandon(reason), c.Unmade)
+		return o.cleaned(progress{failure: reason, steps: c.remove()}, c.Unmade)
+	case skipped:
+		return o.cleaned(progress{skipped: skip, steps: c.remove()}, c.Unmade)
 	case c.Snapshot == nil:
 		return c.take(o)
 	case c.Snapshot.Foreign:
@@ -74,6 +79,8 @@ func advanceClaim(o Observed, c Claim) progress {
 		return c.giveUp(o, "VolumeSnapshot %q is being deleted by somebody else", c.SnapshotName)
 	case c.Snapshot.Ready:
 		return progress{cuts: []Cut{{Took: o.Now.Sub(c.Snapshot.Created), Skew: -1}}}
+	case c.Going && c.Snapshot.Content == nil && c.Snapshot.Error != "":
+		return c.pin(o, progress{skipped: c.Skip})
 	case o.Stopped():
 		return c.giveUp(o, "not ready when the run was stopped: %s", o.unreadable())
 	}
@@ -108,33 +115,40 @@ func (c Claim) take(o Observed) progress {
 	}}
 }
 
-// giveUp pins the reason, or cleans up at once where there is no room for it.
 func (c Claim) giveUp(o Observed, format string, args ...any) progress {
-	pinned := 0
+	return c.pin(o, failedFor(format, args...))
+}
+
+// pin gives the claim's snapshot up and pins why, or cleans up at once where there is no room for that.
+func (c Claim) pin(o Observed, p progress) progress {
+	pinned := len(o.Run.Skipped)
 	for unit := range o.Run.Failed {
 		if _, claim := UnitClaim(unit); claim {
 			pinned++
 		}
 	}
 	if pinned >= maxClaims {
-		return o.cleaned(c.abandon(fmt.Sprintf(format, args...)), c.Unmade)
+		p.steps = c.remove()
+		return o.cleaned(p, c.Unmade)
 	}
-	return hopelessFor(format, args...)
+	p.giveUp = true
+	return p
 }
 
-// abandon deletes the snapshot, and its content even if its class says to retain that.
-func (c Claim) abandon(reason string) progress {
-	p, s := progress{failure: reason}, c.Snapshot
+// remove deletes the snapshot, and its content even if its class says to retain that.
+func (c Claim) remove() []Step {
+	s := c.Snapshot
 	if s == nil || s.Foreign {
-		return p
+		return nil
 	}
+	var steps []Step
 	if s.Content != nil && !s.Content.Freeable {
-		p.steps = append(p.steps, FreeSnapshotContent{Group: ClaimUnit(c.Name), Content: s.Content.Name, UID: s.Content.UID})
+		steps = append(steps, FreeSnapshotContent{Group: ClaimUnit(c.Name), Content: s.Content.Name, UID: s.Content.UID})
 	}
 	if !s.Deleting {
-		p.steps = append(p.steps, DeleteOne{Claim: c.Name, Name: c.SnapshotName, UID: s.UID})
+		steps = append(steps, DeleteOne{Claim: c.Name, Name: c.SnapshotName, UID: s.UID})
 	}
-	return p
+	return steps
 }
 
 // leftoverOne is what is to be remembered of a claim whose snapshot is given up.

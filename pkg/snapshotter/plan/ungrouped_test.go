@@ -32,6 +32,10 @@ func claimsAfter(after time.Duration, claims ...Claim) Observed {
 func TestNextOfClaimsInNoGroup(t *testing.T) {
 	const end = "end manual run 20261122t120000z: "
 	failing := func(c *Claim) { c.Snapshot.Ready, c.Snapshot.Error = false, "disk on fire" }
+	going := func(c *Claim) {
+		c.Going, c.Skip, c.Class = true, "it is being deleted", ""
+		c.Snapshot.Ready, c.Snapshot.Error, c.Snapshot.Content = false, "claim is being deleted", nil
+	}
 	for name, tc := range map[string]struct {
 		seen Observed
 		want []string
@@ -91,6 +95,48 @@ func TestNextOfClaimsInNoGroup(t *testing.T) {
 				`give up 1 groups of manual run 20261122t120000z: map[claim/a:VolumeSnapshot "a-vs" is being deleted by somebody else]`,
 				end + `failed: claim "a": VolumeSnapshot "a-vs" is being deleted by somebody else`,
 			},
+		},
+		"one that began to go when its snapshot was asked for is skipped, and the snapshot goes": {
+			claimsAfter(time.Second, taken("a", going), taken("b", func(*Claim) {})),
+			[]string{
+				`give up 1 groups of manual run 20261122t120000z: map[], skipped map[a:it is being deleted]`,
+				`delete VolumeSnapshot "a-vs"`,
+			},
+		},
+		"then it fails no run": {
+			func() Observed {
+				o := claimsAfter(time.Second, Claim{Name: "a", SnapshotName: "a-vs", Skip: "it was deleted", Going: true}, taken("b", func(*Claim) {}))
+				o.Run.Skipped = map[string]string{"a": "it is being deleted"}
+				return o
+			}(),
+			[]string{end + `succeeded: snapshotted claim "b"; claim "a" was skipped: it is being deleted`},
+		},
+		"nor does it end one whose clean-up is refused before the deadline": {
+			func() Observed {
+				o := claimsAfter(time.Second, taken("a", func(c *Claim) { going(c); c.Unmade = "denied" }))
+				o.Run.Skipped = map[string]string{"a": "it is being deleted"}
+				return o
+			}(),
+			[]string{`delete VolumeSnapshot "a-vs"`},
+		},
+		"past it, the run ends and says so": {
+			func() Observed {
+				o := claimsAfter(time.Minute, taken("a", func(c *Claim) { going(c); c.Unmade = "denied" }), taken("b", func(*Claim) {}))
+				o.Run.Skipped = map[string]string{"a": "it is being deleted"}
+				return o
+			}(),
+			[]string{
+				`delete VolumeSnapshot "a-vs"`,
+				end + `succeeded: snapshotted claim "b"; claim "a" was skipped: it is being deleted; its clean-up goes on, and was refused: denied`,
+			},
+		},
+		"one that goes while its snapshot is being cut is waited for": {
+			claimsAfter(time.Second, taken("a", func(c *Claim) { c.Going, c.Skip, c.Snapshot.Ready = true, "it is being deleted", false })),
+			[]string{`wait: VolumeSnapshot "a-vs" is not ready`},
+		},
+		"and so is one that snapshot-controller has not refused": {
+			claimsAfter(time.Second, taken("a", func(c *Claim) { going(c); c.Snapshot.Error = "" })),
+			[]string{`wait: VolumeSnapshot "a-vs" is not ready`},
 		},
 		"a snapshot of somebody else is not touched": {
 			claimsAfter(time.Hour, taken("a", func(c *Claim) { c.Snapshot.Foreign = true })),
