@@ -177,7 +177,7 @@ func (l *looks) note(namespace, run string) { l.runs.Store(namespace, run) }
 
 func (l *looks) forget(namespace string) { l.runs.Delete(namespace) }
 
-// hold plans again without the groups that the bound has no room for.
+// hold plans again without the groups that the bound has no room for. If they have none up to the deadline, that is why they fail.
 func (r *Reconciler) hold(namespace string, seen plan.Observed, steps []plan.Step) []plan.Step {
 	wanted := plan.Creates(steps)
 	granted := r.Flights.Board(namespace, len(plan.InFlight(seen, steps)), wanted)
@@ -185,6 +185,9 @@ func (r *Reconciler) hold(namespace string, seen plan.Observed, steps []plan.Ste
 		return steps
 	}
 	held := sets.New(wanted...).Delete(granted...)
+	for unit := range held {
+		r.refusals.Note(namespace, unit, r.Flights.Full(namespace))
+	}
 	for i, g := range seen.Groups {
 		seen.Groups[i].Held = held.Has(g.Name)
 	}

@@ -108,6 +108,21 @@ func TestARunThatMayNotCreateEndsWithWhatTheAPIServerSaid(t *testing.T) {
 	}
 }
 
+func TestAGroupThatWaitedForRoomUpToTheDeadlineSaysSo(t *testing.T) {
+	c := newCluster(t, asks(group.Keep), claim("late", "queue"), volume("late"))
+	c.loop.Flights.Board("other", maxInFlight-1, nil)
+	c.once()
+	c.clock.SetTime(noon.Add(group.DefaultTimeout))
+	for range 3 {
+		c.once()
+	}
+	want := "no snapshot was begun within 10m0s: it waited for room: 2 groups of 2 namespaces are in flight, and " +
+		"--max-groups-in-flight is 2; raise that, or spread the schedules by snapshot-group/jitter"
+	if got := c.run().Failed["queue"]; got != want {
+		t.Errorf("reason %q, want %q", got, want)
+	}
+}
+
 func TestARunEndsThoughWhatACompleteGroupLacksIsRefused(t *testing.T) {
 	for name, tc := range map[string]struct {
 		workflow group.Workflow

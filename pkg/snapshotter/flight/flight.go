@@ -6,8 +6,11 @@
 package flight
 
 import (
+	"fmt"
 	"slices"
 	"sync"
+
+	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
 // Bound lets at most a number of groups be in flight.
@@ -62,6 +65,28 @@ func (b *Bound) Waits(namespace string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.place(namespace) < len(b.waiting)
+}
+
+// FullError reports that there is no room for a group. It names no Namespace: whoever reads it in one may not know of the others.
+type FullError struct {
+	// Limit is how many groups may be in flight, Going how many are, of so many Namespaces, Ahead how many of others have waited longer.
+	Limit, Going, Namespaces, Ahead int
+}
+
+func (e FullError) Error() string {
+	ahead := ""
+	if e.Ahead > 0 {
+		ahead = fmt.Sprintf(" and %d have waited longer", e.Ahead)
+	}
+	return fmt.Sprintf("it waited for room: %d groups of %d namespaces are in flight%s, and --max-groups-in-flight is %d; "+
+		"raise that, or spread the schedules by %s", e.Going, e.Namespaces, ahead, e.Limit, group.JitterAnnotation)
+}
+
+// Full is why a Namespace is refused room.
+func (b *Bound) Full(namespace string) FullError {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return FullError{Limit: b.limit, Going: b.limit - b.room(), Namespaces: len(b.going), Ahead: b.ahead(namespace)}
 }
 
 // Leave takes a Namespace that cannot say what it wants out of those that wait: others must not wait for it.

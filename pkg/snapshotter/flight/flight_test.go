@@ -161,3 +161,20 @@ func TestANamespaceWaitsFromItsFirstRefusalUntilItHasAllItsRoom(t *testing.T) {
 	b.Board("db", 1, []string{"b"})
 	waits("with room for both", false)
 }
+
+func TestWhoIsRefusedRoomIsToldWhatFillsIt(t *testing.T) {
+	b := newBoarding(3)
+	b.Board("shop", 2, nil)
+	b.Board("db", 1, []string{"a"})
+	b.Board("late", 0, []string{"b", "c"})
+	for namespace, want := range map[string]string{
+		"db": "it waited for room: 3 groups of 2 namespaces are in flight, and --max-groups-in-flight is 3; " +
+			"raise that, or spread the schedules by snapshot-group/jitter",
+		"late": "it waited for room: 3 groups of 2 namespaces are in flight and 1 have waited longer, and --max-groups-in-flight is 3; " +
+			"raise that, or spread the schedules by snapshot-group/jitter",
+	} {
+		if got := b.Full(namespace).Error(); got != want {
+			t.Errorf("%s: %s, want %s", namespace, got, want)
+		}
+	}
+}
