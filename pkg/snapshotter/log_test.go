@@ -52,7 +52,7 @@ func words(t *testing.T, line string) string {
 		t.Fatalf("read the line %s: %v", line, err)
 	}
 	out := []string{fmt.Sprint(all["msg"])}
-	for _, key := range []string{"group", "run", "outcome", "point", "reason", "step", "what", "message"} {
+	for _, key := range []string{"group", "claim", "run", "point", "outcome", "reason", "step", "what", "message"} {
 		if value, has := all[key]; has && value != "" {
 			out = append(out, fmt.Sprintf("%s %v", key, value))
 		}
@@ -79,7 +79,7 @@ func TestEachStepIsOneLineOfTheLog(t *testing.T) {
 		"a kept group, and a claim in none": {group.Keep, func(*fakeCluster) {}, []string{
 			`step done, step begin manual run 20261122t120000z`,
 			`step done, group pg, step create VolumeGroupSnapshot "` + first + `" of class "vgsc" for group "pg"`,
-			`step done, group claim/log, step create VolumeSnapshot "` + firstLone + `" of class "snap" for claim "log"`,
+			`step done, claim log, step create VolumeSnapshot "` + firstLone + `" of class "snap" for claim "log"`,
 			`step done, group pg, step repair labels of member "snapshot-data-UID"`,
 			`step done, group pg, step repair labels of member "snapshot-wal-UID"`,
 			`run ended, run 20261122t120000z, outcome succeeded, message snapshotted "pg", claim "log"`,
@@ -87,7 +87,7 @@ func TestEachStepIsOneLineOfTheLog(t *testing.T) {
 		"a detached group, and a claim in none": {group.Detach, func(*fakeCluster) {}, []string{
 			`step done, step begin manual run 20261122t120000z`,
 			`step done, group pg, step create VolumeGroupSnapshot "` + first + `" of class "vgsc" for group "pg"`,
-			`step done, group claim/log, step create VolumeSnapshot "` + firstLone + `" of class "snap" for claim "log"`,
+			`step done, claim log, step create VolumeSnapshot "` + firstLone + `" of class "snap" for claim "log"`,
 			`step done, group pg, step keep content "groupsnapcontent-UID" as anchor`,
 			`step done, group pg, step unbind member "snapshot-data-UID"`,
 			`step done, group pg, step release member "snapshot-data-UID"`,
@@ -102,7 +102,7 @@ func TestEachStepIsOneLineOfTheLog(t *testing.T) {
 		}, []string{
 			`step done, step give up 2 groups of manual run 20261122t120000z`,
 			`step done, group pg, step delete VolumeGroupSnapshot "` + first + `", sparing 0 members`,
-			`step done, group claim/log, step delete VolumeSnapshot "` + firstLone + `"`,
+			`step done, claim log, step delete VolumeSnapshot "` + firstLone + `"`,
 			`run ended, run 20261122t120000z, outcome failed, message claim "log": not ready after 10m0s: VolumeSnapshot "` + firstLone +
 				`" is not ready; group "pg": not complete after 10m0s: VolumeGroupSnapshot "` + first + `" has no content`,
 		}},
@@ -113,22 +113,22 @@ func TestEachStepIsOneLineOfTheLog(t *testing.T) {
 			`retention changed, step expire by keep=1 in UTC`,
 			`step done, step begin manual run 20261122t120001z`,
 			`step done, group pg, step create VolumeGroupSnapshot "` + second + `" of class "vgsc" for group "pg"`,
-			`step done, group claim/log, step create VolumeSnapshot "` + secondLone + `" of class "snap" for claim "log"`,
+			`step done, claim log, step create VolumeSnapshot "` + secondLone + `" of class "snap" for claim "log"`,
 			`step done, group pg, step repair labels of member "snapshot-data-UID"`,
 			`step done, group pg, step repair labels of member "snapshot-wal-UID"`,
 			`run ended, run 20261122t120001z, outcome succeeded, message snapshotted "pg", claim "log"`,
-			`step done, group ` + first + `, step see that "` + second + `" is there before "` + first + `" goes`,
-			`step done, group ` + first + `, step let VolumeSnapshotContent "snapcontent-data-UID" be freed`,
-			`step done, group ` + first + `, step let VolumeSnapshotContent "snapcontent-wal-UID" be freed`,
-			`step done, group ` + first + `, step delete VolumeGroupSnapshot "` + first + `", sparing 0 members`,
+			`step done, point ` + first + `, step see that "` + second + `" is there before "` + first + `" goes`,
+			`step done, point ` + first + `, step let VolumeSnapshotContent "snapcontent-data-UID" be freed`,
+			`step done, point ` + first + `, step let VolumeSnapshotContent "snapcontent-wal-UID" be freed`,
+			`step done, point ` + first + `, step delete VolumeGroupSnapshot "` + first + `", sparing 0 members`,
 			`restore point goes, point ` + first + `, reason expired, what restore point "` + first + `" of group "pg", 2 of 2 members`,
-			`step done, group ` + firstLone + `, step see that "` + secondLone + `" is there before "` + firstLone + `" goes`,
-			`step done, group ` + firstLone + `, step let VolumeSnapshotContent "snapcontent-UID" be freed`,
-			`step done, group ` + firstLone + `, step delete VolumeSnapshot "` + firstLone + `"`,
+			`step done, point ` + firstLone + `, step see that "` + secondLone + `" is there before "` + firstLone + `" goes`,
+			`step done, point ` + firstLone + `, step let VolumeSnapshotContent "snapcontent-UID" be freed`,
+			`step done, point ` + firstLone + `, step delete VolumeSnapshot "` + firstLone + `"`,
 			`restore point goes, point ` + firstLone + `, reason expired, what restore point "` + firstLone + `" of claim "log", 1 of 1 members`,
-			`step done, group groupsnapcontent-UID, step see that nothing needs content "groupsnapcontent-UID"`,
-			`step done, group groupsnapcontent-UID, step let content "groupsnapcontent-UID" be freed`,
-			`step done, group groupsnapcontent-UID, step delete content "groupsnapcontent-UID"`,
+			`step done, point groupsnapcontent-UID, step see that nothing needs content "groupsnapcontent-UID"`,
+			`step done, point groupsnapcontent-UID, step let content "groupsnapcontent-UID" be freed`,
+			`step done, point groupsnapcontent-UID, step delete content "groupsnapcontent-UID"`,
 			`restore point goes, point groupsnapcontent-UID, reason orphaned, what content "groupsnapcontent-UID"`,
 		}},
 	} {
@@ -144,10 +144,10 @@ func TestEachStepIsOneLineOfTheLog(t *testing.T) {
 
 func TestWhatIsDoneIsLoggedAndCountedWhateverIsRefused(t *testing.T) {
 	gone := []string{
-		`step done, group ` + first + `, step see that "` + second + `" is there before "` + first + `" goes`,
-		`step done, group ` + first + `, step let VolumeSnapshotContent "snapcontent-data-UID" be freed`,
-		`step done, group ` + first + `, step let VolumeSnapshotContent "snapcontent-wal-UID" be freed`,
-		`step done, group ` + first + `, step delete VolumeGroupSnapshot "` + first + `", sparing 0 members`,
+		`step done, point ` + first + `, step see that "` + second + `" is there before "` + first + `" goes`,
+		`step done, point ` + first + `, step let VolumeSnapshotContent "snapcontent-data-UID" be freed`,
+		`step done, point ` + first + `, step let VolumeSnapshotContent "snapcontent-wal-UID" be freed`,
+		`step done, point ` + first + `, step delete VolumeGroupSnapshot "` + first + `", sparing 0 members`,
 		`restore point goes, point ` + first + `, reason expired, what restore point "` + first + `" of group "pg", 2 of 2 members`,
 	}
 	for name, tc := range map[string]struct {
@@ -158,8 +158,8 @@ func TestWhatIsDoneIsLoggedAndCountedWhateverIsRefused(t *testing.T) {
 	}{
 		"another restore point": {
 			"delete VolumeSnapshot", slices.Concat([]string{`retention changed, step expire by keep=1 in UTC`}, gone, []string{
-				`step done, group ` + firstLone + `, step see that "` + secondLone + `" is there before "` + firstLone + `" goes`,
-				`step done, group ` + firstLone + `, step let VolumeSnapshotContent "snapcontent-UID" be freed`,
+				`step done, point ` + firstLone + `, step see that "` + secondLone + `" is there before "` + firstLone + `" goes`,
+				`step done, point ` + firstLone + `, step let VolumeSnapshotContent "snapcontent-UID" be freed`,
 			}), 1, `delete VolumeSnapshot "` + firstLone + `": later`,
 		},
 		"by which retention it goes, and then nothing does": {

@@ -25,28 +25,32 @@ import (
 // report tells of each step that was done: a line in the log, and what is counted of it. Nothing in it can fail, so a step that is refused hides none
 // that was done before or beside it.
 func (r *Reconciler) report(ctx context.Context, done []plan.Step) {
-	logger := log.FromContext(ctx)
 	for _, step := range done {
+		logger := log.FromContext(ctx)
+		if unit := step.Of(); unit != "" {
+			kind, name := plan.UnitKind(unit)
+			logger = logger.WithValues(kind, name)
+		}
 		switch s := step.(type) {
 		case plan.Wait:
-			logger.V(1).Info("waiting", "group", s.Group, "for", s.For)
+			logger.V(1).Info("waiting", "for", s.For)
 		case plan.End:
 			r.Metrics.RunEnded(s, r.Clock.Now())
 			logger.Info("run ended", "run", s.Run.ID, "outcome", s.Run.Outcome, "message", s.Run.Message, "skipped", s.Skipped)
 		case plan.Adopt:
 			logger.Info("schedule changed", "step", step.String())
 		case plan.Violation:
-			logger.Info("group breaks a rule", "group", s.Group, "why", s.Why)
+			logger.Info("group breaks a rule", "why", s.Why)
 		case expire.Pause:
 			logger.Info("expiry paused or resumed", "step", step.String())
 		case expire.Adopt:
 			logger.Info("retention changed", "step", step.String())
 		case expire.Gone:
 			r.Metrics.Gone(s)
-			logger.Info("restore point goes", "point", s.Point, "reason", s.Reason, "what", s.What)
+			logger.Info("restore point goes", "reason", s.Reason, "what", s.What)
 		default:
 			r.Metrics.StepDone(step)
-			logger.Info("step done", "group", step.Of(), "step", step.String())
+			logger.Info("step done", "step", step.String())
 		}
 	}
 }

@@ -12,8 +12,8 @@ import (
 // Step is one thing to do. Its String is what logs and tests call it.
 type Step interface {
 	fmt.Stringer
-	// Of is the group, or the ClaimUnit, that the step is about, empty for the run as a whole; what another run has left of a group
-	// is told apart from it. The steps of one are done in order; when one of them fails, its later ones are not done, all others are.
+	// Of is the group, the ClaimUnit, or what else the step is about (UnitKind), empty for the run as a whole; what another run has left of
+	// a group is told apart from it. The steps of one are done in order; when one of them fails, its later ones are not done, all others are.
 	Of() string
 }
 

@@ -54,6 +54,14 @@ func ClaimUnit(claim string) string { return claimUnit + claim }
 // UnitClaim is the claim that a unit is; false where it is a group.
 func UnitClaim(unit string) (string, bool) { return strings.CutPrefix(unit, claimUnit) }
 
+// UnitKind is what a unit is, such as group, claim or, of package expire, point, and its name.
+func UnitKind(unit string) (kind, name string) {
+	if kind, name, found := strings.Cut(unit, "/"); found {
+		return kind, name
+	}
+	return "group", unit
+}
+
 // UnitWords are how a sentence names a unit.
 func UnitWords(unit string) string {
 	if claim, ok := UnitClaim(unit); ok {

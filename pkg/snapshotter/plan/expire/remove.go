@@ -31,7 +31,7 @@ func (o Observed) remove(p, newest point.Point) []plan.Step {
 		return append(append(steps, keptGoes(p)...), gone)
 	case !p.Content.Terminating: // the mark that it is to go to the end
 		steps = append(steps, plan.FreeContent{
-			Group: p.Name, Name: p.Content.Name, UID: p.Content.UID, ResourceVersion: p.Content.ResourceVersion,
+			Group: pointUnit + p.Name, Name: p.Content.Name, UID: p.Content.UID, ResourceVersion: p.Content.ResourceVersion,
 		})
 	}
 	return append(append(steps, gone), teardown(p)...)
@@ -62,10 +62,10 @@ func spare(p, newest point.Point) Spare {
 func keptGoes(p point.Point) []plan.Step {
 	steps := marks(p)
 	if c := p.Content; c != nil && c.Retained {
-		steps = append(steps, plan.FreeContent{Group: p.Name, Name: c.Name, UID: c.UID, ResourceVersion: c.ResourceVersion})
+		steps = append(steps, plan.FreeContent{Group: pointUnit + p.Name, Name: c.Name, UID: c.UID, ResourceVersion: c.ResourceVersion})
 	}
 	return append(steps, plan.DeleteSnapshot{
-		Group: p.Name, Name: p.Name, UID: p.Snapshot.UID, ResourceVersion: p.Snapshot.ResourceVersion,
+		Group: pointUnit + p.Name, Name: p.Name, UID: p.Snapshot.UID, ResourceVersion: p.Snapshot.ResourceVersion,
 	})
 }
 
@@ -74,7 +74,7 @@ func marks(p point.Point) []plan.Step {
 	var steps []plan.Step
 	for _, m := range p.Members {
 		if m.Content != nil && !m.Content.Freeable {
-			steps = append(steps, plan.FreeSnapshotContent{Group: p.Name, Content: m.Content.Name, UID: m.Content.UID})
+			steps = append(steps, plan.FreeSnapshotContent{Group: pointUnit + p.Name, Content: m.Content.Name, UID: m.Content.UID})
 		}
 	}
 	return steps
@@ -87,7 +87,7 @@ func (o Observed) carryOn(p point.Point) []plan.Step {
 		return teardown(p)
 	case o.InUse[p.Name] == "" && unmarked(p):
 		c := p.Content
-		return append(marks(p), plan.FreeContent{Group: p.Name, Name: c.Name, UID: c.UID, ResourceVersion: c.ResourceVersion})
+		return append(marks(p), plan.FreeContent{Group: pointUnit + p.Name, Name: c.Name, UID: c.UID, ResourceVersion: c.ResourceVersion})
 	}
 	return nil
 }
@@ -106,7 +106,7 @@ func teardown(p point.Point) []plan.Step {
 	var steps []plan.Step
 	for _, m := range p.Members {
 		if m.Content != nil && m.Content.Retained {
-			steps = append(steps, plan.FreeSnapshotContent{Group: p.Name, Content: m.Content.Name, UID: m.Content.UID})
+			steps = append(steps, plan.FreeSnapshotContent{Group: pointUnit + p.Name, Content: m.Content.Name, UID: m.Content.UID})
 		}
 		if !m.Terminating {
 			steps = append(steps, DeleteVolumeSnapshot{Point: p.Name, Name: m.Name, UID: m.UID})
@@ -114,8 +114,8 @@ func teardown(p point.Point) []plan.Step {
 	}
 	for _, c := range p.Left {
 		if !c.Terminating {
-			steps = append(steps, plan.FreeSnapshotContent{Group: p.Name, Content: c.Name, UID: c.UID},
-				plan.DeleteSnapshotContent{Group: p.Name, Content: c.Name, UID: c.UID})
+			steps = append(steps, plan.FreeSnapshotContent{Group: pointUnit + p.Name, Content: c.Name, UID: c.UID},
+				plan.DeleteSnapshotContent{Group: pointUnit + p.Name, Content: c.Name, UID: c.UID})
 		}
 	}
 	return steps
@@ -162,7 +162,7 @@ func release(captives []point.Captive) []plan.Step {
 func unstick(stuck []point.MemberContent) []plan.Step {
 	var steps []plan.Step
 	for _, c := range stuck {
-		steps = append(steps, plan.FreeSnapshotContent{Group: c.Name, Content: c.Name, UID: c.UID})
+		steps = append(steps, plan.FreeSnapshotContent{Group: pointUnit + c.Name, Content: c.Name, UID: c.UID})
 	}
 	return steps
 }
@@ -172,10 +172,10 @@ func undouble(doubles []point.MemberContent) []plan.Step {
 	var steps []plan.Step
 	for _, c := range doubles {
 		if !c.Freeable {
-			steps = append(steps, plan.FreeSnapshotContent{Group: c.Name, Content: c.Name, UID: c.UID})
+			steps = append(steps, plan.FreeSnapshotContent{Group: pointUnit + c.Name, Content: c.Name, UID: c.UID})
 		}
 		if !c.Terminating {
-			steps = append(steps, plan.DeleteSnapshotContent{Group: c.Name, Content: c.Name, UID: c.UID},
+			steps = append(steps, plan.DeleteSnapshotContent{Group: pointUnit + c.Name, Content: c.Name, UID: c.UID},
 				Gone{Point: c.Name, What: fmt.Sprintf("content %q, of a snapshot that nobody asked for", c.Name), Reason: Orphaned})
 		}
 	}
@@ -196,10 +196,10 @@ func Free(orphans []point.Orphan) []plan.Step {
 		case c.Terminating && c.Guarded && c.Handle == "":
 			more = append(more, ReleaseContent{Point: c.Name, Name: c.Name, UID: c.UID})
 		case !c.Freeable || c.Guarded && !c.Terminating:
-			more = append(more, plan.FreeContent{Group: c.Name, Name: c.Name, UID: c.UID, ResourceVersion: c.ResourceVersion})
+			more = append(more, plan.FreeContent{Group: pointUnit + c.Name, Name: c.Name, UID: c.UID, ResourceVersion: c.ResourceVersion})
 		}
 		if !c.Terminating {
-			more = append(more, plan.DeleteContent{Group: c.Name, Name: c.Name, UID: c.UID})
+			more = append(more, plan.DeleteContent{Group: pointUnit + c.Name, Name: c.Name, UID: c.UID})
 		}
 		if len(more) == 0 {
 			continue

@@ -22,6 +22,12 @@ const (
 // Reasons are all there are.
 var Reasons = []Reason{Expired, Incomplete, Orphaned}
 
+// What the name of a restore point and of a member begins with where Step.Of returns it. No group's has a slash.
+const (
+	pointUnit  = "point/"
+	memberUnit = "member/"
+)
+
 // The steps of expiry, beside those of package plan. Point is the name of the restore point, or of the content, by which
 // they stand and fall together.
 
@@ -102,22 +108,22 @@ func (s Pause) String() string {
 }
 
 // Of is the restore point, where package plan has the group.
-func (s Spare) Of() string { return s.Point }
+func (s Spare) Of() string { return pointUnit + s.Point }
 
 // Of is the orphan.
-func (s Abandoned) Of() string { return s.Point }
+func (s Abandoned) Of() string { return pointUnit + s.Point }
 
 // Of is the restore point.
-func (s DeleteVolumeSnapshot) Of() string { return s.Point }
+func (s DeleteVolumeSnapshot) Of() string { return pointUnit + s.Point }
 
 // Of is the restore point.
-func (s ReleaseContent) Of() string { return s.Point }
+func (s ReleaseContent) Of() string { return pointUnit + s.Point }
 
 // Of is the restore point.
-func (s Gone) Of() string { return s.Point }
+func (s Gone) Of() string { return pointUnit + s.Point }
 
 // Of is the member.
-func (s ReleaseMember) Of() string { return s.Name }
+func (s ReleaseMember) Of() string { return memberUnit + s.Name }
 
 // Of is empty: the step is about the Namespace.
 func (Adopt) Of() string { return "" }

@@ -148,7 +148,8 @@ func (w *world) of(name string) *modelled {
 
 // do does a step; false if it fails.
 func (w *world) do(step plan.Step) bool {
-	m := w.of(step.Of())
+	_, of := plan.UnitKind(step.Of())
+	m := w.of(of)
 	switch s := step.(type) {
 	case Spare:
 		newest := w.of(s.Snapshot + s.Alone + s.Anchor)
