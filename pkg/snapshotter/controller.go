@@ -86,13 +86,18 @@ type Reconciler struct {
 	refusals *refusals.Writes
 	looked   looks
 	told     *violations.Told
+	// again is when to come back to a Namespace of which the view was outdated.
+	again workqueue.TypedRateLimiter[string]
 }
 
 // New returns a Reconciler.
 func New(c Config) *Reconciler {
 	c.Client = client.WithFieldOwner(c.Client, group.FieldOwner)
 	cached := view.Of(c.Client)
-	return &Reconciler{Config: c, cached: cached, writes: settle.New(cached, c.Clock), refusals: refusals.New(), told: violations.New()}
+	return &Reconciler{
+		Config: c, cached: cached, writes: settle.New(cached, c.Clock), refusals: refusals.New(), told: violations.New(),
+		again: workqueue.NewTypedItemExponentialFailureRateLimiter[string](firstRetry, lastRetry),
+	}
 }
 
 // Reconcile does what is next in one Namespace.
@@ -126,7 +131,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	steps = slices.Concat(expiry, steps, broken) // the step that begins a run waits for all before it
 	done, runErr := r.execute(ctx, ns, steps)
 	r.report(ctx, done)
-	return requeueUnless(runErr, plan.WakeAfter(seen, steps))
+	return r.ended(ctx, ns.Name, runErr, plan.WakeAfter(seen, steps))
 }
 
 // decide plans from the cache, and where that may not do once more from live claims and classes: the watch of a claim may be behind
@@ -195,14 +200,6 @@ func (r *Reconciler) hold(namespace string, seen plan.Observed, steps []plan.Ste
 		seen.Claims[i].Held = held.Has(plan.ClaimUnit(c.Name))
 	}
 	return plan.Next(seen)
-}
-
-// requeueUnless keeps Results and errors apart: controller-runtime ignores a Result beside an error.
-func requeueUnless(err error, after time.Duration) (reconcile.Result, error) {
-	if err != nil {
-		return reconcile.Result{}, err
-	}
-	return reconcile.Result{RequeueAfter: after}, nil
 }
 
 // Setup starts the loop with mgr. No class is watched: a run looks at classes and claims when it decides, and does not wait for them.

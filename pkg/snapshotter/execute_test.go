@@ -2,13 +2,17 @@ package snapshotter
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
@@ -112,5 +116,45 @@ func TestAReconcileWaitsUntilItsOwnWritesShow(t *testing.T) {
 	c.loop.writes.Wrote("db", &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "db", UID: "ns", ResourceVersion: "1000000"}})
 	if got := c.once(); got.RequeueAfter != settle.Timeout || len(c.writes) != 0 {
 		t.Errorf("result %+v after writes %v, want to wait %s and write nothing", got, c.writes, settle.Timeout)
+	}
+}
+
+func TestAnOutdatedViewIsNoErrorButWhatElseIsRefusedIs(t *testing.T) {
+	conflict := apierrors.NewConflict(schema.GroupResource{Resource: "volumesnapshots"}, "x", errors.New("the object has been modified"))
+	denied := apierrors.NewBadRequest("denied")
+	repair := func(member string) string {
+		return fmt.Sprintf("repair member %q: changed since it was looked at: %s", member, conflict.Error())
+	}
+	for name, tc := range map[string]struct {
+		repair, create error
+		want           []string // of each reconcile, after how long it is done again, or its error
+	}{
+		"outdated views of two members": {conflict, nil, []string{"50ms", "100ms", "200ms"}},
+		"they beside what is denied": {conflict, denied, []string{
+			repair("snapshot-data-uid-1") + "\n" + repair("snapshot-wal-uid-1") + "\n" +
+				`create VolumeSnapshot "log-20261122t120000z-fa55b" of claim "log": denied`,
+		}},
+		"what is denied": {nil, denied, []string{`create VolumeSnapshot "log-20261122t120000z-fa55b" of claim "log": denied`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t, asks(group.Keep))
+			c.once()
+			c.controllers()
+			c.must(c.api.Create(t.Context(), claim("log", "")))
+			c.must(c.api.Create(t.Context(), volume("log")))
+			c.refuse = func(what string) error {
+				return map[string]error{"patch VolumeSnapshot": tc.repair, "create VolumeSnapshot": tc.create}[what]
+			}
+			for _, want := range tc.want {
+				result, err := c.loop.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: "db"}})
+				got := result.RequeueAfter.String()
+				if err != nil {
+					got = err.Error()
+				}
+				if got != want {
+					t.Errorf("got %s, want %s", got, want)
+				}
+			}
+		})
 	}
 }

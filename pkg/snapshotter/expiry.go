@@ -75,11 +75,11 @@ func (r *Reconciler) abandoned(ctx context.Context, ns *corev1.Namespace) (recon
 		return reconcile.Result{}, fmt.Errorf("list what namespace %q has left: %w", ns.Name, err)
 	}
 	if len(held.Items) == 0 && ns.UID == "" { // as in most namespaces of most clusters, whose snapshots are none of ours
-		return reconcile.Result{}, nil
+		return r.ended(ctx, ns.Name, nil, 0)
 	}
 	steps, err := r.leave(ctx, ns)
 	if err != nil || len(steps) == 0 {
-		return reconcile.Result{}, err
+		return r.ended(ctx, ns.Name, err, 0)
 	}
 	var live corev1.Namespace
 	err = r.Live.Get(ctx, client.ObjectKey{Name: ns.Name}, &live)
@@ -92,7 +92,7 @@ func (r *Reconciler) abandoned(ctx context.Context, ns *corev1.Namespace) (recon
 	now := r.Clock.Now()
 	done, runErr := r.execute(ctx, ns, steps)
 	r.report(ctx, done)
-	return requeueUnless(runErr, plan.WakeAfter(plan.Observed{Now: now}, steps))
+	return r.ended(ctx, ns.Name, runErr, plan.WakeAfter(plan.Observed{Now: now}, steps))
 }
 
 // leave are the steps of abandoned.

@@ -2,7 +2,6 @@ package snapshotter
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -234,8 +233,8 @@ func TestTheLastButOneStaysWhereTheNewestIsGoneAlready(t *testing.T) {
 			live := c.loop.Live
 			c.loop.Live = gone{live, tc.is}
 			c.annotate(map[string]string{group.KeepAnnotation: "1"})
-			if _, err := c.loop.Reconcile(t.Context(), reconcile.Request{NamespacedName: client.ObjectKey{Name: "db"}}); !errors.Is(err, ErrStale) {
-				t.Errorf("error = %v, want that the newest is there no more", err)
+			if got := c.once(); got.RequeueAfter != firstRetry {
+				t.Errorf("looks again after %s, want %s", got.RequeueAfter, firstRetry)
 			}
 			if left := c.staying(); left != before {
 				t.Errorf("%d members are left of %d, want all", left, before)

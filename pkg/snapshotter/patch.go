@@ -283,10 +283,10 @@ func (p *pass) deleteSnapshotContent(ctx context.Context, s plan.DeleteSnapshotC
 	return p.remove(ctx, "VolumeSnapshotContent", &snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: s.Content, UID: s.UID}})
 }
 
-// stale marks a refusal for an outdated view. It is an error like others to the queue, and worth no alarm to a reader.
+// stale makes a refusal for an outdated view an ErrStale.
 func stale(err error) error {
 	if apierrors.IsConflict(err) {
-		return fmt.Errorf("%w: %w", ErrStale, err)
+		return fmt.Errorf("%w: %s", ErrStale, err.Error())
 	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -53,6 +54,34 @@ func (r *Reconciler) report(ctx context.Context, done []plan.Step) {
 			logger.Info("step done", "step", step.String())
 		}
 	}
+}
+
+// ended is what is to come after a pass. One that failed for outdated views alone has failed for nobody: what has changed will be told by its
+// watch. It is done again all the same, ever later, for a watch may be far behind.
+func (r *Reconciler) ended(ctx context.Context, namespace string, err error, after time.Duration) (reconcile.Result, error) {
+	if err != nil && onlyStale(err) {
+		log.FromContext(ctx).V(1).Info("view is outdated", "error", err.Error())
+		return reconcile.Result{RequeueAfter: r.again.When(namespace)}, nil
+	}
+	r.again.Forget(namespace)
+	return requeueUnless(err, after)
+}
+
+// onlyStale tells whether all of the joined errors are for an outdated view.
+func onlyStale(err error) bool {
+	var joined interface{ Unwrap() []error }
+	if errors.As(err, &joined) {
+		return !slices.ContainsFunc(joined.Unwrap(), func(e error) bool { return !onlyStale(e) })
+	}
+	return errors.Is(err, ErrStale)
+}
+
+// requeueUnless keeps Results and errors apart: controller-runtime ignores a Result beside an error.
+func requeueUnless(err error, after time.Duration) (reconcile.Result, error) {
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	return reconcile.Result{RequeueAfter: after}, nil
 }
 
 // begin writes the run, and with it the slot that it answers: neither is there without the other.
