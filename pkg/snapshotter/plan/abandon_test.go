@@ -100,3 +100,17 @@ func TestTheNextRunRemembersWhatWasGivenUpShortlyBefore(t *testing.T) {
 		t.Errorf("remembers %d, want the newest %d", n, maxLeftovers)
 	}
 }
+
+func TestACompleteGroupWhoseSnapshotIsDeletedIsGivenUpThoughItsClassRetains(t *testing.T) {
+	o := observed(time.Second, group.Keep, changed(complete("db"), func(g *Group) { g.Snapshot, g.Members, g.Content.GroupHandle = nil, nil, "g1" }))
+	want := []string{
+		`see that VolumeGroupSnapshot "db-vgs" is gone`,
+		`give up 1 groups of manual run 20261122t120000z: map[db:VolumeGroupSnapshot "db-vgs" was deleted while the run went on, ` +
+			`after storage had taken it; its content "db-vgsc", which it left, is freed]`,
+		`let content "db-vgsc" be freed`,
+		`delete content "db-vgsc"`,
+	}
+	if diff := cmp.Diff(want, said(Next(o))); diff != "" {
+		t.Errorf("steps (-want +got):\n%s", diff)
+	}
+}

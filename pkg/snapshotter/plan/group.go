@@ -51,7 +51,7 @@ func advance(o Observed, g Group) progress {
 	case g.Snapshot != nil && g.Snapshot.Foreign:
 		return failedFor("VolumeGroupSnapshot %q exists and is not of this run", g.SnapshotName)
 	case g.Snapshot == nil && g.Content != nil:
-		p := hopelessFor("VolumeGroupSnapshot %q was deleted before it was complete", g.SnapshotName)
+		p := hopelessFor("%s", g.deleted())
 		p.steps = []Step{Missing{Snapshot: g.SnapshotName}}
 		return p
 	case g.Snapshot == nil && o.Stopped():
@@ -74,6 +74,15 @@ func advance(o Observed, g Group) progress {
 	default:
 		return keep(o, g)
 	}
+}
+
+// deleted says of a group whose content has outlived its snapshot how far it had come: a class that retains keeps the content of a complete one, too.
+func (g Group) deleted() string {
+	if g.Content.GroupHandle == "" {
+		return fmt.Sprintf("VolumeGroupSnapshot %q was deleted before it was known to be on storage", g.SnapshotName)
+	}
+	return fmt.Sprintf("VolumeGroupSnapshot %q was deleted while the run went on, after storage had taken it; its content %q, which it left, is freed",
+		g.SnapshotName, g.Content.Name)
 }
 
 func create(o Observed, g Group) progress {

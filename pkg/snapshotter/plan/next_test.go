@@ -193,7 +193,7 @@ func TestNext(t *testing.T) {
 			observed(time.Second, group.Keep, changed(complete("db"), func(g *Group) { g.Snapshot = nil })),
 			[]string{
 				`see that VolumeGroupSnapshot "db-vgs" is gone`,
-				"give up 1 groups of manual run 20261122t120000z: map[db:VolumeGroupSnapshot \"db-vgs\" was deleted before it was complete]",
+				"give up 1 groups of manual run 20261122t120000z: map[db:VolumeGroupSnapshot \"db-vgs\" was deleted before it was known to be on storage]",
 				`let content "db-vgsc" be freed`,
 				`delete content "db-vgsc"`,
 			},
