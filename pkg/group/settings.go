@@ -148,15 +148,15 @@ func (u Unknown) String() string {
 	return fmt.Sprintf("annotation %q means nothing (is %q meant?)", u.Key, u.Nearest)
 }
 
-// written are the annotations below the product's prefix that the loop writes on a Namespace.
-var written = []string{LastRunAnnotation, LastScheduledAnnotation, ScheduleSeenAnnotation, RetentionSeenAnnotation, ExpiryPausedAnnotation}
+// WrittenAnnotations are those below the product's prefix that the loop writes on a Namespace.
+var WrittenAnnotations = []string{LastRunAnnotation, LastScheduledAnnotation, ScheduleSeenAnnotation, RetentionSeenAnnotation, ExpiryPausedAnnotation}
 
 // UnknownAnnotations are the keys below the product's prefix that it neither reads nor writes on a Namespace, sorted.
 func UnknownAnnotations(annotations map[string]string) []Unknown {
 	var out []Unknown
 	for _, key := range slices.Sorted(maps.Keys(annotations)) {
 		_, read := parsers[key]
-		if read || slices.Contains(written, key) || !strings.HasPrefix(key, OptInLabel+"/") {
+		if read || slices.Contains(WrittenAnnotations, key) || !strings.HasPrefix(key, OptInLabel+"/") {
 			continue
 		}
 		out = append(out, Unknown{Key: key, Nearest: nearest(key)})

@@ -1,6 +1,7 @@
 package snapshotter
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/metrics"
@@ -133,6 +135,21 @@ func TestTheMetricsOfANamespaceTellWhereItsRunsStand(t *testing.T) {
 				t.Errorf("got\n%s\nwant\n%s", got, tc.want)
 			}
 		})
+	}
+}
+
+func TestAScrapeAsksTheAPIServerNothing(t *testing.T) {
+	c := newCluster(t, nil, claim("new", "pg")) // whose volume the cache does not hold
+	asked := ""
+	c.loop.Live = interceptor.NewClient(c.api, interceptor.Funcs{
+		Get: func(_ context.Context, _ client.WithWatch, key client.ObjectKey, o client.Object, _ ...client.GetOption) error {
+			asked += fmt.Sprintf("%T %s", o, key.Name)
+			return nil
+		},
+	})
+	series(t, c)
+	if asked != "" {
+		t.Errorf("asked for %s, want nothing", asked)
 	}
 }
 

@@ -189,15 +189,15 @@ func (r *Reconciler) hold(namespace string, seen plan.Observed, steps []plan.Ste
 	if len(granted) == len(wanted) {
 		return steps
 	}
-	held := sets.New(wanted...).Delete(granted...)
-	for unit := range held {
+	noRoom := sets.New(wanted...).Delete(granted...)
+	for unit := range noRoom {
 		r.refusals.Note(namespace, unit, r.Flights.Full(namespace))
 	}
 	for i, g := range seen.Groups {
-		seen.Groups[i].Held = held.Has(g.Name)
+		seen.Groups[i].NoRoom = noRoom.Has(g.Name)
 	}
 	for i, c := range seen.Claims {
-		seen.Claims[i].Held = held.Has(plan.ClaimUnit(c.Name))
+		seen.Claims[i].NoRoom = noRoom.Has(plan.ClaimUnit(c.Name))
 	}
 	return plan.Next(seen)
 }

@@ -43,7 +43,7 @@ func (r *Reconciler) candidates(ctx context.Context, facts client.Reader, ns *co
 			continue
 		}
 		f := factsOf(s, all)
-		drivers, err := r.driversOf(ctx, of, all.Storage)
+		drivers, err := driversOf(ctx, of, all.Storage, r.cached, r.Live)
 		if err != nil {
 			return out, err
 		}
@@ -101,8 +101,6 @@ func (r *Reconciler) violations(ctx context.Context, ns *corev1.Namespace, seen 
 
 // Audit implements metrics.Auditor, for every scrape. A group whose claims are all being deleted is none any more.
 func (r *Reconciler) Audit(ctx context.Context, ns *corev1.Namespace, s group.Settings) (map[string]metrics.Audited, error) {
-	cached := Reconciler{Config: r.Config, cached: r.cached}
-	cached.Live = r.cached // a volume that the cache does not hold must not cost a request at every scrape
 	claims, err := claimsByGroup(ctx, r.cached, ns.Name, s.LabelKey)
 	if err != nil {
 		return nil, err
@@ -117,7 +115,7 @@ func (r *Reconciler) Audit(ctx context.Context, ns *corev1.Namespace, s group.Se
 		if name == "" || len(of) == 0 {
 			continue
 		}
-		drivers, err := cached.driversOf(ctx, of, all.Storage)
+		drivers, err := driversOf(ctx, of, all.Storage, r.cached) // what that does not hold must not cost a request at every scrape
 		if err != nil {
 			return nil, err
 		}
@@ -189,12 +187,14 @@ func factsOf(s group.Settings, all group.Classes) policy.Facts {
 	}
 }
 
-// driversOf finds the driver of each claim, by name. The volume of a bound claim does not change, so the cache will do,
-// unless it does not hold the volume yet.
-func (r *Reconciler) driversOf(ctx context.Context, claims []*corev1.PersistentVolumeClaim, classes group.StorageClasses) (map[string]group.Driver, error) {
+// driversOf finds the driver of each claim, by name. Its volume, which does not change once the claim is bound, is that of the first of the
+// readers that has it: the cache may not hold it yet.
+func driversOf(
+	ctx context.Context, claims []*corev1.PersistentVolumeClaim, classes group.StorageClasses, volumes ...client.Reader,
+) (map[string]group.Driver, error) {
 	out := map[string]group.Driver{}
 	for _, c := range claims {
-		volume, err := r.volumeOf(ctx, c)
+		volume, err := volumeOf(ctx, c, volumes)
 		if err != nil {
 			return nil, err
 		}
@@ -203,23 +203,21 @@ func (r *Reconciler) driversOf(ctx context.Context, claims []*corev1.PersistentV
 	return out, nil
 }
 
-func (r *Reconciler) volumeOf(ctx context.Context, c *corev1.PersistentVolumeClaim) (*corev1.PersistentVolume, error) {
+func volumeOf(ctx context.Context, c *corev1.PersistentVolumeClaim, volumes []client.Reader) (*corev1.PersistentVolume, error) {
 	if c.Spec.VolumeName == "" {
 		return nil, nil
 	}
-	key := types.NamespacedName{Name: c.Spec.VolumeName}
-	volume := &corev1.PersistentVolume{}
-	err := r.cached.Get(ctx, key, volume)
-	if apierrors.IsNotFound(err) {
-		err = r.Live.Get(ctx, key, volume)
+	for _, from := range volumes {
+		volume := &corev1.PersistentVolume{}
+		err := from.Get(ctx, types.NamespacedName{Name: c.Spec.VolumeName}, volume)
+		switch {
+		case err == nil:
+			return volume, nil
+		case !apierrors.IsNotFound(err):
+			return nil, fmt.Errorf("read PersistentVolume %q: %w", c.Spec.VolumeName, err)
+		}
 	}
-	switch {
-	case apierrors.IsNotFound(err):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("read PersistentVolume %q: %w", c.Spec.VolumeName, err)
-	}
-	return volume, nil
+	return nil, nil
 }
 
 // restoring is the journal of the restore in place that is unfinished in a Namespace, live; nil if none is. It is looked for

@@ -212,17 +212,12 @@ func (p *pass) writeRun(ctx context.Context, run plan.Run, slot time.Time) error
 	return nil
 }
 
-// written are the annotations of a Namespace that the loop writes. They have one field owner, and what an apply leaves out is
-// taken away, so all of them are in each.
-var written = []string{
-	group.LastRunAnnotation, group.LastScheduledAnnotation, group.ScheduleSeenAnnotation, group.RetentionSeenAnnotation, group.ExpiryPausedAnnotation,
-}
-
-// annotate changes some of the written annotations; an empty value takes one away. It fails where the Namespace is not the
-// one that was looked at, in particular where another process has written to it since.
+// annotate changes some of the annotations that the loop writes; an empty value takes one away. They have one field owner, and what an apply
+// leaves out is taken away, so all of them are in each. It fails where the Namespace is not the one that was looked at, in particular where
+// another process has written to it since.
 func (p *pass) annotate(ctx context.Context, changes map[string]string) error {
 	values := map[string]string{}
-	for _, key := range written {
+	for _, key := range group.WrittenAnnotations {
 		value, changed := changes[key]
 		if !changed {
 			value = p.ns.Annotations[key]
@@ -236,7 +231,7 @@ func (p *pass) annotate(ctx context.Context, changes map[string]string) error {
 		return stale(err)
 	}
 	p.ns.ResourceVersion = ptr.Deref(ac.ResourceVersion, "")
-	for _, key := range written {
+	for _, key := range group.WrittenAnnotations {
 		delete(p.ns.Annotations, key)
 	}
 	p.ns.Annotations = added(p.ns.Annotations, values)

@@ -82,7 +82,7 @@ func (d *dice) world() Observed {
 
 func (d *dice) group(name string) Group {
 	g := complete(name)
-	g.Refusal, g.Unmade, g.Held = d.text("no class"), d.text("quota"), d.flag()
+	g.Refusal, g.Unmade, g.NoRoom = d.text("no class"), d.text("quota"), d.flag()
 	s, c := g.Snapshot, g.Content
 	s.Foreign, s.Ready, s.Deleting, s.Error = d.seldom(), !d.seldom(), d.seldom(), d.text("disk on fire")
 	c.Anchored, c.Settled, c.Freeable, c.Deleting = d.flag(), d.flag(), d.flag(), d.seldom()
@@ -119,7 +119,7 @@ func (d *dice) group(name string) Group {
 
 func (d *dice) claim(name string) Claim {
 	c := alone(name)
-	c.Skip, c.Refusal, c.Unmade, c.Held = d.text("it is not Bound"), d.text("no class"), d.text("quota"), d.flag()
+	c.Skip, c.Refusal, c.Unmade, c.NoRoom = d.text("it is not Bound"), d.text("no class"), d.text("quota"), d.flag()
 	if d.flag() {
 		c.Snapshot = &ClaimSnapshot{UID: "u", Created: noon, Foreign: d.seldom(), Ready: d.flag(), Deleting: d.seldom(), Error: d.text("no")}
 		if d.flag() {

@@ -91,7 +91,7 @@ func create(o Observed, g Group) progress {
 		return failedFor("%s", g.Refusal)
 	case o.overdue():
 		return unmadeFor("no snapshot was begun within %s", o.Settings.Timeout, g.Unmade)
-	case g.Held:
+	case g.NoRoom:
 		return progress{steps: []Step{Wait{Group: g.Name, For: "fewer groups to be in flight", Until: o.deadline(), Room: true}}}
 	}
 	labels := map[string]string{}

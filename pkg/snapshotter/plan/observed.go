@@ -120,8 +120,8 @@ type Group struct {
 	// Unmade is why what comes next (Snapshot, the anchor, the marks of a member) was refused when it was last tried; empty if it is not
 	// known to have been.
 	Unmade string
-	// Held: too many groups of the cluster are in flight for this one to be begun now.
-	Held bool
+	// NoRoom: too many groups of the cluster are in flight for this one to be begun now.
+	NoRoom bool
 	// Class is the VolumeGroupSnapshotClass to use.
 	Class string
 	// Claims are the names of the group's claims, sorted.

@@ -85,15 +85,15 @@ func TestIntervalIsTheGapOfTheseDays(t *testing.T) {
 	}
 }
 
-func TestAHeldGroupWaitsAndItsRunIsNotBegun(t *testing.T) {
-	held := func(g *Group) { g.Held = true }
-	o := observed(0, group.Keep, changed(unmade("a"), held), changed(unmade("b"), held))
+func TestAGroupWithoutRoomWaitsAndItsRunIsNotBegun(t *testing.T) {
+	full := func(g *Group) { g.NoRoom = true }
+	o := observed(0, group.Keep, changed(unmade("a"), full), changed(unmade("b"), full))
 	o.Begins = true
 	want := []string{"wait: fewer groups to be in flight before manual run 20261122t120000z"}
 	if diff := cmp.Diff(want, said(Next(o))); diff != "" {
 		t.Errorf("steps with no room (-want +got):\n%s", diff)
 	}
-	o.Groups[0].Held = false
+	o.Groups[0].NoRoom = false
 	want = []string{
 		"begin manual run 20261122t120000z", `create VolumeGroupSnapshot "a-vgs" of class "fast" for group "a"`,
 		`wait: VolumeGroupSnapshot "a-vgs" to be taken`, "wait: fewer groups to be in flight",
@@ -108,7 +108,7 @@ func TestAHeldGroupWaitsAndItsRunIsNotBegun(t *testing.T) {
 	if got := InFlight(o, steps); got != nil {
 		t.Errorf("in flight besides: %s, want none", got)
 	}
-	o = observed(time.Second, group.Keep, changed(complete("a"), func(g *Group) { g.Members = nil }), changed(unmade("b"), held))
+	o = observed(time.Second, group.Keep, changed(complete("a"), func(g *Group) { g.Members = nil }), changed(unmade("b"), full))
 	if diff := cmp.Diff([]string{"a"}, InFlight(o, Next(o))); diff != "" {
 		t.Errorf("in flight a second later (-want +got):\n%s", diff)
 	}

@@ -21,8 +21,8 @@ type Claim struct {
 	Going bool
 	// Unmade is why Snapshot could not be created when that was last tried; empty if it is not known to have failed.
 	Unmade string
-	// Held: too much of the cluster is in flight for this one to be begun now.
-	Held bool
+	// NoRoom: too much of the cluster is in flight for this one to be begun now.
+	NoRoom bool
 	// Class is the VolumeSnapshotClass to use, Marks what the snapshot gets, of which Spec is what makes the claim anew.
 	Class    string
 	Spec     *group.ClaimSpec
@@ -114,7 +114,7 @@ func (c Claim) take(o Observed) progress {
 		return failedFor("%s", c.Refusal)
 	case o.overdue():
 		return unmadeFor("no snapshot was ready within %s", o.Settings.Timeout, c.Unmade)
-	case c.Held:
+	case c.NoRoom:
 		return progress{steps: []Step{Wait{Group: unit, For: "fewer groups to be in flight", Until: o.deadline(), Room: true}}}
 	}
 	return progress{steps: []Step{

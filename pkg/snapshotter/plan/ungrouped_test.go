@@ -146,7 +146,7 @@ func TestNextOfClaimsInNoGroup(t *testing.T) {
 			claimsAfter(time.Hour, alone("a")), []string{end + `failed: claim "a": no snapshot was ready within 1m0s`},
 		},
 		"one that is held back waits": {
-			claimsAfter(time.Second, func() Claim { c := alone("a"); c.Held = true; return c }()),
+			claimsAfter(time.Second, func() Claim { c := alone("a"); c.NoRoom = true; return c }()),
 			[]string{"wait: fewer groups to be in flight"},
 		},
 	} {
