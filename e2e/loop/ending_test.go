@@ -28,7 +28,7 @@ type middle struct {
 	// probe is a change of a VolumeSnapshot that it refuses.
 	probe func(context.Context, *snapv1.VolumeSnapshot) error
 	// there tells of a member that it is so far.
-	there func(snapv1.VolumeSnapshot) bool
+	there func(*snapv1.VolumeSnapshot) bool
 	// members there are then.
 	members int
 }
@@ -46,19 +46,19 @@ func disown(ctx context.Context, s *snapv1.VolumeSnapshot) error {
 	return admin.Patch(ctx, s, client.MergeFrom(before), client.DryRunAll)
 }
 
-func unnamed(s snapv1.VolumeSnapshot) bool {
+func unnamed(s *snapv1.VolumeSnapshot) bool {
 	return s.Status != nil && s.Status.VolumeGroupSnapshotName == nil
 }
 
 var (
 	unbound = middle{
 		"volumesnapshots/status", `object.?status.?volumeGroupSnapshotName.orValue("") == ""`, nameGroup,
-		func(s snapv1.VolumeSnapshot) bool {
+		func(s *snapv1.VolumeSnapshot) bool {
 			return unnamed(s) && s.Status.BoundVolumeSnapshotContentName != nil
 		}, 2,
 	}
 	statusless = middle{
-		"volumesnapshots/status", "false", nameGroup, func(s snapv1.VolumeSnapshot) bool { return s.Status == nil }, 1,
+		"volumesnapshots/status", "false", nameGroup, func(s *snapv1.VolumeSnapshot) bool { return s.Status == nil }, 1,
 	}
 	unreleased = middle{
 		"volumesnapshots", `size(object.metadata.?ownerReferences.orValue([])) >= size(oldObject.metadata.?ownerReferences.orValue([]))`,
@@ -146,7 +146,7 @@ func TestANamespaceThatGoesInTheMiddleOfARunLeavesNothing(t *testing.T) {
 			annotate(t, h.namespace, map[string]string{group.RunNowAnnotation: "1"})
 			eventually(t, time.Minute, "the run to be in the middle", func(ctx context.Context) error {
 				o, err := h.objects(ctx)
-				members := slices.DeleteFunc(o.Snapshots, func(s snapv1.VolumeSnapshot) bool {
+				members := slices.DeleteFunc(o.Snapshots, func(s *snapv1.VolumeSnapshot) bool {
 					return group.OwnerGroupSnapshot(s.OwnerReferences) == nil || !tc.at.there(s)
 				})
 				if err == nil && len(members) != tc.at.members {

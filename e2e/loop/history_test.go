@@ -71,15 +71,20 @@ func (h *history) objects(ctx context.Context) (point.Objects, error) {
 	)
 	err := errors.Join(admin.List(ctx, &snapshots, client.InNamespace(h.namespace)), admin.List(ctx, &members, client.InNamespace(h.namespace)),
 		admin.List(ctx, &groupContents), admin.List(ctx, &contents))
-	o.GroupSnapshots, o.Snapshots = snapshots.Items, members.Items
-	for _, c := range groupContents.Items {
-		if c.Spec.VolumeGroupSnapshotRef.Namespace == h.namespace {
-			o.GroupContents = append(o.GroupContents, c)
+	for i := range snapshots.Items {
+		o.Add(&snapshots.Items[i])
+	}
+	for i := range members.Items {
+		o.Add(&members.Items[i])
+	}
+	for i := range groupContents.Items {
+		if c := &groupContents.Items[i]; c.Spec.VolumeGroupSnapshotRef.Namespace == h.namespace {
+			o.Add(c)
 		}
 	}
-	for _, c := range contents.Items {
-		if c.Spec.VolumeSnapshotRef.Namespace == h.namespace {
-			o.Contents = append(o.Contents, c)
+	for i := range contents.Items {
+		if c := &contents.Items[i]; c.Spec.VolumeSnapshotRef.Namespace == h.namespace {
+			o.Add(c)
 		}
 	}
 	return o, err

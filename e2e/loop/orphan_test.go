@@ -66,10 +66,10 @@ func (h *history) leaveContents(t *testing.T, l *loop, theirs string) (ours stri
 	before := h.touched(t)
 	must(t, admin.Create(t.Context(), h.groupSnapshot(theirs, nil)))
 	annotate(t, h.namespace, map[string]string{group.RunNowAnnotation: "cut-off"})
-	var left []groupv1.VolumeGroupSnapshotContent
+	var left []*groupv1.VolumeGroupSnapshotContent
 	eventually(t, time.Minute, "both contents to be handed over to the driver", func(ctx context.Context) error {
 		o, err := h.objects(ctx)
-		left = slices.DeleteFunc(o.GroupContents, func(c groupv1.VolumeGroupSnapshotContent) bool {
+		left = slices.DeleteFunc(o.GroupContents, func(c *groupv1.VolumeGroupSnapshotContent) bool {
 			return before[c.Name] != "" || len(c.Finalizers) == 0
 		})
 		if len(left) != 2 {
@@ -91,7 +91,7 @@ func (h *history) leaveContents(t *testing.T, l *loop, theirs string) (ours stri
 	faults(t, csidriver.Faults{})
 	eventually(t, time.Minute, "both to be on storage", func(ctx context.Context) error {
 		for _, c := range left {
-			if err := admin.Get(ctx, client.ObjectKeyFromObject(&c), &c); err != nil {
+			if err := admin.Get(ctx, client.ObjectKeyFromObject(c), c); err != nil {
 				return err
 			}
 			if c.Status == nil || ptr.Deref(c.Status.VolumeGroupSnapshotHandle, "") == "" {
@@ -137,12 +137,12 @@ func (h *history) groupSnapshot(name string, labels map[string]string) *groupv1.
 
 // velero has a group snapshot taken, with the labels of a backup of Velero, has something done to its content and its members, and
 // deletes it.
-func (h *history) velero(t *testing.T, name string, do func(*history, *testing.T, *groupv1.VolumeGroupSnapshotContent, []snapv1.VolumeSnapshot)) {
+func (h *history) velero(t *testing.T, name string, do func(*history, *testing.T, *groupv1.VolumeGroupSnapshotContent, []*snapv1.VolumeSnapshot)) {
 	t.Helper()
 	s := h.groupSnapshot(name, map[string]string{group.VeleroPrefix + "backup-name": name, group.VeleroPrefix + "backup-uid": name, group.DefaultLabelKey: "pg"})
 	must(t, admin.Create(t.Context(), s))
 	content := &groupv1.VolumeGroupSnapshotContent{}
-	var members []snapv1.VolumeSnapshot
+	var members []*snapv1.VolumeSnapshot
 	eventually(t, time.Minute, "the backup's group snapshot to be taken", func(ctx context.Context) error {
 		if err := admin.Get(ctx, client.ObjectKeyFromObject(s), s); err != nil {
 			return err
@@ -151,7 +151,7 @@ func (h *history) velero(t *testing.T, name string, do func(*history, *testing.T
 			return fmt.Errorf("status %+v", s.Status)
 		}
 		o, err := h.objects(ctx)
-		members = slices.DeleteFunc(o.Snapshots, func(m snapv1.VolumeSnapshot) bool {
+		members = slices.DeleteFunc(o.Snapshots, func(m *snapv1.VolumeSnapshot) bool {
 			owner := group.OwnerGroupSnapshot(m.OwnerReferences)
 			return owner == nil || owner.UID != s.UID || m.Status == nil || !ptr.Deref(m.Status.ReadyToUse, false)
 		})
@@ -168,23 +168,23 @@ func (h *history) velero(t *testing.T, name string, do func(*history, *testing.T
 }
 
 // keepAlone deletes the group snapshot with its members: the content stays.
-func (h *history) keepAlone(t *testing.T, content *groupv1.VolumeGroupSnapshotContent, _ []snapv1.VolumeSnapshot) {
+func (h *history) keepAlone(t *testing.T, content *groupv1.VolumeGroupSnapshotContent, _ []*snapv1.VolumeSnapshot) {
 	t.Helper()
 	h.deleteGroup(t, content.Spec.VolumeGroupSnapshotRef.Name)
 }
 
 // releaseAsVelero takes the members off the group snapshot, and deletes that and its content.
-func (h *history) releaseAsVelero(t *testing.T, content *groupv1.VolumeGroupSnapshotContent, members []snapv1.VolumeSnapshot) {
+func (h *history) releaseAsVelero(t *testing.T, content *groupv1.VolumeGroupSnapshotContent, members []*snapv1.VolumeSnapshot) {
 	t.Helper()
 	for _, m := range members {
 		before := m.DeepCopy()
 		m.Status.VolumeGroupSnapshotName = nil
-		must(t, admin.Status().Patch(t.Context(), &m, client.MergeFrom(before)))
+		must(t, admin.Status().Patch(t.Context(), m, client.MergeFrom(before)))
 		before = m.DeepCopy()
 		m.OwnerReferences, m.Finalizers, m.Labels = nil, nil, content.Labels
-		must(t, admin.Patch(t.Context(), &m, client.MergeFrom(before)))
+		must(t, admin.Patch(t.Context(), m, client.MergeFrom(before)))
 		eventually(t, time.Minute, "snapshot-controller to see that a member is released", func(ctx context.Context) error {
-			err := admin.Get(ctx, client.ObjectKeyFromObject(&m), &m)
+			err := admin.Get(ctx, client.ObjectKeyFromObject(m), m)
 			if err == nil && len(m.Finalizers) == 0 {
 				err = errors.New("it has not put a finalizer back")
 			}
@@ -215,13 +215,13 @@ func (h *history) touched(t *testing.T) map[string]string {
 	must(t, err)
 	out := map[string]string{}
 	for _, c := range o.GroupContents {
-		out[c.Name] = suite.Touched(&c)
+		out[c.Name] = suite.Touched(c)
 	}
 	for _, m := range o.Snapshots {
-		out[m.Name] = suite.Touched(&m)
+		out[m.Name] = suite.Touched(m)
 	}
 	for _, c := range o.Contents {
-		out[c.Name] = suite.Touched(&c)
+		out[c.Name] = suite.Touched(c)
 	}
 	return out
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,6 +32,7 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/metrics"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/store"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/trim"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/view"
 )
 
 // BenchmarkReconcile is the time that a Namespace at rest takes, with ten restore points of five members each, by how many there are in
@@ -50,6 +52,29 @@ func BenchmarkReconcile(b *testing.B) {
 	}
 }
 
+func TestACacheHasAllPartsOfRestorePointsByTheirNamespace(t *testing.T) {
+	loop := restingLoop(t, 20)
+	for _, part := range store.Parts {
+		stored, err := loop.Stored(t.Context(), part.Object, part.Index, "team-1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := 10
+		switch part.Object.(type) {
+		case *snapshotv1.VolumeSnapshot, *snapshotv1.VolumeSnapshotContent:
+			want = 50
+		}
+		of := map[string]int{}
+		for _, s := range stored {
+			o, _ := s.(client.Object)
+			of[part.Namespace(o)]++
+		}
+		if diff := cmp.Diff(map[string]int{"team-1": want}, of); diff != "" {
+			t.Errorf("%T by namespace (-want +got):\n%s", part.Object, diff)
+		}
+	}
+}
+
 // feeds are what informers list and watch, by the type of object.
 type feeds map[reflect.Type]*toolscachetesting.FakeControllerSource
 
@@ -61,34 +86,34 @@ func (s feeds) of(o runtime.Object) *toolscachetesting.FakeControllerSource {
 }
 
 // add takes an object as decoded from the API server's answer: it shares no memory with another.
-func (s feeds) add(b *testing.B, o client.Object) {
-	b.Helper()
+func (s feeds) add(tb testing.TB, o client.Object) {
+	tb.Helper()
 	data, err := json.Marshal(o)
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	into, _ := reflect.TypeAssert[client.Object](reflect.New(reflect.TypeOf(o).Elem()))
 	if err := json.Unmarshal(data, into); err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	s.of(o).Add(into)
 }
 
 // addNamespace adds an opted-in Namespace with ten restore points of workflow keep and the claims that they are of.
-func (s feeds) addNamespace(b *testing.B, name string) {
-	b.Helper()
+func (s feeds) addNamespace(tb testing.TB, name string) {
+	tb.Helper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 		Name: name, UID: types.UID("namespace-" + name), Labels: map[string]string{group.OptInLabel: group.OptInValue},
 	}}
-	s.add(b, ns)
+	s.add(tb, ns)
 	for i := range 5 {
 		c := claim(fmt.Sprintf("claim-%d", i), "pg")
 		c.Namespace, c.Spec.VolumeName = name, ""
-		s.add(b, c)
+		s.add(tb, c)
 	}
 	for i := range 10 {
 		run := group.RunID(noon.Add(time.Duration(i) * time.Hour))
-		s.addPoint(b, &groupsnapshotv1.VolumeGroupSnapshot{
+		s.addPoint(tb, &groupsnapshotv1.VolumeGroupSnapshot{
 			ObjectMeta: metav1.ObjectMeta{
 				Namespace: name, Name: group.SnapshotName(ns.UID, "pg", run), UID: types.UID(name + run),
 				Labels: map[string]string{group.GroupLabel: "pg", group.RunLabel: run, group.TriggerLabel: group.TriggerSchedule},
@@ -99,9 +124,9 @@ func (s feeds) addNamespace(b *testing.B, name string) {
 }
 
 // addPoint adds a restore point of five members, complete, of a VolumeGroupSnapshot.
-func (s feeds) addPoint(b *testing.B, of *groupsnapshotv1.VolumeGroupSnapshot) {
-	b.Helper()
-	s.add(b, of)
+func (s feeds) addPoint(tb testing.TB, of *groupsnapshotv1.VolumeGroupSnapshot) {
+	tb.Helper()
+	s.add(tb, of)
 	content := &groupsnapshotv1.VolumeGroupSnapshotContent{
 		ObjectMeta: metav1.ObjectMeta{Name: "groupsnapcontent-" + string(of.UID)},
 		Spec: groupsnapshotv1.VolumeGroupSnapshotContentSpec{
@@ -121,8 +146,8 @@ func (s feeds) addPoint(b *testing.B, of *groupsnapshotv1.VolumeGroupSnapshot) {
 			Spec:   snapshotv1.VolumeSnapshotSpec{Source: snapshotv1.VolumeSnapshotSource{PersistentVolumeClaimName: &claim}},
 			Status: &snapshotv1.VolumeSnapshotStatus{ReadyToUse: ptr.To(true)},
 		}
-		s.add(b, member)
-		s.add(b, &snapshotv1.VolumeSnapshotContent{
+		s.add(tb, member)
+		s.add(tb, &snapshotv1.VolumeSnapshotContent{
 			ObjectMeta: metav1.ObjectMeta{Name: "snapcontent-" + handle},
 			Spec: snapshotv1.VolumeSnapshotContentSpec{
 				Driver: driver, VolumeSnapshotRef: corev1.ObjectReference{Namespace: of.Namespace, Name: member.Name, UID: member.UID},
@@ -133,22 +158,22 @@ func (s feeds) addPoint(b *testing.B, of *groupsnapshotv1.VolumeGroupSnapshot) {
 		content.Spec.Source.VolumeHandles = append(content.Spec.Source.VolumeHandles, claim)
 		content.Status.VolumeSnapshotInfoList = append(content.Status.VolumeSnapshotInfoList, groupsnapshotv1.VolumeSnapshotInfo{SnapshotHandle: handle})
 	}
-	s.add(b, content)
+	s.add(tb, content)
 }
 
 // restingLoop has Namespaces team-0 and so on with ten restore points each, until there are so many.
-func restingLoop(b *testing.B, points int) *Reconciler {
-	b.Helper()
+func restingLoop(tb testing.TB, points int) *Reconciler {
+	tb.Helper()
 	all := feeds{}
-	all.add(b, &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "fast"}, Provisioner: driver})
-	all.add(b, &groupsnapshotv1.VolumeGroupSnapshotClass{ObjectMeta: metav1.ObjectMeta{Name: "vgsc"}, Driver: driver})
-	all.add(b, &snapshotv1.VolumeSnapshotClass{
+	all.add(tb, &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "fast"}, Provisioner: driver})
+	all.add(tb, &groupsnapshotv1.VolumeGroupSnapshotClass{ObjectMeta: metav1.ObjectMeta{Name: "vgsc"}, Driver: driver})
+	all.add(tb, &snapshotv1.VolumeSnapshotClass{
 		ObjectMeta: metav1.ObjectMeta{Name: "snap", Annotations: map[string]string{group.DefaultSnapshotClassAnnotation: "true"}}, Driver: driver,
 	})
 	for i := range points / 10 {
-		all.addNamespace(b, fmt.Sprintf("team-%d", i))
+		all.addNamespace(tb, fmt.Sprintf("team-%d", i))
 	}
-	scheme := newScheme(b)
+	scheme := newScheme(tb)
 	options := store.Options(&trim.Pool{})
 	mapper := apimeta.NewDefaultRESTMapper(nil)
 	for kind := range scheme.AllKnownTypes() {
@@ -160,25 +185,25 @@ func restingLoop(b *testing.B, points int) *Reconciler {
 	}
 	cached, err := cache.New(&rest.Config{}, options)
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
-	if err := store.AddIndexes(b.Context(), cached); err != nil {
-		b.Fatal(err)
+	if err := store.AddIndexes(tb.Context(), cached); err != nil {
+		tb.Fatal(err)
 	}
-	go cached.Start(b.Context()) //nolint:errcheck // what it cannot read, the reconcile misses
+	go cached.Start(tb.Context()) //nolint:errcheck // what it cannot read, the reconcile misses
 	for _, o := range []client.Object{
 		&corev1.Namespace{}, &corev1.PersistentVolume{}, &storagev1.StorageClass{}, &snapshotv1.VolumeSnapshotClass{},
 		&groupsnapshotv1.VolumeGroupSnapshot{}, &groupsnapshotv1.VolumeGroupSnapshotClass{},
 	} {
-		if _, err := cached.GetInformer(b.Context(), o); err != nil {
-			b.Fatal(err)
+		if _, err := cached.GetInformer(tb.Context(), o); err != nil {
+			tb.Fatal(err)
 		}
 	}
-	if !cached.WaitForCacheSync(b.Context()) {
-		b.Fatal("the cache does not fill")
+	if !cached.WaitForCacheSync(tb.Context()) {
+		tb.Fatal("the cache does not fill")
 	}
 	return New(Config{
-		Client: readsFrom{cache: cached}, LabelKey: group.DefaultLabelKey, // whatever is asked of the API server panics
+		Client: readsFrom{cache: cached}, Stored: view.IndexedOf(cached), LabelKey: group.DefaultLabelKey, // whatever is asked of the API server panics
 		Instance: "bench", Metrics: metrics.NewLoop(prometheus.NewRegistry(), "bench"), Clock: testingclock.NewFakePassiveClock(noon),
 		Flights: flight.New(maxInFlight), MaxExpire: maxExpire,
 	})

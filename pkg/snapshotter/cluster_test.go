@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -137,7 +138,7 @@ func volume(name string) *corev1.PersistentVolume {
 func (c *fakeCluster) restart() {
 	c.reg = prometheus.NewRegistry()
 	c.loop = New(Config{
-		Client: interceptor.NewClient(c.api, c.intercept()), Live: interceptor.NewClient(c.api, c.watchReads()), LabelKey: group.DefaultLabelKey,
+		Client: interceptor.NewClient(c.api, c.intercept()), Stored: c.stored, Live: interceptor.NewClient(c.api, c.watchReads()), LabelKey: group.DefaultLabelKey,
 		Instance: "test", Metrics: metrics.NewLoop(c.reg, "test"), Clock: c.clock, Flights: flight.New(maxInFlight), MaxExpire: maxExpire,
 	})
 }
@@ -261,4 +262,16 @@ func (c *fakeCluster) all(ctx context.Context, kind client.Object) ([]any, error
 		return nil
 	})
 	return all, err
+}
+
+// stored is view.Indexed of store.Parts.
+func (c *fakeCluster) stored(ctx context.Context, kind client.Object, index, namespace string) ([]any, error) {
+	i := slices.IndexFunc(store.Parts, func(p store.Part) bool {
+		return fmt.Sprintf("%T", p.Object) == fmt.Sprintf("%T", kind) && p.Index == index
+	})
+	if i < 0 {
+		return nil, fmt.Errorf("no index %q of %T", index, kind)
+	}
+	all, err := c.all(ctx, kind)
+	return slices.DeleteFunc(all, func(o any) bool { return store.Parts[i].Namespace(o.(client.Object)) != namespace }), err
 }

@@ -62,6 +62,8 @@ const (
 type Config struct {
 	// Client reads from a cache made with store.Options and indexed by store.AddIndexes, and writes to the API server.
 	Client client.Client
+	// Stored reads from the same cache by the indexes of store.Parts.
+	Stored view.Indexed
 	// Live reads from the API server.
 	Live client.Reader
 	// LabelKey is the group label's key for Namespaces that name none.

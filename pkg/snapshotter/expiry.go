@@ -3,7 +3,6 @@ package snapshotter
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -70,11 +69,11 @@ func (r *Reconciler) abandoned(ctx context.Context, ns *corev1.Namespace) (recon
 	if wait, err := r.writes.Left(ctx, ns.Name); wait > 0 || err != nil {
 		return requeueUnless(err, wait)
 	}
-	var held groupsnapshotv1.VolumeGroupSnapshotContentList
-	if err := r.cached.List(ctx, &held, client.MatchingFields{store.ByNamespace: ns.Name}, client.Limit(1)); err != nil {
+	held, err := r.Stored(ctx, store.GroupContents.Object, store.GroupContents.Index, ns.Name)
+	if err != nil {
 		return reconcile.Result{}, fmt.Errorf("list what namespace %q has left: %w", ns.Name, err)
 	}
-	if len(held.Items) == 0 && ns.UID == "" { // as in most namespaces of most clusters, whose snapshots are none of ours
+	if len(held) == 0 && ns.UID == "" { // as in most namespaces of most clusters, whose snapshots are none of ours
 		return r.ended(ctx, ns.Name, nil, 0)
 	}
 	steps, err := r.leave(ctx, ns)
@@ -146,24 +145,17 @@ func (r *Reconciler) givenUp(ctx context.Context, ns *corev1.Namespace, objects 
 
 // objects are those of a Namespace that restore points are made of, from the cache; offset is its part of the jitter.
 func (r *Reconciler) objects(ctx context.Context, ns *corev1.Namespace, offset time.Duration) (point.Indexed, error) {
-	var (
-		snapshots     groupsnapshotv1.VolumeGroupSnapshotList
-		groupContents groupsnapshotv1.VolumeGroupSnapshotContentList
-		members       snapshotv1.VolumeSnapshotList
-		contents      snapshotv1.VolumeSnapshotContentList
-	)
-	in, of := client.InNamespace(ns.Name), client.MatchingFields{store.ByNamespace: ns.Name}
-	err := errors.Join(
-		r.cached.List(ctx, &snapshots, in), r.cached.List(ctx, &members, in),
-		r.cached.List(ctx, &groupContents, of), r.cached.List(ctx, &contents, of),
-	)
-	if err != nil {
-		return point.Indexed{}, fmt.Errorf("list what restore points are made of: %w", err)
+	objects := point.Objects{Namespace: ns.UID, Offset: offset}
+	for _, part := range store.Parts {
+		stored, err := r.Stored(ctx, part.Object, part.Index, ns.Name)
+		if err != nil {
+			return point.Indexed{}, fmt.Errorf("list what restore points are made of: %w", err)
+		}
+		for _, o := range stored {
+			objects.Add(o)
+		}
 	}
-	return point.Index(point.Objects{
-		Namespace: ns.UID, Offset: offset, GroupSnapshots: snapshots.Items, GroupContents: groupContents.Items,
-		Snapshots: members.Items, Contents: contents.Items,
-	}), nil
+	return point.Index(objects), nil
 }
 
 // expire does a step of package expire.

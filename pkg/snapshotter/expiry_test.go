@@ -15,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
@@ -122,16 +121,16 @@ func TestARestorePointExpiresOnceNothingIsImportedFromIt(t *testing.T) {
 
 func TestANamespaceThatIsNotOptedInAndHoldsNoGroupIsLookedUpAndNoMore(t *testing.T) {
 	c := newCluster(t, nil, bareAnchor())
-	var lists []string
-	c.loop.cached = interceptor.NewClient(c.api, interceptor.Funcs{
-		List: func(ctx context.Context, api client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
-			lists = append(lists, strings.TrimPrefix(fmt.Sprintf("%T", list), "*v1."))
-			return api.List(ctx, list, opts...)
-		},
-	})
+	c.loop.cached = failing{c.loop.cached}
+	var looks []string
+	stored := c.loop.Stored
+	c.loop.Stored = func(ctx context.Context, kind client.Object, index, key string) ([]any, error) {
+		looks = append(looks, strings.TrimPrefix(fmt.Sprintf("%T", kind), "*v1."))
+		return stored(ctx, kind, index, key)
+	}
 	c.forNamespace("another")
-	if diff := cmp.Diff([]string{"VolumeGroupSnapshotContentList"}, lists); diff != "" {
-		t.Errorf("lists (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{"VolumeGroupSnapshotContent"}, looks); diff != "" {
+		t.Errorf("looks (-want +got):\n%s", diff)
 	}
 }
 

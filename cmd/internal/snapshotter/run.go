@@ -127,12 +127,13 @@ func newLock(config *rest.Config, namespace, host string) (*lead.Lock, error) {
 }
 
 func setup(ctx context.Context, mgr ctrl.Manager, o options, host string) error {
-	if err := store.AddIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
+	if err := store.AddIndexes(ctx, mgr.GetCache()); err != nil {
 		return err
 	}
 	metrics.NewPoints(ctrlmetrics.Registry, mgr.GetCache(), view.AllOf(mgr.GetCache()), clock.RealClock{})
 	loop := snapshotter.New(snapshotter.Config{
 		Client:   mgr.GetClient(),
+		Stored:   view.IndexedOf(mgr.GetCache()),
 		Live:     mgr.GetAPIReader(),
 		LabelKey: o.LabelKey,
 		Instance: host,

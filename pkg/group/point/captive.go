@@ -23,8 +23,7 @@ type Captive struct {
 // of a detach. They are known without the Namespace's UID, by the form of the name of what owns them.
 func (x Indexed) Captives() []Captive {
 	var out []Captive
-	for i := range x.o.Snapshots {
-		s := &x.o.Snapshots[i]
+	for _, s := range x.o.Snapshots {
 		named := s.Status != nil && s.Status.VolumeGroupSnapshotName != nil
 		if s.DeletionTimestamp == nil || named || !slices.Contains(s.Finalizers, group.InGroupFinalizer) {
 			continue
@@ -41,9 +40,9 @@ func (x Indexed) Captives() []Captive {
 
 // snapshot is the VolumeGroupSnapshot of this UID, nil if there is none.
 func (x Indexed) snapshot(uid types.UID) *groupsnapshotv1.VolumeGroupSnapshot {
-	for i := range x.o.GroupSnapshots {
-		if x.o.GroupSnapshots[i].UID == uid {
-			return &x.o.GroupSnapshots[i]
+	for _, s := range x.o.GroupSnapshots {
+		if s.UID == uid {
+			return s
 		}
 	}
 	return nil

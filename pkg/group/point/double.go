@@ -17,8 +17,7 @@ import (
 func (x Indexed) Doubles() []MemberContent {
 	anchored := x.anchored()
 	var out []MemberContent
-	for i := range x.o.Contents {
-		c := &x.o.Contents[i]
+	for _, c := range x.o.Contents {
 		uid := c.Spec.VolumeSnapshotRef.UID
 		if anchored[uid] && c.Name == "snapcontent-"+string(uid) && c.Spec.Source.VolumeHandle != nil && spares(x.snapshots[uid], c) {
 			out = append(out, *contentOfMember(c))

@@ -22,7 +22,7 @@ func bound() Objects {
 // doubled is that with another snapshot of the data's member, a minute later.
 func doubled() Objects {
 	o := bound()
-	c := *o.Contents[0].DeepCopy()
+	c := o.Contents[0].DeepCopy()
 	c.Name, c.UID = "snapcontent-vs-data", "double"
 	c.Status = &snapshotv1.VolumeSnapshotContentStatus{SnapshotHandle: ptr.To("another"), CreationTime: ptr.To(noon.Add(time.Minute).UnixNano())}
 	o.Contents = append(o.Contents, c)

@@ -15,16 +15,30 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
-// Objects are those of one Namespace, in any order. Contents are those that refer to something in it. Nothing of them is
-// changed.
+// Objects are those of one Namespace, in any order, such as a cache holds them: nothing of them is changed. Contents are those that refer to
+// something in it.
 type Objects struct {
 	Namespace types.UID
 	// Offset is the Namespace's part of the jitter.
 	Offset         time.Duration
-	GroupSnapshots []groupsnapshotv1.VolumeGroupSnapshot
-	GroupContents  []groupsnapshotv1.VolumeGroupSnapshotContent
-	Snapshots      []snapshotv1.VolumeSnapshot
-	Contents       []snapshotv1.VolumeSnapshotContent
+	GroupSnapshots []*groupsnapshotv1.VolumeGroupSnapshot
+	GroupContents  []*groupsnapshotv1.VolumeGroupSnapshotContent
+	Snapshots      []*snapshotv1.VolumeSnapshot
+	Contents       []*snapshotv1.VolumeSnapshotContent
+}
+
+// Add adds an object of one of the four kinds.
+func (o *Objects) Add(object any) {
+	switch object := object.(type) {
+	case *groupsnapshotv1.VolumeGroupSnapshot:
+		o.GroupSnapshots = append(o.GroupSnapshots, object)
+	case *groupsnapshotv1.VolumeGroupSnapshotContent:
+		o.GroupContents = append(o.GroupContents, object)
+	case *snapshotv1.VolumeSnapshot:
+		o.Snapshots = append(o.Snapshots, object)
+	case *snapshotv1.VolumeSnapshotContent:
+		o.Contents = append(o.Contents, object)
+	}
 }
 
 // Indexed are objects by what relates them.
@@ -50,19 +64,16 @@ func Index(o Objects) Indexed {
 		contents:      make(map[types.UID]*snapshotv1.VolumeSnapshotContent, len(o.Contents)),
 		onStorage:     make(map[onStorage][]*snapshotv1.VolumeSnapshotContent, len(o.GroupContents)),
 	}
-	for i := range o.GroupContents {
-		c := &o.GroupContents[i]
+	for _, c := range o.GroupContents {
 		x.groupContents[c.Spec.VolumeGroupSnapshotRef.UID] = append(x.groupContents[c.Spec.VolumeGroupSnapshotRef.UID], c)
 	}
-	for i := range o.Snapshots {
-		s := &o.Snapshots[i]
+	for _, s := range o.Snapshots {
 		x.snapshots[s.UID] = s
 		if owner := group.OwnerGroupSnapshot(s.OwnerReferences); owner != nil {
 			x.owned[owner.UID] = append(x.owned[owner.UID], s)
 		}
 	}
-	for i := range o.Contents {
-		c := &o.Contents[i]
+	for _, c := range o.Contents {
 		if uid := c.Spec.VolumeSnapshotRef.UID; !misses(x.snapshots[uid], c) {
 			x.contents[uid] = c
 		}
@@ -79,22 +90,20 @@ func Index(o Objects) Indexed {
 func (x Indexed) Points() []Point {
 	points := make([]Point, 0, max(len(x.o.GroupSnapshots), len(x.o.GroupContents)))
 	seen := make(map[types.UID]bool, len(x.o.GroupSnapshots))
-	for i := range x.o.GroupSnapshots {
-		s := &x.o.GroupSnapshots[i]
+	for _, s := range x.o.GroupSnapshots {
 		if !Ours(x.o.Namespace, s.Name, s.Labels) {
 			continue
 		}
 		seen[s.UID] = true
 		points = append(points, x.ofSnapshot(s))
 	}
-	for i := range x.o.GroupContents {
-		c := &x.o.GroupContents[i]
+	for _, c := range x.o.GroupContents {
 		if ref := c.Spec.VolumeGroupSnapshotRef; !seen[ref.UID] && made(c) && Ours(x.o.Namespace, ref.Name, c.Labels) {
 			points = append(points, x.ofAnchor(c))
 		}
 	}
-	for i := range x.o.Snapshots {
-		if s := &x.o.Snapshots[i]; ungrouped(x.o.Namespace, s) {
+	for _, s := range x.o.Snapshots {
+		if ungrouped(x.o.Namespace, s) {
 			points = append(points, x.ofClaim(s))
 		}
 	}

@@ -31,14 +31,14 @@ var pg = group.SnapshotName(namespace, "pg", run)
 func kept() Objects {
 	o := Objects{
 		Namespace: namespace,
-		GroupSnapshots: []groupsnapshotv1.VolumeGroupSnapshot{{
+		GroupSnapshots: []*groupsnapshotv1.VolumeGroupSnapshot{{
 			ObjectMeta: metav1.ObjectMeta{
 				Name: pg, UID: "vgs", ResourceVersion: "1", Annotations: map[string]string{group.ClaimsAnnotation: "data,wal"},
 				Labels: map[string]string{group.GroupLabel: "pg", group.RunLabel: run, group.TriggerLabel: "manual"},
 			},
 			Status: &groupsnapshotv1.VolumeGroupSnapshotStatus{ReadyToUse: ptr.To(true)},
 		}},
-		GroupContents: []groupsnapshotv1.VolumeGroupSnapshotContent{{
+		GroupContents: []*groupsnapshotv1.VolumeGroupSnapshotContent{{
 			ObjectMeta: metav1.ObjectMeta{Name: "groupsnapcontent-vgs", UID: "vgsc", ResourceVersion: "2"},
 			Spec: groupsnapshotv1.VolumeGroupSnapshotContentSpec{
 				Driver: "csi.test", DeletionPolicy: "Delete", VolumeGroupSnapshotRef: corev1.ObjectReference{Name: pg, UID: "vgs"},
@@ -51,7 +51,7 @@ func kept() Objects {
 		}},
 	}
 	for i, claim := range []string{"data", "wal"} {
-		o.Snapshots = append(o.Snapshots, snapshotv1.VolumeSnapshot{
+		o.Snapshots = append(o.Snapshots, &snapshotv1.VolumeSnapshot{
 			ObjectMeta: metav1.ObjectMeta{
 				Name: "snapshot-" + claim, UID: types.UID("vs-" + claim), ResourceVersion: "3",
 				OwnerReferences: []metav1.OwnerReference{{APIVersion: "groupsnapshot.storage.k8s.io/v1", Kind: group.GroupSnapshotKind, UID: "vgs"}},
@@ -59,7 +59,7 @@ func kept() Objects {
 			Spec:   snapshotv1.VolumeSnapshotSpec{Source: snapshotv1.VolumeSnapshotSource{PersistentVolumeClaimName: &claim}},
 			Status: &snapshotv1.VolumeSnapshotStatus{ReadyToUse: ptr.To(true), RestoreSize: ptr.To(resource.MustParse("1Ki"))},
 		})
-		o.Contents = append(o.Contents, snapshotv1.VolumeSnapshotContent{
+		o.Contents = append(o.Contents, &snapshotv1.VolumeSnapshotContent{
 			ObjectMeta: metav1.ObjectMeta{Name: "snapcontent-" + claim, UID: types.UID("vsc-" + claim), ResourceVersion: "4"},
 			Spec: snapshotv1.VolumeSnapshotContentSpec{
 				Driver: "csi.test", DeletionPolicy: "Delete",

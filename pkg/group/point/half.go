@@ -22,8 +22,7 @@ type Half struct {
 // its volumes has a VolumeSnapshotContent with a snapshot on storage, which stays where the class retains it, whatever becomes of the rest.
 func (x Indexed) Halves(run string) []Half {
 	var out []Half
-	for i := range x.o.GroupContents {
-		c := &x.o.GroupContents[i]
+	for _, c := range x.o.GroupContents {
 		ref := c.Spec.VolumeGroupSnapshotRef
 		if of, _ := group.RunOfName(ref.Name); of != run || !made(c) || c.Labels[group.RunLabel] != "" || x.whole(c) {
 			continue

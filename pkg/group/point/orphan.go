@@ -47,12 +47,11 @@ type Orphan struct {
 // VolumeGroupSnapshot of these objects. pins names the VolumeSnapshotContents of the whole cluster that a Storage holds.
 func (x Indexed) Orphans(pins func(Storage) []string) []Orphan {
 	alive := map[types.UID]bool{}
-	for i := range x.o.GroupSnapshots {
-		alive[x.o.GroupSnapshots[i].UID] = true
+	for _, s := range x.o.GroupSnapshots {
+		alive[s.UID] = true
 	}
 	var out []Orphan
-	for i := range x.o.GroupContents {
-		c := &x.o.GroupContents[i]
+	for _, c := range x.o.GroupContents {
 		ref := c.Spec.VolumeGroupSnapshotRef
 		if alive[ref.UID] || !made(c) {
 			continue
@@ -80,8 +79,8 @@ func (x Indexed) Orphans(pins func(Storage) []string) []Orphan {
 }
 
 // marked: a member whose content is gone already is still there.
-func marked(snapshots []snapshotv1.VolumeSnapshot, marks map[string]string) bool {
-	return slices.ContainsFunc(snapshots, func(s snapshotv1.VolumeSnapshot) bool {
+func marked(snapshots []*snapshotv1.VolumeSnapshot, marks map[string]string) bool {
+	return slices.ContainsFunc(snapshots, func(s *snapshotv1.VolumeSnapshot) bool {
 		for k, v := range marks {
 			if s.Labels[k] != v {
 				return false
@@ -94,14 +93,13 @@ func marked(snapshots []snapshotv1.VolumeSnapshot, marks map[string]string) bool
 // orphanMembers are members whose group on storage has no VolumeGroupSnapshotContent.
 func (x Indexed) orphanMembers() []Orphan {
 	held := map[onStorage]bool{}
-	for i := range x.o.GroupContents {
-		if c := &x.o.GroupContents[i]; handleOf(c) != "" {
+	for _, c := range x.o.GroupContents {
+		if handleOf(c) != "" {
 			held[onStorage{c.Spec.Driver, handleOf(c)}] = true
 		}
 	}
 	var out []Orphan
-	for i := range x.o.Snapshots {
-		s := &x.o.Snapshots[i]
+	for _, s := range x.o.Snapshots {
 		c := x.contents[s.UID]
 		if s.Labels[group.RunLabel] == "" || s.Labels[group.GroupLabel] == "" || group.OwnerGroupSnapshot(s.OwnerReferences) != nil ||
 			c == nil || c.Status == nil || c.Spec.Source.VolumeHandle == nil {

@@ -22,7 +22,7 @@ func TestOrphans(t *testing.T) {
 		}
 	}
 	imported := func(o *Objects) {
-		c := &o.GroupContents[0]
+		c := o.GroupContents[0]
 		c.Name, c.Spec.VolumeGroupSnapshotRef.UID = "imported", ""
 		c.Spec.Source = groupsnapshotv1.VolumeGroupSnapshotContentSource{
 			GroupSnapshotHandles: &groupsnapshotv1.GroupSnapshotHandles{VolumeGroupSnapshotHandle: "group-1"},
@@ -84,7 +84,7 @@ func TestOrphans(t *testing.T) {
 				o.GroupContents = nil
 			}, nil, []string{`member "snapshot-data"`, `member "snapshot-wal"`}},
 		"a user's snapshot without a group is not": {
-			detached(), func(o *Objects) { o.GroupContents = []groupsnapshotv1.VolumeGroupSnapshotContent{} }, nil, nil},
+			detached(), func(o *Objects) { o.GroupContents = []*groupsnapshotv1.VolumeGroupSnapshotContent{} }, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tc.change(&tc.in)

@@ -19,8 +19,7 @@ import (
 // anybody's, and is never returned; it has to be marked while its group is there.
 func (x Indexed) Stuck() []MemberContent {
 	var out []MemberContent
-	for i := range x.o.Contents {
-		c := &x.o.Contents[i]
+	for _, c := range x.o.Contents {
 		if c.DeletionTimestamp == nil {
 			continue
 		}
@@ -42,8 +41,7 @@ func (c MemberContent) stuck() bool { return c.Terminating && !c.Retained && !c.
 // anchored are the VolumeSnapshots, by UID and gone or not, whose contents belong to an anchor on storage.
 func (x Indexed) anchored() map[types.UID]bool {
 	out := map[types.UID]bool{}
-	for i := range x.o.GroupContents {
-		c := &x.o.GroupContents[i]
+	for _, c := range x.o.GroupContents {
 		if handle := handleOf(c); handle != "" && made(c) && x.o.named(c.Spec.VolumeGroupSnapshotRef.Name, c.Labels) {
 			for _, m := range x.onStorage[onStorage{c.Spec.Driver, handle}] {
 				out[m.Spec.VolumeSnapshotRef.UID] = true

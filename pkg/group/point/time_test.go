@@ -15,7 +15,7 @@ import (
 func TestARestorePointIsAsOldAsItsRunWasDueWithJitter(t *testing.T) {
 	o := Objects{Namespace: namespace, Offset: 5 * time.Hour}
 	for id, trigger := range map[string]string{"20261122t000000z": group.TriggerSchedule, "20261122t040000z": group.TriggerManual} {
-		o.GroupSnapshots = append(o.GroupSnapshots, groupsnapshotv1.VolumeGroupSnapshot{ObjectMeta: metav1.ObjectMeta{
+		o.GroupSnapshots = append(o.GroupSnapshots, &groupsnapshotv1.VolumeGroupSnapshot{ObjectMeta: metav1.ObjectMeta{
 			Name: group.SnapshotName(namespace, "pg", id), UID: types.UID(id),
 			Labels: map[string]string{group.GroupLabel: "pg", group.RunLabel: id, group.TriggerLabel: trigger},
 		}})

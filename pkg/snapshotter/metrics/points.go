@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
-	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -18,6 +16,7 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/group/point"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/store"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/view"
 )
 
@@ -133,13 +132,11 @@ func (p *Points) Collect(ch chan<- prometheus.Metric) {
 			ch <- prometheus.MustNewConstMetric(p.interval, prometheus.GaugeValue, p.intervalOf(settings.Schedule, settings.Offset(ns.UID)).Seconds(), ns.Name)
 		}
 	}
-	var one point.Objects
 	orphans := map[point.OrphanKind]int{}
-	for name, found := range objects { // opted in or not: an anchor may have outlived its own
-		found.copyTo(&one)
+	for name, of := range objects { // opted in or not: an anchor may have outlived its own
 		ns, is := optedIn[name]
-		one.Namespace, one.Offset = ns.uid, ns.offset
-		indexed := point.Index(one)
+		of.Namespace, of.Offset = ns.uid, ns.offset
+		indexed := point.Index(*of)
 		countOrphans(orphans, indexed)
 		if is {
 			p.collectPoints(ch, name, ns, indexed.Points())
@@ -208,60 +205,21 @@ func (p *Points) intervalOf(s group.Schedule, offset time.Duration) time.Duratio
 	return known.length
 }
 
-// found are the objects of one namespace, the cache's own.
-type found struct {
-	groupSnapshots []*groupsnapshotv1.VolumeGroupSnapshot
-	groupContents  []*groupsnapshotv1.VolumeGroupSnapshotContent
-	snapshots      []*snapshotv1.VolumeSnapshot
-	contents       []*snapshotv1.VolumeSnapshotContent
-}
-
-// copyTo copies them, shallowly, over those of the namespace before: copies of all at once, or a garbage of as many, would be a good part
-// of the memory that the loop takes.
-func (f *found) copyTo(o *point.Objects) {
-	o.GroupSnapshots, o.GroupContents = values(o.GroupSnapshots[:0], f.groupSnapshots), values(o.GroupContents[:0], f.groupContents)
-	o.Snapshots, o.Contents = values(o.Snapshots[:0], f.snapshots), values(o.Contents[:0], f.contents)
-}
-
-func values[T any](out []T, pointers []*T) []T {
-	for _, p := range pointers {
-		out = append(out, *p)
-	}
-	return out
-}
-
-// objects are those of every namespace by its name, as the cache holds them: nothing of them may be changed.
-func (p *Points) objects(ctx context.Context) (map[string]*found, error) {
-	out := map[string]*found{}
-	of := func(namespace string) *found {
-		if out[namespace] == nil {
-			out[namespace] = &found{}
-		}
-		return out[namespace]
-	}
-	for _, kind := range []client.Object{
-		&groupsnapshotv1.VolumeGroupSnapshot{}, &groupsnapshotv1.VolumeGroupSnapshotContent{},
-		&snapshotv1.VolumeSnapshot{}, &snapshotv1.VolumeSnapshotContent{},
-	} {
-		all, err := p.all(ctx, kind)
+// objects are those of every namespace by its name, as the cache holds them.
+func (p *Points) objects(ctx context.Context) (map[string]*point.Objects, error) {
+	out := map[string]*point.Objects{}
+	for _, part := range store.Parts {
+		all, err := p.all(ctx, part.Object)
 		if err != nil {
 			return nil, err
 		}
-		for _, o := range all {
-			switch o := o.(type) {
-			case *groupsnapshotv1.VolumeGroupSnapshot:
-				f := of(o.Namespace)
-				f.groupSnapshots = append(f.groupSnapshots, o)
-			case *groupsnapshotv1.VolumeGroupSnapshotContent:
-				f := of(o.Spec.VolumeGroupSnapshotRef.Namespace)
-				f.groupContents = append(f.groupContents, o)
-			case *snapshotv1.VolumeSnapshot:
-				f := of(o.Namespace)
-				f.snapshots = append(f.snapshots, o)
-			case *snapshotv1.VolumeSnapshotContent:
-				f := of(o.Spec.VolumeSnapshotRef.Namespace)
-				f.contents = append(f.contents, o)
+		for _, stored := range all {
+			o, _ := stored.(client.Object)
+			namespace := part.Namespace(o)
+			if out[namespace] == nil {
+				out[namespace] = &point.Objects{}
 			}
+			out[namespace].Add(o)
 		}
 	}
 	return out, nil

@@ -61,8 +61,6 @@ const (
 	ByHandle = "handle"
 	// ByImport: a VolumeSnapshotContent by the driver and snapshot on storage that somebody imported it by. There are few.
 	ByImport = "import"
-	// ByNamespace: a content by the namespace of what it is a content of.
-	ByNamespace = "namespace"
 	// ByRestoring: a Pending claim by the namespace of the VolumeSnapshot that it is being restored from.
 	ByRestoring = "restoring"
 )
@@ -81,8 +79,6 @@ var Indexes = []Index{
 	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, ByDetaching, detachingOf},
 	{&snapshotv1.VolumeSnapshot{}, ByOwner, OwnerOf},
 	{&snapshotv1.VolumeSnapshotContent{}, ByGroupHandle, groupHandleOf},
-	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, ByNamespace, one(NamespaceOfGroupContent)},
-	{&snapshotv1.VolumeSnapshotContent{}, ByNamespace, one(NamespaceOfContent)},
 	{&groupsnapshotv1.VolumeGroupSnapshotContent{}, ByGroupHandle, bucketsOf(groupHandleOfGroup)},
 	{&snapshotv1.VolumeSnapshotContent{}, ByHandle, bucketsOf(handlesOf)},
 	{&snapshotv1.VolumeSnapshotContent{}, ByImport, importOf},
@@ -90,11 +86,16 @@ var Indexes = []Index{
 	{&corev1.PersistentVolumeClaim{}, ByRestoring, restoringOf},
 }
 
-// AddIndexes adds Indexes to a cache.
-func AddIndexes(ctx context.Context, indexer client.FieldIndexer) error {
+// AddIndexes adds Indexes, and those of Parts, to a cache.
+func AddIndexes(ctx context.Context, c cache.Cache) error {
 	for _, i := range Indexes {
-		if err := indexer.IndexField(ctx, i.Object, i.Field, i.Keys); err != nil {
+		if err := c.IndexField(ctx, i.Object, i.Field, i.Keys); err != nil {
 			return fmt.Errorf("index %s by %s: %w", cluster.Kinds(i.Object), i.Field, err)
+		}
+	}
+	for _, p := range Parts {
+		if err := p.addIndex(ctx, c); err != nil {
+			return fmt.Errorf("index %s by %s: %w", cluster.Kinds(p.Object), p.Index, err)
 		}
 	}
 	return nil
@@ -148,10 +149,6 @@ func groupHandleOf(o client.Object) []string {
 		return nil
 	}
 	return []string{HandleKey(c.Spec.Driver, handle)}
-}
-
-func one(of func(client.Object) string) client.IndexerFunc {
-	return func(o client.Object) []string { return []string{of(o)} }
 }
 
 func restoringOf(o client.Object) []string {
@@ -245,15 +242,3 @@ func bucketsOf(keys client.IndexerFunc) client.IndexerFunc {
 
 // HandleKey is that of what a driver has on storage.
 func HandleKey(driver, handle string) string { return driver + "\x00" + handle }
-
-// NamespaceOfGroupContent is that of the VolumeGroupSnapshot of a content.
-func NamespaceOfGroupContent(o client.Object) string {
-	c, _ := o.(*groupsnapshotv1.VolumeGroupSnapshotContent)
-	return c.Spec.VolumeGroupSnapshotRef.Namespace
-}
-
-// NamespaceOfContent is that of the VolumeSnapshot of a content.
-func NamespaceOfContent(o client.Object) string {
-	c, _ := o.(*snapshotv1.VolumeSnapshotContent)
-	return c.Spec.VolumeSnapshotRef.Namespace
-}

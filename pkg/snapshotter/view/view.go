@@ -30,17 +30,39 @@ func (v view) List(ctx context.Context, list client.ObjectList, opts ...client.L
 // with 50,000 of a kind that is a lot of memory at once.
 type All func(ctx context.Context, kind client.Object) ([]any, error)
 
+// Indexed is the like for those of a kind that an index of its informer has under a key.
+type Indexed func(ctx context.Context, kind client.Object, index, key string) ([]any, error)
+
 // AllOf is All of a cache that has begun.
 func AllOf(informers cache.Informers) All {
 	return func(ctx context.Context, kind client.Object) ([]any, error) {
-		informer, err := informers.GetInformer(ctx, kind)
+		store, err := storeOf(ctx, informers, kind)
 		if err != nil {
-			return nil, fmt.Errorf("watch %s: %w", cluster.Kinds(kind), err)
+			return nil, err
 		}
-		stored, ok := informer.(toolscache.SharedInformer)
-		if !ok {
-			return nil, fmt.Errorf("look at all %s: their informer of type %T has no store", cluster.Kinds(kind), informer)
-		}
-		return stored.GetStore().List(), nil
+		return store.List(), nil
 	}
+}
+
+// IndexedOf is Indexed of a cache that has begun.
+func IndexedOf(informers cache.Informers) Indexed {
+	return func(ctx context.Context, kind client.Object, index, key string) ([]any, error) {
+		store, err := storeOf(ctx, informers, kind)
+		if err != nil {
+			return nil, err
+		}
+		return store.ByIndex(index, key)
+	}
+}
+
+func storeOf(ctx context.Context, informers cache.Informers, kind client.Object) (toolscache.Indexer, error) {
+	informer, err := informers.GetInformer(ctx, kind)
+	if err != nil {
+		return nil, fmt.Errorf("watch %s: %w", cluster.Kinds(kind), err)
+	}
+	stored, ok := informer.(toolscache.SharedIndexInformer)
+	if !ok {
+		return nil, fmt.Errorf("look at %s: their informer of type %T has no store", cluster.Kinds(kind), informer)
+	}
+	return stored.GetIndexer(), nil
 }

@@ -116,8 +116,8 @@ func Orphans(ctx context.Context, c client.Reader, namespace string) (map[string
 // pins are the VolumeSnapshotContents, of the whole cluster, that stand for something on storage.
 func (o objects) pins(s point.Storage) []string {
 	var out []string
-	for i := range o.Contents {
-		if c := &o.Contents[i]; s.Holds(c) {
+	for _, c := range o.Contents {
+		if s.Holds(c) {
 			out = append(out, c.Name)
 		}
 	}
@@ -130,8 +130,8 @@ func (o objects) shared(p listed) *snapshotv1.VolumeSnapshotContent {
 		return nil
 	}
 	s := p.made.Storage()
-	for i := range o.Contents {
-		if c := &o.Contents[i]; point.Imported(c) && s.Holds(c) {
+	for _, c := range o.Contents {
+		if point.Imported(c) && s.Holds(c) {
 			return c
 		}
 	}

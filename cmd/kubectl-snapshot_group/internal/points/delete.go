@@ -226,14 +226,14 @@ func addContents(ctx context.Context, c client.Reader, p listed, out *parts) err
 		}
 	}
 	owned := map[types.UID]bool{}
-	for i := range o.Snapshots {
-		if owner := group.OwnerGroupSnapshot(o.Snapshots[i].OwnerReferences); owner != nil && owner.Name == p.Name && o.Snapshots[i].Namespace == p.Namespace {
-			owned[o.Snapshots[i].UID] = true
+	for _, s := range o.Snapshots {
+		if owner := group.OwnerGroupSnapshot(s.OwnerReferences); owner != nil && owner.Name == p.Name && s.Namespace == p.Namespace {
+			owned[s.UID] = true
 		}
 	}
-	for i := range o.Contents {
-		if owned[o.Contents[i].Spec.VolumeSnapshotRef.UID] {
-			out.contents = append(out.contents, &snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: o.Contents[i].Name}})
+	for _, content := range o.Contents {
+		if owned[content.Spec.VolumeSnapshotRef.UID] {
+			out.contents = append(out.contents, &snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: content.Name}})
 		}
 	}
 	return nil

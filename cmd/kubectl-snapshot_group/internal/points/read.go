@@ -11,6 +11,8 @@ import (
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -76,10 +78,6 @@ type objects struct {
 // read reads what restore points are made of, in one namespace or, where it is empty, in all.
 func read(ctx context.Context, c client.Reader, namespace string) (objects, error) {
 	var namespaces corev1.NamespaceList
-	var groupSnapshots groupsnapshotv1.VolumeGroupSnapshotList
-	var groupContents groupsnapshotv1.VolumeGroupSnapshotContentList
-	var snapshots snapshotv1.VolumeSnapshotList
-	var contents snapshotv1.VolumeSnapshotContentList
 	var o objects
 	if namespace != "" {
 		namespaces.Items = make([]corev1.Namespace, 1)
@@ -89,7 +87,10 @@ func read(ctx context.Context, c client.Reader, namespace string) (objects, erro
 	} else if err := c.List(ctx, &namespaces); err != nil {
 		return o, fmt.Errorf("list Namespaces: %w", err)
 	}
-	for _, list := range []client.ObjectList{&groupSnapshots, &groupContents, &snapshots, &contents} {
+	for _, list := range []client.ObjectList{
+		&groupsnapshotv1.VolumeGroupSnapshotList{}, &groupsnapshotv1.VolumeGroupSnapshotContentList{},
+		&snapshotv1.VolumeSnapshotList{}, &snapshotv1.VolumeSnapshotContentList{},
+	} {
 		var in []client.ListOption
 		switch list.(type) {
 		case *groupsnapshotv1.VolumeGroupSnapshotList, *snapshotv1.VolumeSnapshotList:
@@ -98,10 +99,11 @@ func read(ctx context.Context, c client.Reader, namespace string) (objects, erro
 		if err := c.List(ctx, list, in...); err != nil {
 			return o, fmt.Errorf("list %s: %w", cluster.Kinds(list), err)
 		}
+		if err := apimeta.EachListItem(list, func(found runtime.Object) error { o.Add(found); return nil }); err != nil {
+			return o, fmt.Errorf("read %s: %w", cluster.Kinds(list), err)
+		}
 	}
 	o.namespaces = namespaces.Items
-	o.GroupSnapshots, o.GroupContents = groupSnapshots.Items, groupContents.Items
-	o.Snapshots, o.Contents = snapshots.Items, contents.Items
 	return o, nil
 }
 
@@ -123,11 +125,11 @@ func (o objects) of(ns corev1.Namespace) point.Objects {
 	}
 }
 
-func keep[T any](all []T, fits func(*T) bool) []T {
-	var out []T
-	for i := range all {
-		if fits(&all[i]) {
-			out = append(out, all[i])
+func keep[T any](all []*T, fits func(*T) bool) []*T {
+	var out []*T
+	for _, o := range all {
+		if fits(o) {
+			out = append(out, o)
 		}
 	}
 	return out
@@ -144,8 +146,8 @@ func (o objects) list() []listed {
 			ours[found[i].Name] = true
 			out = append(out, ofRun(ns.Name, &found[i]))
 		}
-		for i := range own.GroupSnapshots {
-			if s := &own.GroupSnapshots[i]; !ours[s.Name] {
+		for _, s := range own.GroupSnapshots {
+			if !ours[s.Name] {
 				out = append(out, ofOthers(s, own))
 			}
 		}
@@ -185,13 +187,12 @@ func ofOthers(s *groupsnapshotv1.VolumeGroupSnapshot, o point.Objects) listed {
 		Workflow: string(group.Keep), State: incomplete, Held: s.Labels[group.HoldLabel] == group.HoldValue, Time: s.CreationTimestamp.Time,
 		Claims: []string{},
 	}
-	for i := range o.GroupContents {
-		if o.GroupContents[i].Spec.VolumeGroupSnapshotRef.UID == s.UID {
-			l.Members = len(o.GroupContents[i].Spec.Source.VolumeHandles)
+	for _, c := range o.GroupContents {
+		if c.Spec.VolumeGroupSnapshotRef.UID == s.UID {
+			l.Members = len(c.Spec.Source.VolumeHandles)
 		}
 	}
-	for i := range o.Snapshots {
-		m := &o.Snapshots[i]
+	for _, m := range o.Snapshots {
 		owner := group.OwnerGroupSnapshot(m.OwnerReferences)
 		if owner == nil || owner.UID != s.UID || m.Status == nil {
 			continue
