@@ -117,8 +117,8 @@ type Group struct {
 	SnapshotName string
 	// Refusal is why the group may not be snapshotted, by the rules or for a restore in place; empty if it may.
 	Refusal string
-	// Unmade is why what comes next (Snapshot, the anchor, the marks of a member) was refused when it was last tried; empty if it is not
-	// known to have been.
+	// Unmade is why what comes next (Snapshot, the anchor, the marks of a member) was refused when it was last tried, or that there was no
+	// room for it; empty if it is not known to have been.
 	Unmade string
 	// NoRoom: too many groups of the cluster are in flight for this one to be begun now.
 	NoRoom bool

@@ -1,4 +1,5 @@
-// Package refusals remembers why what a run was to write was refused, so that it can end without that and say so.
+// Package refusals remembers why what a run was to write was refused, by the API server or for want of room, so that it can end without that
+// and say so.
 //
 // It is kept in memory: a process that takes over is refused the same again, unless it begins past the deadline.
 package refusals
