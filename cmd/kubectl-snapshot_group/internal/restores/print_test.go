@@ -1,6 +1,7 @@
 package restores
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -45,6 +46,29 @@ func TestWhatIsLeftToMakeCopiesFromIsTold(t *testing.T) {
 	}
 	if copies[0].Snapshot == nil {
 		t.Error("the copies themselves were changed")
+	}
+}
+
+func TestTheEndTellsHowToBeRidOfSafetySnapshots(t *testing.T) {
+	const rid = ", which never expires; once it is not needed: kubectl snapshot-group release NAME --namespace shop && " +
+		"kubectl snapshot-group delete NAME --namespace shop\n"
+	first := `what was there earlier is in safety snapshot "db-safety-1"` + strings.ReplaceAll(rid, "NAME", "db-safety-1")
+	second := `what was there before is in safety snapshot "db-safety-2"` + strings.ReplaceAll(rid, "NAME", "db-safety-2")
+	for name, tc := range map[string]struct {
+		left plan.Journal
+		want string
+	}{
+		"of all that are there": {plan.Journal{Outdated: []string{"db-safety-1"}, Safety: plan.Safety{Name: "db-safety-2"}}, first + second},
+		"of an earlier one":     {plan.Journal{Outdated: []string{"db-safety-1"}}, first},
+		"of none":               {plan.Journal{}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			streams, _, _, told := genericiooptions.NewTestIOStreams()
+			tellSafety(session.New(streams), "shop", tc.left)
+			if diff := cmp.Diff(tc.want, told.String()); diff != "" {
+				t.Errorf("told (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 
