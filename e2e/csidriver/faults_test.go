@@ -46,6 +46,7 @@ func TestACallerThatGivesUpASlowCutLeavesNothing(t *testing.T) {
 	if got := status.Code(err); got != codes.DeadlineExceeded { // the text is gRPC's, and depends on which end is first
 		t.Errorf("the call ended with %v, want %v", err, codes.DeadlineExceeded)
 	}
+	d.volume(t, "b", "") // by the same connection, on which the driver has then heard that the caller is gone
 	d.faults(t, csidriver.Faults{})
 	if held := d.inventory(t); len(held.Groups) != 0 || len(held.Snapshots) != 0 {
 		t.Errorf("storage holds %+v, want no snapshot", held)
