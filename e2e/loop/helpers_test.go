@@ -23,6 +23,7 @@ import (
 
 	"github.com/snapshot-group/snapshot-group/e2e/csidriver"
 	"github.com/snapshot-group/snapshot-group/e2e/loopback"
+	"github.com/snapshot-group/snapshot-group/e2e/suite"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
 
@@ -58,7 +59,7 @@ func start(t *testing.T, flags ...string) *loop {
 			t.Logf("log of the loop:\n%s", said)
 		}
 	})
-	eventually(t, 30*time.Second, "the loop to be ready", func(ctx context.Context) error {
+	eventually(t, suite.Patience, "the loop to be ready", func(ctx context.Context) error {
 		_, err := get(ctx, "http://"+probes+"/readyz")
 		return err
 	})
@@ -79,7 +80,7 @@ func (l *loop) metric(ctx context.Context, name string) (string, error) {
 // tells waits until a metric has a value: others see what the loop has written before it counts it, or before its own cache has it.
 func (l *loop) tells(t *testing.T, name, want string) {
 	t.Helper()
-	eventually(t, time.Minute, fmt.Sprintf("metric %s to be %s", name, want), func(ctx context.Context) error {
+	eventually(t, suite.Patience, fmt.Sprintf("metric %s to be %s", name, want), func(ctx context.Context) error {
 		got, err := l.metric(ctx, name)
 		if err == nil && got != want {
 			err = fmt.Errorf("it is %q", got)
@@ -177,7 +178,7 @@ func began(t *testing.T, namespace, last string) group.LastRun {
 func ended(t *testing.T, namespace, last string) group.LastRun {
 	t.Helper()
 	var run group.LastRun
-	eventually(t, time.Minute, "a run to end", func(ctx context.Context) (err error) {
+	eventually(t, suite.Patience, "a run to end", func(ctx context.Context) (err error) {
 		if run, err = lastRun(ctx, namespace); err == nil && (run.ID == last || run.ID == "" || run.Outcome == group.Running) {
 			err = fmt.Errorf("last run %s", run)
 		}

@@ -128,7 +128,7 @@ func detachedPoints(n int) string {
 
 func (h *history) becomes(t *testing.T, want string) {
 	t.Helper()
-	eventually(t, time.Minute, "objects and storage to be: "+want, func(ctx context.Context) error {
+	eventually(t, suite.Patience, "objects and storage to be: "+want, func(ctx context.Context) error {
 		got, err := h.left(ctx)
 		if err == nil && got != want {
 			err = fmt.Errorf("there is: %s", got)
