@@ -60,6 +60,7 @@ func TestGroupsFailOneByOneEachWithItsReason(t *testing.T) {
 		claim(namespace, "mixed", "here", sound), claim(namespace, "mixed", "there", faulty), classless, going))
 	must(t, admin.Create(t.Context(), claim(namespace, "pending", "later", "lazy")))
 	must(t, admin.Delete(t.Context(), going))
+	seen(t, namespace)
 	ask(t, namespace)
 	run := ended(t, namespace, "1")
 	if got := slices.Sorted(maps.Keys(run.Failed)); run.Outcome != group.Failed ||

@@ -2,6 +2,7 @@ package runs_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -85,6 +86,23 @@ func ended(t *testing.T, namespace, request string) plan.Run {
 		return err
 	})
 	return run
+}
+
+// seen waits until the loop has seen what became of claims so far, of which it hears by another watch than of Namespaces: until it tells of two
+// claims that are made now, in a namespace of their own.
+func seen(t *testing.T, namespace string) {
+	t.Helper()
+	after := namespace + "-seen"
+	must(t, admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: after}}))
+	annotate(t, after)
+	must(t, admin.Create(t.Context(), claim(after, "mixed", "here", sound)))
+	must(t, admin.Create(t.Context(), claim(after, "mixed", "there", faulty)))
+	eventually(t, "a broken rule to be told of", func(context.Context) error {
+		if len(events(t, after)) == 0 {
+			return errors.New("it is not")
+		}
+		return nil
+	})
 }
 
 func groupSnapshots(t *testing.T, namespace string) []groupv1.VolumeGroupSnapshot {

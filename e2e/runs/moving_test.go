@@ -32,6 +32,7 @@ func TestAClaimThatLeavesItsGroupWhileItIsSnapshottedIsInTheRestorePoint(t *test
 	ask(t, namespace)
 	groupContent(t, namespace)
 	change(t, claims[1], func(c *corev1.PersistentVolumeClaim) { c.Labels = nil })
+	seen(t, namespace)
 	must(t, driver(faulty).SetFaults(t.Context(), none))
 	run := ended(t, namespace, "1")
 	if want := `snapshotted "pg", claim "wal"`; run.Outcome != group.Succeeded || run.Message != want {
@@ -79,6 +80,7 @@ func TestAClaimThatIsBeingDeletedHoldsUpNoneOfItsGroup(t *testing.T) {
 		claims := append(pair(namespace, sound), claim(namespace, "", "scratch", sound))
 		ready(t, namespace, claims, group.WorkflowAnnotation, string(workflow))
 		deleteHeld(t, claims[1:]...)
+		seen(t, namespace)
 		ask(t, namespace)
 		run := ended(t, namespace, "1")
 		if want := `snapshotted "pg"; claim "scratch" was skipped: it is being deleted`; run.Outcome != group.Succeeded || run.Message != want {
