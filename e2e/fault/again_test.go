@@ -75,14 +75,15 @@ func givenUp() work {
 			ready(t, group.Detach, []string{groups[0], ""}, namespaces...)
 			halfDone(t)
 			for _, ns := range namespaces {
-				change(t, ns, func(o *corev1.Namespace) {
-					metav1.SetMetaDataAnnotation(&o.ObjectMeta, group.TimeoutAnnotation, "8s")
-					metav1.SetMetaDataAnnotation(&o.ObjectMeta, group.RunNowAnnotation, request)
-				})
+				ask(t, ns)
 				eventually(t, "storage to have taken what it will in "+ns, onStorage(ns, 2))
+				settled(t, ns)
 			}
 		},
-		begin: func(*testing.T, string) {}, // the deadline comes by itself
+		begin: func(t *testing.T, namespace string) { // its deadline has passed then
+			t.Helper()
+			change(t, namespace, func(o *corev1.Namespace) { metav1.SetMetaDataAnnotation(&o.ObjectMeta, group.TimeoutAnnotation, "1s") })
+		},
 		ended: func(namespace string) func(context.Context) error {
 			return func(ctx context.Context) error {
 				return errors.Join(answered(namespace)(ctx), onStorage(namespace, 0)(ctx))
