@@ -40,10 +40,9 @@ func TestDeleteNeedsNoLoop(t *testing.T) {
 			ns := "delete-" + strings.NewReplacer(" ", "-", ",", "").Replace(name)
 			namespace(t, ns)
 			database(t, ns)
-			stored := len(inventory(t).Snapshots)
 			point := madeByARun(t, ns, tc.workflow)
-			if n := len(inventory(t).Snapshots); n != stored+2 {
-				t.Fatalf("%d snapshots are on storage, want 2 more than %d", n, stored)
+			if n := stored(t, ns); n != 2 {
+				t.Fatalf("%d snapshots are on storage, want 2", n)
 			}
 			if tc.before != nil {
 				tc.before(t, ns)
@@ -53,8 +52,8 @@ func TestDeleteNeedsNoLoop(t *testing.T) {
 				t.Errorf("delete answers %+v", a)
 			}
 			leavesNothing(t, ns)
-			if n := len(inventory(t).Snapshots); n != stored {
-				t.Errorf("%d snapshots are on storage, %d were before", n, stored)
+			if n := stored(t, ns); n != 0 {
+				t.Errorf("%d snapshots are on storage, want none", n)
 			}
 		})
 	}

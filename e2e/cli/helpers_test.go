@@ -209,6 +209,26 @@ func inventory(t *testing.T) csidriver.Inventory {
 	return found
 }
 
+// stored is how many snapshots of a namespace's volumes driver csi-a has on storage.
+func stored(t *testing.T, ns string) int {
+	t.Helper()
+	var all corev1.PersistentVolumeList
+	must(t, admin.List(t.Context(), &all))
+	volumes := map[string]bool{}
+	for _, v := range all.Items {
+		if v.Spec.ClaimRef != nil && v.Spec.ClaimRef.Namespace == ns && v.Spec.CSI != nil {
+			volumes[v.Spec.CSI.VolumeHandle] = true
+		}
+	}
+	n := 0
+	for _, s := range inventory(t).Snapshots {
+		if volumes[s.SourceVolume] {
+			n++
+		}
+	}
+	return n
+}
+
 // names that differ from run to run, and what stands for them in golden output.
 var changing = []struct {
 	is     *regexp.Regexp

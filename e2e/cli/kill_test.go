@@ -137,7 +137,8 @@ func killedAt(t *testing.T, ns string, n int, when moment) bool {
 	return killed
 }
 
-// killer counts writes on their way to the API server. Dry runs write nothing.
+// killer counts writes on their way to the API server: to kill after one, those that it takes, for what it refuses is tried again. Dry runs write
+// nothing.
 type killer struct {
 	at   int
 	when moment
@@ -170,19 +171,23 @@ func (k *killer) pass(t *testing.T, to http.RoundTripper, r *http.Request) (*htt
 	if r.Method == http.MethodGet || isDryRun(t, r) {
 		return to.RoundTrip(r)
 	}
-	k.mu.Lock()
-	k.count++
-	now := k.count == k.at
-	k.mu.Unlock()
-	if now && k.when == before {
+	if k.when == before && k.isNow() {
 		k.kill()
 		return nil, errKilled
 	}
 	res, err := to.RoundTrip(r.WithContext(context.WithoutCancel(r.Context())))
-	if now {
+	if k.when == after && err == nil && res.StatusCode < http.StatusBadRequest && k.isNow() {
 		k.kill()
 	}
 	return res, err
+}
+
+// isNow counts one more, and tells whether it is the one to kill at.
+func (k *killer) isNow() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.count++
+	return k.count == k.at
 }
 
 // isDryRun is whether a request writes nothing: its query says so, or the body of one that deletes.

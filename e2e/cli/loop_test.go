@@ -99,14 +99,13 @@ func TestRestorePointsFromRunToDeletion(t *testing.T) {
 	isAnswer(t, "kubectl snapshot-group run"+in, answer{"",
 		`error: namespace "my-database" is not opted in: kubectl label namespace my-database snapshot-group=enabled` + "\n", 1})
 	ok(t, "kubectl label namespace my-database snapshot-group=enabled")
-	timedOut := sh(t, "kubectl snapshot-group run --wait --timeout=1s"+in)
-	if want := "error: waited for the loop to begin the run: gave up after the timeout of 1s; kubectl snapshot-group check says what may be in the way\n"; timedOut.status != 4 ||
+	timedOut := sh(t, "kubectl snapshot-group run --wait --timeout=5s"+in)
+	if want := "error: waited for the loop to begin the run: gave up after the timeout of 5s; kubectl snapshot-group check says what may be in the way\n"; timedOut.status != 4 ||
 		!strings.HasSuffix(timedOut.err, want) {
 		t.Errorf("without a loop, run --wait answers %+v", timedOut)
 	}
 
 	ok(t, "kubectl annotate namespace my-database snapshot-group/run-now-") // nobody waits for that run any more
-	stored := len(inventory(t).Snapshots)
 	loop(t)
 	a := sh(t, "kubectl snapshot-group run --wait"+in)
 	point := strings.TrimSpace(a.out)
@@ -119,8 +118,8 @@ func TestRestorePointsFromRunToDeletion(t *testing.T) {
 	lists(t, in, point)
 	restores(t, test, point, in)
 	deletes(t, in, point)
-	if n := len(inventory(t).Snapshots); n != stored {
-		t.Errorf("%d snapshots are on storage, %d were before", n, stored)
+	if n := stored(t, ns); n != 0 {
+		t.Errorf("%d snapshots are on storage, want none", n)
 	}
 	fails(t, ns, in)
 }

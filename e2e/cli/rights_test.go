@@ -1,7 +1,9 @@
 package cli_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -30,6 +32,12 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: dev}]`)
 		return fmt.Sprintf(`not looked at: list %s: %s is forbidden: User "dev" cannot list resource %q in API group %q at the cluster scope`,
 			list, joined(resource, group), resource, group)
 	}
+	eventually(t, "the API server to go by the role", func(context.Context) error {
+		if a := sh(t, "kubectl auth can-i list persistentvolumeclaims --as=dev --namespace limited"); a.status != 0 {
+			return errors.New(a.out + a.err)
+		}
+		return nil
+	})
 	a := sh(t, "kubectl snapshot-group check --as=dev --output=json --namespace limited")
 	if a.status != 0 || a.err != "" {
 		t.Fatalf("exit status %d: %s", a.status, a.err)
