@@ -159,11 +159,13 @@ func TestWhatIsWrongWithTheUsersCertificateIsTold(t *testing.T) {
 func TestACertificateThatExpiresWhileItIsServedIsStillInTheMetrics(t *testing.T) {
 	const left = 15 * time.Second
 	ca := certstest.NewCA(t, time.Now().Add(-time.Hour), 90*certstest.Day)
-	last := ca.IssueUntil(t, time.Now().Add(left), host)
-	put(t, mine, last.Data(ca))
+	put(t, mine, ca.Issue(t, host).Data(ca))
 	upgrade(t, "certs.source=secret", "certs.secret.name="+mine)
 	r := start(t, mine)
-	r.serves(t, "the certificate", same(t, last))
+	last := ca.IssueUntil(t, time.Now().Add(left), host)
+	put(t, mine, last.Data(ca))
+	r.volume.bring(t)
+	r.serves(t, "the certificate that expires", same(t, last))
 	eventually(t, "it to expire", func(ctx context.Context) error {
 		if _, err := r.Served(ctx, admin); err == nil {
 			return errors.New("it is believed")
