@@ -175,9 +175,7 @@ func cutOff(t *testing.T, c *cluster.Cluster) {
 		_, err = clients.Discovery().RESTClient().Verb(http.MethodGet).AbsPath("/readyz").DoRaw(t.Context())
 		return err
 	}
-	if err := reach(); err != nil {
-		t.Fatalf("before the cut: %v", err)
-	}
+	eventually(t, "the API server to answer before the cut", reach)
 	if err := c.CutAPIServer(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -105,8 +105,8 @@ func observe(t *testing.T, dir string) traces {
 		if !strings.Contains(commandLine(pid), dir) {
 			continue
 		}
-		for _, ns := range namespacesOf(pid) {
-			if !slices.Contains(own, ns) && !slices.Contains(seen.namespaces, ns) {
+		for kind, ns := range namespacesOf(pid) {
+			if own[kind] != ns && !slices.Contains(seen.namespaces, ns) && held(t, pid, kind) {
 				seen.namespaces = append(seen.namespaces, ns)
 			}
 		}
@@ -182,12 +182,25 @@ func commandLine(pid string) string {
 	return strings.TrimSpace(strings.ReplaceAll(string(data), "\x00", " "))
 }
 
-func namespacesOf(pid string) []string {
-	var found []string
+// namespacesOf are the namespaces of a process by kind, each as its kind and its number.
+func namespacesOf(pid string) map[string]string {
+	found := map[string]string{}
 	for _, kind := range []string{"pid", "mnt", "net"} {
 		if ns, err := os.Readlink(filepath.Join("/proc", pid, "ns", kind)); err == nil {
-			found = append(found, ns)
+			found[kind] = ns
 		}
 	}
 	return found
+}
+
+// held keeps a namespace until the end of the test, with or without processes, for Linux gives the number of one that is gone to the next that
+// is made, be it by another test's cluster. It is false where the process has ended.
+func held(t *testing.T, pid, kind string) bool {
+	t.Helper()
+	namespace, err := os.Open(filepath.Join("/proc", pid, "ns", kind))
+	if err != nil {
+		return false
+	}
+	t.Cleanup(func() { namespace.Close() })
+	return true
 }
