@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -78,6 +79,19 @@ func TestWhatIsNotTrustedYetIsNotServed(t *testing.T) {
 		role.Rules[i].Verbs = slices.DeleteFunc(role.Rules[i].Verbs, func(verb string) bool { return verb == "patch" })
 	}
 	must(t, u.Update(t.Context(), role))
+	eventually(t, "the API server to go by that", func() error {
+		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+			User: "system:serviceaccount:" + outside.Namespace + ":" + outside.Name,
+			ResourceAttributes: &authorizationv1.ResourceAttributes{
+				Verb: "patch", Group: "admissionregistration.k8s.io", Resource: "validatingwebhookconfigurations", Name: outside.Name,
+			},
+		}}
+		err := u.Create(t.Context(), review)
+		if err == nil && review.Status.Allowed {
+			err = errors.New("the webhook may still write to its configurations")
+		}
+		return err
+	})
 	before, err := webhook.Served(t.Context(), u)
 	must(t, err)
 

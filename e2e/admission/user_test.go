@@ -21,6 +21,8 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/snapshot-group/snapshot-group/e2e/suite"
 )
 
 // user is somebody at the API server, who sees warnings as kubectl shows them.
@@ -155,7 +157,7 @@ func (u *user) wasWarned(t *testing.T, want ...string) {
 }
 
 // patience bounds each wait; what is waited for takes milliseconds, on a busy machine a second.
-const patience = 30 * time.Second
+const patience = suite.Patience
 
 // await asks until check returns nil; its last error says what was missing.
 func await(ctx context.Context, what string, check func() error) error {
