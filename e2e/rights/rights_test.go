@@ -249,7 +249,7 @@ func (s *site) acts(t *testing.T) {
 			}
 		}
 	}
-	eventually(t, "all to be prepared", func(ctx context.Context) (err error) {
+	suite.Within(t, 5*time.Minute, "all of some thirty namespaces to be prepared", func(ctx context.Context) (err error) {
 		for _, before := range prepared {
 			err = errors.Join(err, before(ctx))
 		}
