@@ -3,12 +3,17 @@ package upgrade_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	groupv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	snapv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/e2e/suite"
@@ -21,7 +26,10 @@ func TestPodsComeAndGoAndNoClaimIsRefusedForIt(t *testing.T) {
 	for _, name := range []string{"data", "logs"} {
 		suite.Must(t, s.admin.Create(t.Context(), suite.Claim(shop, "db", name, "csi-a")))
 	}
-	s.ok(t, "kubectl --namespace shop wait persistentvolumeclaim --all --for=jsonpath='{.status.phase}'=Bound --timeout=2m")
+	s.ok(t, `kubectl --namespace shop wait persistentvolumeclaim --all --for=jsonpath='{.status.phase}'=Bound --timeout=2m
+for namespace in shop snapshot-group; do # what Kubernetes makes in each, a moment later
+  kubectl --namespace $namespace wait serviceaccount/default configmap/kube-root-ca.crt --for=create --timeout=2m
+done`)
 	before := s.objects(t)
 	s.install(t, s.previousChart())
 	s.ok(t, "kubectl snapshot-group run --wait --namespace shop --timeout=3m")
@@ -94,9 +102,19 @@ func (s site) objects(t *testing.T) []string {
 kubectl get $kinds --all-namespaces --no-headers --output=custom-columns=KIND:.kind,NAMESPACE:.metadata.namespace,NAME:.metadata.name | sort`), "\n")
 }
 
-// restorePoints are all snapshots, and their versions.
-func (s site) restorePoints(t *testing.T) []string {
+// restorePoints are all snapshots by name, and what the product has done to them.
+func (s site) restorePoints(t *testing.T) map[string]string {
 	t.Helper()
-	return strings.Split(s.ok(t, `kubectl get volumegroupsnapshots,volumegroupsnapshotcontents,volumesnapshots,volumesnapshotcontents --all-namespaces \
-  --no-headers --output=custom-columns=KIND:.kind,NAME:.metadata.name,UID:.metadata.uid,VERSION:.metadata.resourceVersion`), "\n")
+	found := map[string]string{}
+	for _, list := range []client.ObjectList{
+		&groupv1.VolumeGroupSnapshotList{}, &groupv1.VolumeGroupSnapshotContentList{}, &snapv1.VolumeSnapshotList{}, &snapv1.VolumeSnapshotContentList{},
+	} {
+		suite.Must(t, s.admin.List(t.Context(), list))
+		suite.Must(t, meta.EachListItem(list, func(item runtime.Object) error {
+			o := item.(client.Object)
+			found[fmt.Sprintf("%T %s", o, o.GetName())] = suite.Touched(o)
+			return nil
+		}))
+	}
+	return found
 }
