@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
@@ -28,6 +29,9 @@ import (
 // module is cert-manager's, as go.mod requires it.
 const module = "github.com/cert-manager/cert-manager"
 
+// typesTimeout bounds how long the API server takes to serve new types: a second or two on an idle machine.
+const typesTimeout = 2 * time.Minute
+
 // InstallTypes makes the API server know cert-manager's types.
 func InstallTypes(ctx context.Context, config *rest.Config) error {
 	root, err := components.RepositoryRoot(ctx)
@@ -40,7 +44,9 @@ func InstallTypes(ctx context.Context, config *rest.Config) error {
 	if err != nil {
 		return fmt.Errorf("find the source of %s: %w", module, err)
 	}
-	options := envtest.CRDInstallOptions{Paths: []string{filepath.Join(strings.TrimSpace(string(folder)), "deploy", "crds")}, ErrorIfPathMissing: true}
+	options := envtest.CRDInstallOptions{
+		Paths: []string{filepath.Join(strings.TrimSpace(string(folder)), "deploy", "crds")}, ErrorIfPathMissing: true, MaxTime: typesTimeout,
+	}
 	if _, err := envtest.InstallCRDs(config, options); err != nil {
 		return fmt.Errorf("install cert-manager's types: %w", err)
 	}

@@ -81,7 +81,7 @@ func installOperatorsTypes(ctx context.Context, config *rest.Config, dir string)
 	for _, kind := range []string{"servicemonitors", "prometheusrules"} {
 		paths = append(paths, filepath.Join(module.Dir, "example", "prometheus-operator-crd", "monitoring.coreos.com_"+kind+".yaml"))
 	}
-	if _, err := envtest.InstallCRDs(config, envtest.CRDInstallOptions{Paths: paths, ErrorIfPathMissing: true}); err != nil {
+	if _, err := envtest.InstallCRDs(config, envtest.CRDInstallOptions{Paths: paths, ErrorIfPathMissing: true, MaxTime: suite.Patience}); err != nil {
 		return fmt.Errorf("install the Prometheus operator's types: %w", err)
 	}
 	return nil

@@ -42,7 +42,7 @@ func snapshots(t *testing.T, c *cluster.Cluster, namespace, class string) {
 	mustKubectl(t, c, "", "create", "namespace", namespace)
 	mustKubectl(t, c, fmt.Sprintf(claimAndGroup, class), "apply", "--namespace", namespace, "--filename", "-")
 	mustKubectl(t, c, "", "wait", "volumegroupsnapshot/db", "--namespace", namespace,
-		"--for=jsonpath={.status.readyToUse}=true", "--timeout=60s")
+		"--for=jsonpath={.status.readyToUse}=true", "--timeout=110s")
 }
 
 func TestClustersSideBySideShareNothing(t *testing.T) {
@@ -260,14 +260,14 @@ func TestPodsReadAndWriteClaimsAndServicesAnswer(t *testing.T) {
 	}
 	c := start(t, cluster.Options{Tier: supervise.Node, Drivers: 1})
 	mustKubectl(t, c, shellPod, "apply", "--filename", "-")
-	mustKubectl(t, c, "", "wait", "pod/shell", "--for=condition=Ready", "--timeout=60s")
+	mustKubectl(t, c, "", "wait", "pod/shell", "--for=condition=Ready", "--timeout=110s")
 	if got := mustKubectl(t, c, "", "exec", "shell", "--", "cat", "/data/file"); got != "kept\n" {
 		t.Errorf("the claim holds %q, want what the Pod wrote", got)
 	}
 	mustKubectl(t, c, "", "run", "server", "--image", cluster.ShellImage, "--image-pull-policy=Never", "--labels=app=server",
 		"--command", "--", "sh", "-c", "echo served > /tmp/page 2>/dev/null; httpd -f -p 8080 -h /bin")
 	mustKubectl(t, c, "", "expose", "pod", "server", "--port=80", "--target-port=8080")
-	mustKubectl(t, c, "", "wait", "pod/server", "--for=condition=Ready", "--timeout=60s")
+	mustKubectl(t, c, "", "wait", "pod/server", "--for=condition=Ready", "--timeout=110s")
 	address := strings.TrimSpace(mustKubectl(t, c, "", "get", "service", "server", "--output=jsonpath={.spec.clusterIP}"))
 	eventually(t, "the Service to answer", func() error {
 		out, err := kubectl(t, c, "", "exec", "shell", "--", "wget", "-q", "-O", "/dev/null", "http://"+address+"/busybox")

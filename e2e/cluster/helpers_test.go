@@ -32,17 +32,20 @@ func start(t *testing.T, o cluster.Options) *cluster.Cluster {
 	return c
 }
 
+// patience bounds a wait for what takes seconds on an idle machine.
+const patience = 2 * time.Minute
+
 // eventually waits until check succeeds; the last error tells what was missing.
 func eventually(t *testing.T, what string, check func() error) {
 	t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(patience)
 	for {
 		err := check()
 		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("waited a minute for %s: %v", what, err)
+			t.Fatalf("waited %s for %s: %v", patience, what, err)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
@@ -66,7 +69,7 @@ func shortDir(t *testing.T, parent string) string {
 // kubectl runs kubectl against a cluster and returns what it prints.
 func kubectl(t *testing.T, c *cluster.Cluster, stdin string, args ...string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, c.Program("kubectl"), append([]string{"--kubeconfig", c.Kubeconfig()}, args...)...)
 	cmd.Stdin = strings.NewReader(stdin)

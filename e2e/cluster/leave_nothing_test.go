@@ -75,7 +75,7 @@ func TestAClosedClusterLeavesNothing(t *testing.T) {
 			}
 			if tier == supervise.Node {
 				mustKubectl(t, c, shellPod, "apply", "--filename", "-")
-				mustKubectl(t, c, "", "wait", "pod/shell", "--for=condition=Ready", "--timeout=60s")
+				mustKubectl(t, c, "", "wait", "pod/shell", "--for=condition=Ready", "--timeout=110s")
 			}
 			seen := observe(t, c.Dir())
 			if err := c.Close(); err != nil {

@@ -46,7 +46,7 @@ func (s *supervisor) startControlPlane(ctx context.Context, outside net.Listener
 		return err
 	}
 	_ = s.events.Encode(Event{Step: "installing the snapshot CRDs"})
-	if _, err := envtest.InstallCRDs(s.admin, envtest.CRDInstallOptions{Paths: s.cfg.CRDs, ErrorIfPathMissing: true}); err != nil {
+	if _, err := envtest.InstallCRDs(s.admin, envtest.CRDInstallOptions{Paths: s.cfg.CRDs, ErrorIfPathMissing: true, MaxTime: startTimeout}); err != nil {
 		return fmt.Errorf("install the snapshot CRDs: %w", err)
 	}
 	controller := &process{name: "snapshot-controller", args: s.snapshotFlags()}
