@@ -103,7 +103,8 @@ func newCluster(t *testing.T, annotations map[string]string, more ...client.Obje
 	}
 	builder := fake.NewClientBuilder().WithScheme(newScheme(t)).WithObjects(objects...).
 		WithStatusSubresource(&groupsnapshotv1.VolumeGroupSnapshot{}, &groupsnapshotv1.VolumeGroupSnapshotContent{},
-			&snapshotv1.VolumeSnapshot{}, &snapshotv1.VolumeSnapshotContent{})
+			&snapshotv1.VolumeSnapshot{}, &snapshotv1.VolumeSnapshotContent{}).
+		WithIndex(&snapshotv1.VolumeSnapshotContent{}, metav1.ObjectNameField, func(o client.Object) []string { return []string{o.GetName()} })
 	for _, i := range store.Indexes {
 		builder = builder.WithIndex(i.Object, i.Field, i.Keys)
 	}

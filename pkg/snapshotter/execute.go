@@ -20,6 +20,7 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/chains"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/plan"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/recheck"
 )
 
 var (
@@ -50,7 +51,7 @@ type pass struct {
 	mu sync.Mutex
 	// anchors are those of the run, read live; nil until they are looked for.
 	anchors *groupsnapshotv1.VolumeGroupSnapshotContentList
-	// snapshots are those of the Namespace, read live; nil until a detach ends.
+	// snapshots are those of the Namespace, read live; nil until they are looked for.
 	snapshots *snapshotv1.VolumeSnapshotList
 }
 
@@ -125,8 +126,8 @@ func (p *pass) do(ctx context.Context, step plan.Step) error {
 		return p.adopt(ctx, s)
 	case plan.Violation:
 		return p.violation(ctx, s)
-	case plan.Missing:
-		return p.checkMissing(ctx, s)
+	case plan.Missing, plan.Late, plan.LateOne:
+		return p.recheck(ctx, s)
 	case plan.GiveUp:
 		return p.writeRun(ctx, s.Run, time.Time{})
 	case plan.Create:
@@ -267,18 +268,18 @@ func (p *pass) checkKept(ctx context.Context, s plan.DeleteSnapshot) error {
 	return nil
 }
 
-// checkMissing: nothing is given up for a VolumeGroupSnapshot that only the cache does not show.
-func (p *pass) checkMissing(ctx context.Context, s plan.Missing) error {
-	var live groupsnapshotv1.VolumeGroupSnapshot
-	err := p.Live.Get(ctx, client.ObjectKey{Namespace: p.ns.Name, Name: s.Snapshot}, &live)
+// recheck: nothing is given up for what only the cache does not show.
+func (p *pass) recheck(ctx context.Context, s plan.Step) error {
+	changed, err := recheck.Look{Live: p.Live, Namespace: p.ns.Name, Snapshots: p.liveSnapshots}.Changed(ctx, s)
 	switch {
-	case apierrors.IsNotFound(err):
-		return nil
 	case err != nil:
-		return fmt.Errorf("look whether VolumeGroupSnapshot %q is gone: %w", s.Snapshot, err)
+		return fmt.Errorf("%s: %w", s, err)
+	case changed == nil:
+		return nil
+	case changed.GetResourceVersion() != "": // it is there: the next plan is made when the cache shows it
+		p.writes.Wrote(p.ns.Name, changed)
 	}
-	p.writes.Wrote(p.ns.Name, &live)
-	return fmt.Errorf("give up VolumeGroupSnapshot %q: it is there: %w", s.Snapshot, ErrStale)
+	return fmt.Errorf("%s: %q: %w", s, changed.GetName(), ErrStale)
 }
 
 // checkGone looks live: the cache may not show a VolumeGroupSnapshot yet.

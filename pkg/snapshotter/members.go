@@ -149,7 +149,7 @@ func (s *sight) contentsOnStorage(ctx context.Context) ([]snapshotv1.VolumeSnaps
 // member reads one VolumeSnapshot with its content and its claim, where those exist.
 func (s *sight) member(ctx context.Context, o *snapshotv1.VolumeSnapshot) (plan.Member, error) {
 	out := plan.Member{
-		Name: o.Name, UID: o.UID,
+		Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion,
 		Claim:    ptr.Deref(o.Spec.Source.PersistentVolumeClaimName, ""),
 		Label:    o.Labels[group.ClaimLabel],
 		Owned:    slices.Contains(store.OwnerOf(o), string(s.uid)),
@@ -199,7 +199,7 @@ func (s *sight) addContent(ctx context.Context, name string, o *snapshotv1.Volum
 	if err != nil {
 		return fmt.Errorf("read VolumeSnapshotContent %q: %w", name, err)
 	}
-	out.Handle, out.Cut = ptr.Deref(c.Spec.Source.VolumeHandle, ""), timeOfCut(c)
+	out.Handle, out.Cut, out.ContentVersion = ptr.Deref(c.Spec.Source.VolumeHandle, ""), timeOfCut(c), c.ResourceVersion
 	if c.Status == nil {
 		return nil
 	}

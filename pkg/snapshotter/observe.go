@@ -234,11 +234,12 @@ func (s *sight) find(ctx context.Context, name string) error {
 
 func snapshotOfGroup(o *groupsnapshotv1.VolumeGroupSnapshot, g plan.Group) *plan.Snapshot {
 	s := &plan.Snapshot{
-		UID:      o.UID,
-		Created:  o.CreationTimestamp.Time,
-		Foreign:  !isOfRun(o, g),
-		Deleting: o.DeletionTimestamp != nil,
-		Held:     o.Labels[group.HoldLabel] == group.HoldValue,
+		UID:             o.UID,
+		ResourceVersion: o.ResourceVersion,
+		Created:         o.CreationTimestamp.Time,
+		Foreign:         !isOfRun(o, g),
+		Deleting:        o.DeletionTimestamp != nil,
+		Held:            o.Labels[group.HoldLabel] == group.HoldValue,
 	}
 	if claims := o.Annotations[group.ClaimsAnnotation]; claims != "" {
 		s.Claims = strings.Split(claims, ",")

@@ -128,7 +128,8 @@ func (s *sight) addSnapshot(ctx context.Context, c *plan.Claim, run string) erro
 		return fmt.Errorf("read VolumeSnapshot %q: %w", c.SnapshotName, err)
 	}
 	c.Snapshot = &plan.ClaimSnapshot{
-		UID: o.UID, Created: o.CreationTimestamp.Time, Foreign: !isOne(o, c.Name, run), Deleting: o.DeletionTimestamp != nil,
+		UID: o.UID, ResourceVersion: o.ResourceVersion, Created: o.CreationTimestamp.Time,
+		Foreign: !isOne(o, c.Name, run), Deleting: o.DeletionTimestamp != nil,
 	}
 	if o.Status != nil {
 		c.Snapshot.Ready, c.Snapshot.Error = ptr.Deref(o.Status.ReadyToUse, false), message(o.Status.Error)

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -17,6 +18,34 @@ type Leftover struct {
 	Driver string    `json:"driver,omitempty"`
 	Handle string    `json:"handle,omitempty"`
 	Time   time.Time `json:"time"`
+}
+
+// Late looks live whether a group that is not complete in time is still as the plan saw it, and fails if it is not: after an outage of the
+// API server, each kind of object is watched again at a time of its own, some up to half a minute later.
+type Late struct{ Group Group }
+
+// LateOne is the like for the snapshot of a claim in no group. Pins: what follows is about the run.
+type LateOne struct {
+	Claim Claim
+	Pins  bool
+}
+
+func (s Late) String() string {
+	return fmt.Sprintf("see that VolumeGroupSnapshot %q is still not complete", s.Group.SnapshotName)
+}
+func (s LateOne) String() string {
+	return fmt.Sprintf("see that VolumeSnapshot %q is still not ready", s.Claim.SnapshotName)
+}
+
+// Of is empty: what follows is about the run.
+func (Late) Of() string { return "" }
+
+// Of is empty where what follows is about the run.
+func (s LateOne) Of() string {
+	if s.Pins {
+		return ""
+	}
+	return ClaimUnit(s.Claim.Name)
 }
 
 // Bounds of what is remembered of the runs before. A write of snapshot-controller is late by seconds, and all of this is in

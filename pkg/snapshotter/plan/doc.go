@@ -49,5 +49,7 @@
 //	the content is not settled               wait: snapshot-controller has not seen that it is kept; not for one being deleted
 //	else                                     delete the snapshot
 //
+// What is given up for being late is looked at live first: the row holds only if nothing of it has changed since it was observed.
+//
 // Every row reads objects, never memory, so a loop that was killed between any two steps goes on where it was.
 package plan

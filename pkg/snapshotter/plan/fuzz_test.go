@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -42,10 +43,22 @@ func FuzzNext(f *testing.F) {
 // wronged says which deletions and releases are wrong.
 func wronged(o Observed, steps []Step) []string {
 	var out []string
-	failed := maps.Clone(o.Run.Failed)
+	failed, looked := maps.Clone(o.Run.Failed), map[string]bool{}
 	for _, s := range steps {
+		switch s := s.(type) {
+		case Late:
+			looked[s.Group.Name] = true
+		case LateOne:
+			looked[ClaimUnit(s.Claim.Name)] = true
+		}
 		if s, ok := s.(GiveUp); ok { // it is pinned before anything of it is deleted
 			failed = s.Run.Failed
+			for unit, reason := range failed {
+				late := strings.HasPrefix(reason, "not complete") || strings.HasPrefix(reason, "not ready")
+				if late && o.Run.Failed[unit] == "" && !looked[unit] {
+					out = append(out, fmt.Sprintf("%s is given up without a live look: %s", UnitWords(unit), reason))
+				}
+			}
 			for _, g := range o.Groups {
 				if _, before := o.Run.Failed[g.Name]; failed[g.Name] != "" && !before && whole(g) {
 					out = append(out, fmt.Sprintf("group %q is given up, and is complete", g.Name))

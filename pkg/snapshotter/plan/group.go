@@ -124,11 +124,16 @@ func (g Group) past() Group {
 
 func incomplete(o Observed, g Group) progress {
 	why := g.withCause(g.lacks())
-	if o.Stopped() {
-		return hopelessFor("not complete when the run was stopped: %s", o.unreadable())
+	var late progress
+	switch {
+	case o.Stopped():
+		late = hopelessFor("not complete when the run was stopped: %s", o.unreadable())
+	case o.overdue():
+		late = hopelessFor("not complete after %s: %s", o.Settings.Timeout, why)
 	}
-	if o.overdue() {
-		return hopelessFor("not complete after %s: %s", o.Settings.Timeout, why)
+	if late.giveUp { // what is complete, and what only the cache does not show to be so, must not be deleted
+		late.steps = []Step{Late{Group: g}}
+		return late
 	}
 	steps, again := g.nudges(o.Now)
 	if again.IsZero() || again.After(o.deadline()) {

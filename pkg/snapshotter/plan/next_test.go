@@ -133,6 +133,7 @@ func TestNext(t *testing.T) {
 		"past the deadline the reason is pinned, then the leftovers go": {
 			observed(time.Minute, group.Keep, changed(complete("db"), failing), complete("ok")),
 			[]string{
+				`see that VolumeGroupSnapshot "db-vgs" is still not complete`,
 				"give up 1 groups of manual run 20261122t120000z: " +
 					"map[db:not complete after 1m0s: 0 of 2 members exist: rpc error: code = Internal desc = disk on fire]",
 				`let content "db-vgsc" be freed`,

@@ -138,8 +138,9 @@ type Group struct {
 
 // Snapshot is the VolumeGroupSnapshot called Group.SnapshotName.
 type Snapshot struct {
-	UID     types.UID
-	Created time.Time
+	UID             types.UID
+	ResourceVersion string
+	Created         time.Time
 	// Foreign: it does not carry the labels of this group and run, so somebody else made it.
 	Foreign         bool
 	Ready, Deleting bool
@@ -178,6 +179,8 @@ type Content struct {
 type Member struct {
 	Name string
 	UID  types.UID
+	// ResourceVersion is that of the VolumeSnapshot, ContentVersion that of the content that it is bound to; empty where there is none.
+	ResourceVersion, ContentVersion string
 	// Claim is what it was made of; empty where nothing tells. Label is group.ClaimLabel, by which it is known even if the claim is gone.
 	Claim, Label string
 	// Handle is the volume that it is a snapshot of; empty until its content is known.

@@ -37,6 +37,9 @@ func runSteps(o Observed) []Step {
 		case p.giveUp:
 			o.Run.giveUp(ClaimUnit(c.Name), p.failure, o.leftoverOne(c))
 		}
+		if p.giveUp {
+			sure = append(sure, p.steps...)
+		}
 		v.add(ClaimUnit(c.Name), p)
 	}
 	if o.Run.pinned() > pinned {

@@ -35,6 +35,7 @@ func TestARunThatIsStopped(t *testing.T) {
 		"a setting that does not parse any more stops a run that goes on and cleans what it made": {
 			mistyped(changed(complete("db"), func(g *Group) { g.Members[0].Complete = false })),
 			[]string{
+				`see that VolumeGroupSnapshot "db-vgs" is still not complete`,
 				`give up 1 groups of manual run 20261122t120000z: map[db:not complete when the run was stopped: ` +
 					`annotation "snapshot-group/workflow" has value "detatch": must be one of keep, detach]`,
 				`let content "db-vgsc" be freed`,

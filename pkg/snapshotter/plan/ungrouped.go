@@ -32,8 +32,9 @@ type Claim struct {
 
 // ClaimSnapshot is the VolumeSnapshot called Claim.SnapshotName.
 type ClaimSnapshot struct {
-	UID     types.UID
-	Created time.Time
+	UID             types.UID
+	ResourceVersion string
+	Created         time.Time
 	// Foreign: it does not carry the labels of this claim and run, so somebody else made it.
 	Foreign         bool
 	Ready, Deleting bool
@@ -88,16 +89,16 @@ func advanceClaim(o Observed, c Claim) progress {
 	case c.Snapshot.Ready:
 		return progress{cuts: []Cut{{Took: o.Now.Sub(c.Snapshot.Created), Skew: -1}}}
 	case c.Going && c.Snapshot.Content == nil && c.Snapshot.Error != "":
-		return c.pin(o, progress{skipped: c.Skip})
+		return c.late(c.pin(o, progress{skipped: c.Skip}))
 	case o.Stopped():
-		return c.giveUp(o, "not ready when the run was stopped: %s", o.unreadable())
+		return c.late(c.giveUp(o, "not ready when the run was stopped: %s", o.unreadable()))
 	}
 	why := fmt.Sprintf("VolumeSnapshot %q is not ready", c.SnapshotName)
 	if c.Snapshot.Error != "" {
 		why += ": " + c.Snapshot.Error
 	}
 	if o.overdue() {
-		return c.giveUp(o, "not ready after %s: %s", o.Settings.Timeout, why)
+		return c.late(c.giveUp(o, "not ready after %s: %s", o.Settings.Timeout, why))
 	}
 	return progress{steps: []Step{Wait{Group: ClaimUnit(c.Name), For: why, Until: o.deadline()}}}
 }
@@ -121,6 +122,18 @@ func (c Claim) take(o Observed) progress {
 		CreateOne{Claim: c.Name, Run: o.Run.ID, Name: c.SnapshotName, Class: c.Class, Marks: c.Marks},
 		Wait{Group: unit, For: fmt.Sprintf("VolumeSnapshot %q to be taken", c.SnapshotName), Until: o.deadline()},
 	}}
+}
+
+// late looks again at what the cache may only not show to be ready, before it is given up.
+func (c Claim) late(p progress) progress {
+	look := []Step{LateOne{Claim: c, Pins: p.giveUp}}
+	switch {
+	case len(p.last) > 0:
+		p.last = append(look, p.last...)
+	case p.giveUp || len(p.steps) > 0:
+		p.steps = append(look, p.steps...)
+	}
+	return p
 }
 
 func (c Claim) giveUp(o Observed, format string, args ...any) progress {

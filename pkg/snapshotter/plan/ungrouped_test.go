@@ -78,6 +78,7 @@ func TestNextOfClaimsInNoGroup(t *testing.T) {
 		"past it the reason is pinned, and the snapshot goes": {
 			claimsAfter(time.Minute, taken("a", failing)),
 			[]string{
+				`see that VolumeSnapshot "a-vs" is still not ready`,
 				`give up 1 groups of manual run 20261122t120000z: map[claim/a:not ready after 1m0s: VolumeSnapshot "a-vs" is not ready: disk on fire]`,
 				`delete VolumeSnapshot "a-vs"`,
 			},
@@ -85,6 +86,7 @@ func TestNextOfClaimsInNoGroup(t *testing.T) {
 		"with a content that its class retains": {
 			claimsAfter(time.Minute, taken("a", func(c *Claim) { failing(c); c.Snapshot.Content.Freeable = false })),
 			[]string{
+				`see that VolumeSnapshot "a-vs" is still not ready`,
 				`give up 1 groups of manual run 20261122t120000z: map[claim/a:not ready after 1m0s: VolumeSnapshot "a-vs" is not ready: disk on fire]`,
 				`let VolumeSnapshotContent "a-vsc" be freed`, `delete VolumeSnapshot "a-vs"`,
 			},
@@ -99,6 +101,7 @@ func TestNextOfClaimsInNoGroup(t *testing.T) {
 		"one that began to go when its snapshot was asked for is skipped, and the snapshot goes": {
 			claimsAfter(time.Second, taken("a", going), taken("b", func(*Claim) {})),
 			[]string{
+				`see that VolumeSnapshot "a-vs" is still not ready`,
 				`give up 1 groups of manual run 20261122t120000z: map[], skipped map[a:it is being deleted]`,
 				`delete VolumeSnapshot "a-vs"`,
 			},
@@ -166,9 +169,9 @@ func TestAnAnnotationHasRoomForThousandsOfClaims(t *testing.T) {
 		o.Claims = append(o.Claims, failing, Claim{Name: "nfs" + name, Skip: "it is not on a CSI driver"})
 	}
 	steps := Next(o)
-	pinned, _ := steps[0].(GiveUp)
-	if n := len(pinned.Run.Failed); n != maxClaims || len(steps) != 2001 {
-		t.Errorf("%d pinned and %d steps, want %d and one to delete each", n, len(steps), maxClaims)
+	pinned, _ := steps[maxClaims].(GiveUp)
+	if n := len(pinned.Run.Failed); n != maxClaims || len(steps) != 4001 {
+		t.Errorf("%d pinned and %d steps, want %d and for each one to look at it and one to delete it", n, len(steps), maxClaims)
 	}
 	for i := range o.Claims {
 		o.Claims[i].Snapshot = nil

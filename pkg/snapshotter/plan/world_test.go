@@ -102,7 +102,7 @@ func (w *world) do(t *testing.T, step Step) {
 		g.Content.Freeable = true
 	case DeleteContent:
 		g.Content.Deleting = true
-	case Wait:
+	case Wait, Late, LateOne:
 	default:
 		t.Fatalf("step %T is not modelled", step)
 	}
