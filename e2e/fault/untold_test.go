@@ -2,14 +2,22 @@ package fault_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	groupv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
+	snapv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/e2e/fault/proxy"
 	"github.com/snapshot-group/snapshot-group/pkg/group"
@@ -59,6 +67,70 @@ func TestAGroupSnapshotThatShowsAfterItsContentIsNotGivenUp(t *testing.T) {
 	<-time.After(later)
 	release()
 	becomes(t, "behind", expected(t)[slices.Index(workflows, group.Keep)])
+}
+
+// TestAGroupThatIsCompleteIsNotGivenUpThoughTheLoopIsNotToldInTime: past the deadline, what it has seen last is still that the group is not.
+func TestAGroupThatIsCompleteIsNotGivenUpThoughTheLoopIsNotToldInTime(t *testing.T) {
+	want := expected(t)[slices.Index(workflows, group.Keep)]
+	for _, resource := range []string{"volumegroupsnapshotcontents", "volumesnapshots", "volumesnapshotcontents"} {
+		t.Run(resource, func(t *testing.T) {
+			namespace := "unseen-" + resource
+			l := start(t, alone)
+			ready(t, group.Keep, groups, namespace)
+			release := l.proxy.Delay(resource)
+			ask(t, namespace)
+			eventually(t, "the groups to be complete", complete(namespace))
+			l.proxy.Set(nil)
+			change(t, namespace, func(o *corev1.Namespace) { metav1.SetMetaDataAnnotation(&o.ObjectMeta, group.TimeoutAnnotation, "5s") })
+			eventually(t, "the loop to look", func(context.Context) error {
+				if !slices.ContainsFunc(l.proxy.Requests(), look.MatchString) {
+					return errors.New("it has not yet")
+				}
+				return nil
+			})
+			<-time.After(later)
+			if wrote := l.wrote(); len(wrote) > 0 {
+				t.Errorf("it wrote %v, want nothing", wrote)
+			}
+			if log := l.process.Log(); strings.Contains(log, "is forbidden") {
+				t.Errorf("it has no right to look:\n%s", log)
+			}
+			release()
+			eventually(t, "the run to end", answered(namespace))
+			change(t, namespace, func(o *corev1.Namespace) { delete(o.Annotations, group.TimeoutAnnotation) })
+			becomes(t, namespace, want)
+		})
+	}
+}
+
+// look is a request for a VolumeGroupSnapshot, which a loop sees by its watch else.
+var look = regexp.MustCompile("^GET .*/volumegroupsnapshots/")
+
+// complete: all group snapshots of a namespace and their members are ready.
+func complete(namespace string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		var made groupv1.VolumeGroupSnapshotList
+		var members snapv1.VolumeSnapshotList
+		in := client.InNamespace(namespace)
+		if err := errors.Join(admin.List(ctx, &made, in), admin.List(ctx, &members, in)); err != nil {
+			return err
+		}
+		n := 0
+		for _, o := range made.Items {
+			if o.Status != nil && ptr.Deref(o.Status.ReadyToUse, false) {
+				n++
+			}
+		}
+		for _, o := range members.Items {
+			if o.Status != nil && ptr.Deref(o.Status.ReadyToUse, false) {
+				n++
+			}
+		}
+		if all := len(groups) * (1 + len(claims)); n != all {
+			return fmt.Errorf("%d of %d snapshots are ready", n, all)
+		}
+		return nil
+	}
 }
 
 const creation = "POST volumegroupsnapshots"
