@@ -79,7 +79,7 @@ func TestCheckFindsWhatIsBrokenAndSaysWhatMendsIt(t *testing.T) {
 		},
 		"a claim on another driver": {
 			breaks: []string{"kubectl apply --filename - <<'EOF'\n" + groupedClaim(ns, "db-index-pvc", "csi-b") + "\nEOF",
-				"kubectl wait --namespace checked --for=jsonpath='{.status.phase}'=Bound persistentvolumeclaim/db-index-pvc"},
+				"kubectl wait --timeout=2m --namespace checked --for=jsonpath='{.status.phase}'=Bound persistentvolumeclaim/db-index-pvc"},
 			want: `failure mixed-drivers: its claims are on 2 drivers and one group snapshot is taken by one driver: "csi-a.test" (claims "db-data-pvc", "db-logs-pvc"), "csi-b.test" (claim "db-index-pvc")`,
 			undo: []string{"kubectl delete persistentvolumeclaim db-index-pvc --namespace checked"},
 		},

@@ -11,7 +11,7 @@ import (
 )
 
 // helmTest is the chart's own test.
-const helmTest = "helm test snapshot-group --namespace snapshot-group --timeout 1m"
+const helmTest = "helm test snapshot-group --namespace snapshot-group --timeout 2m"
 
 // breakGlass has every Pod go, and lets claims in all the same.
 func (t *teller) breakGlass(ctx context.Context) error {
@@ -19,7 +19,7 @@ func (t *teller) breakGlass(ctx context.Context) error {
 	if err := t.runAll(
 		ctx,
 		"kubectl --namespace snapshot-group scale deployment snapshot-group --replicas=0",
-		"kubectl --namespace snapshot-group wait pod --selector=app.kubernetes.io/name=snapshot-group --for=delete --timeout=60s",
+		"kubectl --namespace snapshot-group wait pod --selector=app.kubernetes.io/name=snapshot-group --for=delete --timeout=2m",
 	); err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (t *teller) uninstall(ctx context.Context) error {
 	if err := t.runAll(
 		ctx,
 		"helm uninstall snapshot-group --namespace snapshot-group --wait --timeout 2m",
-		"kubectl wait leases --all-namespaces --selector=snapshot-group/group --for=delete --timeout=1m",
+		"kubectl wait leases --all-namespaces --selector=snapshot-group/group --for=delete --timeout=2m",
 	); err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (t *teller) uninstall(ctx context.Context) error {
 	}
 	return t.runAll(
 		ctx, restoredClaim("db-data-pvc-uninstalled", before[0]),
-		"kubectl --namespace db wait persistentvolumeclaim/db-data-pvc-uninstalled --for=jsonpath='{.status.phase}'=Bound --timeout=60s",
+		"kubectl --namespace db wait persistentvolumeclaim/db-data-pvc-uninstalled --for=jsonpath='{.status.phase}'=Bound --timeout=2m",
 		"kubectl delete namespace snapshot-group",
 	)
 }

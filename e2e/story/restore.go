@@ -37,7 +37,7 @@ func (t *teller) restoreAs(ctx context.Context, run, suffix, want string) error 
 	}
 	if err := t.runAll(
 		ctx, reader(suffix),
-		"kubectl --namespace db wait pod/reader-"+suffix+" --for=condition=Ready --timeout=60s",
+		"kubectl --namespace db wait pod/reader-"+suffix+" --for=condition=Ready --timeout=2m",
 	); err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func (t *teller) keep(ctx context.Context) error {
 	t.say("A Pod mounts both claims and writes before the snapshot.")
 	if err := t.runAll(
 		ctx, writer,
-		"kubectl --namespace db wait pod/writer --for=condition=Ready --timeout=60s",
+		"kubectl --namespace db wait pod/writer --for=condition=Ready --timeout=2m",
 		write("before"),
 		"kubectl annotate namespace db snapshot-group/labels=team=payments",
 	); err != nil {

@@ -179,7 +179,7 @@ func (t *teller) untilRefused(ctx context.Context, apply string) error {
 func (t *teller) say(text string) { fmt.Fprintf(t.out, "\n  # %s\n", text) }
 
 // patience bounds every wait for something to happen on the cluster; it takes a second or two.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // eventually asks until check returns nil; its last error says what was missing.
 func (t *teller) eventually(ctx context.Context, what string, check func(context.Context) error) error {
