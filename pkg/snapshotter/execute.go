@@ -140,6 +140,8 @@ func (p *pass) do(ctx context.Context, step plan.Step) error {
 		return p.noted(s, p.repair(ctx, s))
 	case plan.Anchor:
 		return p.noted(s, p.anchor(ctx, s))
+	case plan.Hold:
+		return p.noted(s, p.hold(ctx, s))
 	case plan.Unbind:
 		return p.unbind(ctx, s)
 	case plan.Release:

@@ -240,6 +240,7 @@ func snapshotOfGroup(o *groupsnapshotv1.VolumeGroupSnapshot, g plan.Group) *plan
 		Foreign:         !isOfRun(o, g),
 		Deleting:        o.DeletionTimestamp != nil,
 		Held:            o.Labels[group.HoldLabel] == group.HoldValue,
+		By:              o.Annotations[group.HeldByAnnotation],
 	}
 	if claims := o.Annotations[group.ClaimsAnnotation]; claims != "" {
 		s.Claims = strings.Split(claims, ",")
@@ -263,6 +264,7 @@ func contentOfGroup(o *groupsnapshotv1.VolumeGroupSnapshotContent, g plan.Group)
 		Driver:      o.Spec.Driver,
 		Handles:     o.Spec.Source.VolumeHandles,
 		Anchored:    store.IsAnchor(o) && isOfRun(o, g),
+		Held:        o.Labels[group.HoldLabel] == group.HoldValue,
 		Settled:     slices.Contains(o.Finalizers, contentFinalizer),
 		Freeable:    o.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentDelete && o.Annotations[group.GroupBeingDeletedAnnotation] != "",
 		Deleting:    o.DeletionTimestamp != nil,

@@ -90,13 +90,9 @@ func (p *pass) releaseMember(ctx context.Context, s expire.ReleaseMember) error 
 }
 
 func (p *pass) releaseContent(ctx context.Context, s expire.ReleaseContent) error {
-	o, err := p.content(ctx, s.Name, s.UID)
+	o := &groupsnapshotv1.VolumeGroupSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: s.Name, UID: s.UID}}
+	err := p.change(ctx, o, func() { o.Finalizers = without(o.Finalizers, group.AnchorFinalizer) })
 	if err != nil {
-		return fmt.Errorf("release content %q: %w", s.Name, err)
-	}
-	before := o.DeepCopy()
-	o.Finalizers = without(o.Finalizers, group.AnchorFinalizer)
-	if err := p.patch(ctx, o, before); err != nil {
 		return fmt.Errorf("release content %q: %w", s.Name, err)
 	}
 	return nil
@@ -130,7 +126,7 @@ func (p *pass) anchor(ctx context.Context, s plan.Anchor) error {
 	}
 	before := o.DeepCopy()
 	o.Spec.DeletionPolicy = snapshotv1.VolumeSnapshotContentRetain
-	o.Labels = added(o.Labels, s.Labels)
+	o.Labels, o.Annotations = added(o.Labels, s.Marks.Labels), added(o.Annotations, s.Marks.Annotations)
 	// The return of the finalizer is what plan.Content.Settled tells.
 	o.Finalizers = slices.DeleteFunc(o.Finalizers, func(f string) bool { return f == contentFinalizer })
 	if !slices.Contains(o.Finalizers, group.AnchorFinalizer) {
@@ -138,6 +134,17 @@ func (p *pass) anchor(ctx context.Context, s plan.Anchor) error {
 	}
 	if err := p.patch(ctx, o, before); err != nil {
 		return fmt.Errorf("keep content %q: %w", s.Content, err)
+	}
+	return nil
+}
+
+func (p *pass) hold(ctx context.Context, s plan.Hold) error {
+	o := &groupsnapshotv1.VolumeGroupSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: s.Content, UID: s.UID}}
+	err := p.change(ctx, o, func() {
+		o.Labels, o.Annotations = added(o.Labels, s.Marks.Labels), added(o.Annotations, s.Marks.Annotations)
+	})
+	if err != nil {
+		return fmt.Errorf("hold content %q: %w", s.Content, err)
 	}
 	return nil
 }
@@ -164,7 +171,8 @@ func (p *pass) freeContent(ctx context.Context, s plan.FreeContent) error {
 
 // nudge changes an annotation of a member's content, of which csi-snapshotter takes notice.
 func (p *pass) nudge(ctx context.Context, s plan.Nudge) error {
-	err := p.patchSnapshotContent(ctx, s.Content, s.UID, func(o *snapshotv1.VolumeSnapshotContent) {
+	o := &snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: s.Content, UID: s.UID}}
+	err := p.change(ctx, o, func() {
 		o.Annotations = added(o.Annotations, map[string]string{group.NudgedAnnotation: s.At.UTC().Format(time.RFC3339Nano)})
 	})
 	if err != nil {
@@ -174,20 +182,19 @@ func (p *pass) nudge(ctx context.Context, s plan.Nudge) error {
 }
 
 func (p *pass) nudgeContent(ctx context.Context, s plan.NudgeContent) error {
-	o, err := p.content(ctx, s.Content, s.UID)
+	o := &groupsnapshotv1.VolumeGroupSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: s.Content, UID: s.UID}}
+	err := p.change(ctx, o, func() {
+		o.Annotations = added(o.Annotations, map[string]string{group.NudgedAnnotation: s.At.UTC().Format(time.RFC3339Nano)})
+	})
 	if err != nil {
-		return fmt.Errorf("nudge content %q: %w", s.Content, err)
-	}
-	before := o.DeepCopy()
-	o.Annotations = added(o.Annotations, map[string]string{group.NudgedAnnotation: s.At.UTC().Format(time.RFC3339Nano)})
-	if err := p.patch(ctx, o, before); err != nil {
 		return fmt.Errorf("nudge content %q: %w", s.Content, err)
 	}
 	return nil
 }
 
 func (p *pass) freeSnapshotContent(ctx context.Context, s plan.FreeSnapshotContent) error {
-	err := p.patchSnapshotContent(ctx, s.Content, s.UID, func(o *snapshotv1.VolumeSnapshotContent) {
+	o := &snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: s.Content, UID: s.UID}}
+	err := p.change(ctx, o, func() {
 		o.Spec.DeletionPolicy = snapshotv1.VolumeSnapshotContentDelete
 		o.Annotations = added(o.Annotations, map[string]string{group.MemberBeingDeletedAnnotation: "yes"})
 	})
@@ -197,14 +204,13 @@ func (p *pass) freeSnapshotContent(ctx context.Context, s plan.FreeSnapshotConte
 	return nil
 }
 
-// patchSnapshotContent changes the content of a member.
-func (p *pass) patchSnapshotContent(ctx context.Context, name string, uid types.UID, change func(*snapshotv1.VolumeSnapshotContent)) error {
-	o := &snapshotv1.VolumeSnapshotContent{}
-	if err := p.planned(ctx, types.NamespacedName{Name: name}, uid, o); err != nil {
+// change reads the object of o's name and UID into o, and writes what do makes of it.
+func (p *pass) change(ctx context.Context, o client.Object, do func()) error {
+	if err := p.planned(ctx, client.ObjectKeyFromObject(o), o.GetUID(), o); err != nil {
 		return err
 	}
-	before := o.DeepCopy()
-	change(o)
+	before := o.DeepCopyObject().(client.Object) //nolint:forcetypeassert // a copy of o is of its type
+	do()
 	return p.patch(ctx, o, before)
 }
 

@@ -279,15 +279,3 @@ snapshot_group_runs_total{outcome="succeeded",trigger="schedule"} 0
 		t.Errorf("%d skew series, error %v, want 1", n, err)
 	}
 }
-
-func TestAHoldOutlivesTheDetach(t *testing.T) {
-	c := newCluster(t, asks(group.Detach))
-	c.once()
-	s := c.snapshots()[0]
-	s.Labels[group.HoldLabel] = group.HoldValue
-	c.must(c.api.Update(t.Context(), &s))
-	c.untilRest()
-	if got := c.anchors()[0].Labels[group.HoldLabel]; len(c.snapshots()) != 0 || got != group.HoldValue {
-		t.Errorf("%d group snapshots and an anchor whose hold is %q, want it detached and held", len(c.snapshots()), got)
-	}
-}

@@ -47,7 +47,7 @@
 //	a member is not free                     unbind it, release it
 //	a member is not settled                  wait: snapshot-controller has not seen its release
 //	the content is not settled               wait: snapshot-controller has not seen that it is kept; not for one being deleted
-//	else                                     delete the snapshot
+//	else                                     hold the content where the snapshot is held, delete the snapshot
 //
 // What is given up for being late is looked at live first: the row holds only if nothing of it has changed since it was observed.
 //

@@ -177,16 +177,26 @@ func anchor(o Observed, g Group) progress {
 	if o.overdue() && g.Unmade != "" {
 		return failedFor("complete but not detached after %s, so it is kept as it is: %s", o.Settings.Timeout, g.Unmade)
 	}
-	labels := g.marks()
-	if g.Snapshot.Held { // it is on the anchor that a hold is looked for from now on
-		labels[group.HoldLabel] = group.HoldValue
-	}
+	marks := g.Snapshot.hold()
+	maps.Copy(marks.Labels, g.marks())
 	p := detach(g, o.deadline())
 	p.steps = slices.Insert(p.steps, 0, Step(Anchor{
 		Group: g.Name, Content: g.Content.Name, UID: g.Content.UID, ResourceVersion: g.Content.ResourceVersion,
-		Labels: labels, Cut: g.cut(o.Now),
+		Marks: marks, Cut: g.cut(o.Now),
 	}))
 	return p
+}
+
+// hold is what the anchor gets of a hold of the VolumeGroupSnapshot: it is there that one is looked for once that is gone.
+func (s Snapshot) hold() group.Marks {
+	m := group.Marks{Labels: map[string]string{}}
+	if s.Held {
+		m.Labels[group.HoldLabel] = group.HoldValue
+	}
+	if s.Held && s.By != "" {
+		m.Annotations = map[string]string{group.HeldByAnnotation: s.By}
+	}
+	return m
 }
 
 // detach is the third table of the package comment. until is when the run gives up waiting; zero where it has ended.
@@ -198,8 +208,12 @@ func detach(g Group, until time.Time) progress {
 		return progress{}
 	}
 	gone := Wait{Group: g.Name, For: fmt.Sprintf("VolumeGroupSnapshot %q to be gone", g.SnapshotName), Until: until}
+	var last []Step
+	if g.Snapshot.Held && !g.Content.Held { // since the content was anchored
+		last = []Step{Hold{Group: g.Name, Content: g.Content.Name, UID: g.Content.UID, Marks: g.Snapshot.hold()}}
+	}
 	if g.Snapshot.Deleting {
-		return progress{steps: []Step{gone}}
+		return progress{steps: append(last, gone)}
 	}
 	var steps []Step
 	var spared, unsettled []string
@@ -225,12 +239,10 @@ func detach(g Group, until time.Time) progress {
 			Group: g.Name, For: fmt.Sprintf("snapshot-controller to see that content %q is kept", g.Content.Name), Until: until,
 		}}}
 	}
-	return progress{steps: []Step{
-		DeleteSnapshot{
-			Group: g.Name, Name: g.SnapshotName, UID: g.Snapshot.UID,
-			Anchor: g.Content.Name, AnchorUID: g.Content.UID, Spared: spared,
-		}, gone,
-	}}
+	return progress{steps: append(last, DeleteSnapshot{ // of this version: a hold may come in between
+		Group: g.Name, Name: g.SnapshotName, UID: g.Snapshot.UID, ResourceVersion: g.Snapshot.ResourceVersion,
+		Anchor: g.Content.Name, AnchorUID: g.Content.UID, Spared: spared,
+	}, gone)}
 }
 
 // overdueDetach ends the group's part in the run. Its members are whole and its storage is held by the anchor, so nothing

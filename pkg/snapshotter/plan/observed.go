@@ -144,8 +144,9 @@ type Snapshot struct {
 	// Foreign: it does not carry the labels of this group and run, so somebody else made it.
 	Foreign         bool
 	Ready, Deleting bool
-	// Held: somebody has protected it from expiry already.
+	// Held: somebody has protected it from expiry already. By is the restore in place that did; empty where a person did, or nobody.
 	Held  bool
+	By    string
 	Error string
 	// Claims are the names of the claims that the run meant it to cover, sorted.
 	Claims []string
@@ -164,6 +165,8 @@ type Content struct {
 	Handles []string
 	// Anchored: policy Retain and the labels of this group and run, so that the group was complete and its detach began.
 	Anchored bool
+	// Held: it is protected from expiry.
+	Held bool
 	// Settled: snapshot-controller has put its finalizer back after the content was anchored, so its cache holds no earlier
 	// policy.
 	Settled bool

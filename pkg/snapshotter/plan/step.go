@@ -60,8 +60,15 @@ type Anchor struct {
 	UID            types.UID
 	// ResourceVersion is that of the content found complete: a content that changed since is looked at again first.
 	ResourceVersion string
-	Labels          map[string]string
+	Marks           group.Marks
 	Cut             Cut
+}
+
+// Hold puts the hold of a VolumeGroupSnapshot that is to go on its anchor.
+type Hold struct {
+	Group, Content string
+	UID            types.UID
+	Marks          group.Marks
 }
 
 // Unbind takes the group's name out of a member's status, so that snapshot-controller does not restore what Release removes.
@@ -191,6 +198,7 @@ func (s CreateOne) String() string {
 func (s DeleteOne) String() string { return fmt.Sprintf("delete VolumeSnapshot %q", s.Name) }
 func (s Repair) String() string    { return fmt.Sprintf("repair labels of member %q", s.Member) }
 func (s Anchor) String() string    { return fmt.Sprintf("keep content %q as anchor", s.Content) }
+func (s Hold) String() string      { return fmt.Sprintf("hold content %q", s.Content) }
 func (s Unbind) String() string    { return fmt.Sprintf("unbind member %q", s.Member) }
 func (s Release) String() string {
 	return fmt.Sprintf("release member %q", s.Member)
@@ -232,6 +240,7 @@ func (s CreateOne) Of() string             { return ClaimUnit(s.Claim) }
 func (s DeleteOne) Of() string             { return ClaimUnit(s.Claim) }
 func (s Repair) Of() string                { return s.Group }
 func (s Anchor) Of() string                { return s.Group }
+func (s Hold) Of() string                  { return s.Group }
 func (s Unbind) Of() string                { return s.Group }
 func (s Release) Of() string               { return s.Group }
 func (s DeleteSnapshot) Of() string        { return s.Group }

@@ -76,6 +76,8 @@ func (w *world) do(t *testing.T, step Step) {
 		w.claim.Snapshot.Deleting = true
 	case Anchor:
 		g.Content.Anchored, g.Content.Freeable, g.Content.Settled = true, false, false
+	case Hold:
+		g.Content.Held = true
 	case Repair:
 		g.member(t, s.Member).Missing, g.member(t, s.Member).Class = group.Marks{}, ""
 	case Unbind:

@@ -93,7 +93,7 @@ func (p *Pool) GroupSnapshot(in any) (any, error) {
 	s, done := p.open()
 	defer done()
 	out := &groupsnapshotv1.VolumeGroupSnapshot{ObjectMeta: s.meta(o.ObjectMeta)}
-	out.Annotations = s.kept(o.Annotations, group.ClaimsAnnotation)
+	out.Annotations = s.kept(o.Annotations, group.ClaimsAnnotation, group.HeldByAnnotation)
 	if st := o.Status; st != nil {
 		out.Status = &groupsnapshotv1.VolumeGroupSnapshotStatus{ReadyToUse: flag(st.ReadyToUse), Error: st.Error}
 	}
