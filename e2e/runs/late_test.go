@@ -16,17 +16,18 @@ import (
 )
 
 // TestMembersThatAreReadyLateCompleteTheirGroup needs no shorter resync of csi-snapshotter than the 15 minutes that it has by
-// default. The members are not ready before their contents are made, and the group is held back until csi-snapshotter has seen them ready:
-// what snapshot-controller then writes of them is certainly wrong.
+// default. The group is held back until csi-snapshotter has seen its members ready: what snapshot-controller then writes of them
+// is certainly wrong.
 func TestMembersThatAreReadyLateCompleteTheirGroup(t *testing.T) {
 	t.Parallel()
+	notReady := csidriver.NotReady{For: 5 * time.Second}
 	for _, workflow := range []group.Workflow{group.Keep, group.Detach} {
-		faults(t, tardy, csidriver.Faults{NotReady: csidriver.NotReady{For: time.Hour}})
+		faults(t, tardy, csidriver.Faults{NotReady: notReady})
 		namespace := "late-" + string(workflow)
 		ready(t, namespace, pair(namespace, tardy), group.TimeoutAnnotation, "60s", group.WorkflowAnnotation, string(workflow))
 		ask(t, namespace)
 		eventually(t, "the contents of the members to be made", func(ctx context.Context) error { return contents(ctx, namespace, false) })
-		must(t, driver(tardy).SetFaults(t.Context(), csidriver.Faults{Hang: []string{"CreateVolumeGroupSnapshot"}}))
+		must(t, driver(tardy).SetFaults(t.Context(), csidriver.Faults{NotReady: notReady, Hang: []string{"CreateVolumeGroupSnapshot"}}))
 		eventually(t, "the members to be ready", func(ctx context.Context) error { return contents(ctx, namespace, true) })
 		must(t, driver(tardy).SetFaults(t.Context(), csidriver.Faults{}))
 		if run := ended(t, namespace, "1"); run.Outcome != group.Succeeded {
