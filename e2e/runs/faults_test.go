@@ -53,16 +53,16 @@ func TestARunEndsInTimeWhateverTheDriverDoes(t *testing.T) {
 		want     map[string][]string // what the reason says of each group and claim that fails
 	}{
 		{"one-member-short", csidriver.Faults{MemberShort: true}, grouped, group.Keep,
-			map[string][]string{"pg": {"not complete after 8s: 1 of 2 members exist"}}},
+			map[string][]string{"pg": {"not complete after 12s: 1 of 2 members exist"}}},
 		{"error-that-clears", onFire("CreateVolumeGroupSnapshot", 2), grouped, group.Keep, nil},
 		{"error-that-stays", onFire("CreateVolumeGroupSnapshot", 0), grouped, group.Keep,
-			map[string][]string{"pg": {"not complete after 8s: ", "disk on fire"}}},
+			map[string][]string{"pg": {"not complete after 12s: ", "disk on fire"}}},
 		{"hanging", csidriver.Faults{Hang: []string{"CreateVolumeGroupSnapshot", "CreateSnapshot"}}, both, group.Keep,
-			map[string][]string{"pg": {"not complete after 8s: "}, "claim/cache": {"not ready after 8s: "}}},
-		{"hanging-detach", hang, grouped, group.Detach, map[string][]string{"pg": {"not complete after 8s: "}}},
+			map[string][]string{"pg": {"not complete after 12s: "}, "claim/cache": {"not ready after 12s: "}}},
+		{"hanging-detach", hang, grouped, group.Detach, map[string][]string{"pg": {"not complete after 12s: "}}},
 		{"claim-error-that-clears", onFire("CreateSnapshot", 2), alone, group.Keep, nil},
 		{"claim-error-that-stays", onFire("CreateSnapshot", 0), alone, group.Keep, map[string][]string{
-			"claim/data": {"not ready after 8s: ", "disk on fire"}, "claim/wal": {"not ready after 8s: ", "disk on fire"}}},
+			"claim/data": {"not ready after 12s: ", "disk on fire"}, "claim/wal": {"not ready after 12s: ", "disk on fire"}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			faults(t, faulty, tc.faults)
@@ -125,7 +125,7 @@ func logged(t *testing.T, reason string) {
 // timeoutOf is short where the run is to be given up, and long enough for a loaded machine where it is not.
 func timeoutOf(reasons map[string][]string) time.Duration {
 	if len(reasons) > 0 {
-		return 8 * time.Second
+		return 12 * time.Second
 	}
 	return time.Minute
 }
