@@ -2,11 +2,14 @@ package fault_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"testing"
 
+	groupv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/snapshot-group/snapshot-group/e2e/suite"
@@ -107,5 +110,35 @@ func answeredTo(namespace, request string) func(context.Context) error {
 			err = fmt.Errorf("last run %s", run)
 		}
 		return err
+	}
+}
+
+// hold labels a restore point; nil takes the label away.
+func hold(ctx context.Context, o client.Object, value any) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": map[string]any{group.HoldLabel: value}}})
+	if err != nil {
+		return err
+	}
+	return admin.Patch(ctx, o, client.RawPatch(types.MergePatchType, patch))
+}
+
+// letGoOf takes the hold of each anchor of a namespace away, which must be there.
+func letGoOf(t *testing.T, namespace string) {
+	t.Helper()
+	var anchors groupv1.VolumeGroupSnapshotContentList
+	must(t, admin.List(t.Context(), &anchors))
+	n := 0
+	for _, o := range anchors.Items {
+		if o.Spec.VolumeGroupSnapshotRef.Namespace != namespace {
+			continue
+		}
+		n++
+		if o.Labels[group.HoldLabel] != group.HoldValue {
+			t.Errorf("anchor %q has labels %v, want it held", o.Name, o.Labels)
+		}
+		must(t, hold(t.Context(), &o, nil))
+	}
+	if n != len(groups) {
+		t.Errorf("%d anchors in %q, want %d", n, namespace, len(groups))
 	}
 }

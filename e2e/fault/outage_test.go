@@ -198,7 +198,8 @@ func calls(t *testing.T, rpc string) int {
 	return inventory.Calls[rpc]
 }
 
-// TestSnapshotControllerIsAwayDuringADetach: nobody sees what becomes of the members until all are released.
+// TestSnapshotControllerIsAwayDuringADetach: nobody sees what becomes of the members until all are released. A hold that comes meanwhile
+// outlives the group snapshot that it was put on.
 func TestSnapshotControllerIsAwayDuringADetach(t *testing.T) {
 	expected(t)
 	l := start(t, alone)
@@ -222,7 +223,21 @@ func TestSnapshotControllerIsAwayDuringADetach(t *testing.T) {
 		}
 		return nil
 	})
+	detached := p[slices.Index(workflows, group.Detach)]
+	var held groupv1.VolumeGroupSnapshotList
+	must(t, admin.List(t.Context(), &held, client.InNamespace(detached)))
+	for _, o := range held.Items {
+		must(t, hold(t.Context(), &o, group.HoldValue))
+	}
 	revive()
+	eventually(t, "the group snapshots to be gone", func(ctx context.Context) error {
+		err := admin.List(ctx, &held, client.InNamespace(detached))
+		if n := len(held.Items); err == nil && n > 0 {
+			err = fmt.Errorf("%d are there", n)
+		}
+		return err
+	})
+	letGoOf(t, detached)
 	p.endAsUndisturbed(t)
 }
 
