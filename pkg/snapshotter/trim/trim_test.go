@@ -87,15 +87,17 @@ func TestTransformsKeepWhatIsUsed(t *testing.T) {
 				},
 			},
 		},
-		"of a group snapshot, the claims that it was meant to cover": {
+		"of a group snapshot, the claims that it was meant to cover, and who holds it": {
 			pool.GroupSnapshot,
 			&groupsnapshotv1.VolumeGroupSnapshot{
-				ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{group.ClaimsAnnotation: "data,wal", "mine": "1"}},
-				Spec:       groupsnapshotv1.VolumeGroupSnapshotSpec{VolumeGroupSnapshotClassName: ptr.To(class)},
-				Status:     &groupsnapshotv1.VolumeGroupSnapshotStatus{ReadyToUse: ptr.To(true), BoundVolumeGroupSnapshotContentName: ptr.To("c")},
+				ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{
+					group.ClaimsAnnotation: "data,wal", group.HeldByAnnotation: "r1", "mine": "1",
+				}},
+				Spec:   groupsnapshotv1.VolumeGroupSnapshotSpec{VolumeGroupSnapshotClassName: ptr.To(class)},
+				Status: &groupsnapshotv1.VolumeGroupSnapshotStatus{ReadyToUse: ptr.To(true), BoundVolumeGroupSnapshotContentName: ptr.To("c")},
 			},
 			&groupsnapshotv1.VolumeGroupSnapshot{
-				ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{group.ClaimsAnnotation: "data,wal"}},
+				ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{group.ClaimsAnnotation: "data,wal", group.HeldByAnnotation: "r1"}},
 				Status:     &groupsnapshotv1.VolumeGroupSnapshotStatus{ReadyToUse: ptr.To(true)},
 			},
 		},
