@@ -80,9 +80,9 @@ func givenUp() work {
 				settled(t, ns)
 			}
 		},
-		begin: func(t *testing.T, namespace string) { // its deadline has passed then
+		begin: func(t *testing.T, namespace string) { // its deadline has passed then, or comes soon
 			t.Helper()
-			change(t, namespace, func(o *corev1.Namespace) { metav1.SetMetaDataAnnotation(&o.ObjectMeta, group.TimeoutAnnotation, "1s") })
+			change(t, namespace, func(o *corev1.Namespace) { metav1.SetMetaDataAnnotation(&o.ObjectMeta, group.TimeoutAnnotation, "5s") })
 		},
 		ended: func(namespace string) func(context.Context) error {
 			return func(ctx context.Context) error {
