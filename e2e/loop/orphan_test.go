@@ -162,8 +162,15 @@ func (h *history) velero(t *testing.T, name string, do func(*history, *testing.T
 	})
 	must(t, admin.Get(t.Context(), client.ObjectKey{Name: *s.Status.BoundVolumeGroupSnapshotContentName}, content))
 	before := content.DeepCopy()
-	content.Spec.DeletionPolicy, content.Labels = snapv1.VolumeSnapshotContentRetain, s.Labels
+	content.Spec.DeletionPolicy, content.Labels, content.Finalizers = snapv1.VolumeSnapshotContentRetain, s.Labels, nil
 	must(t, admin.Patch(t.Context(), content, client.MergeFrom(before)))
+	eventually(t, time.Minute, "snapshot-controller to see that the content is to be kept", func(ctx context.Context) error {
+		err := admin.Get(ctx, client.ObjectKeyFromObject(content), content)
+		if err == nil && len(content.Finalizers) == 0 {
+			err = errors.New("it has not put its finalizer back")
+		}
+		return err
+	})
 	do(h, t, content, members)
 }
 
