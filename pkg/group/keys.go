@@ -61,6 +61,12 @@ const (
 	ClaimsAnnotation = "snapshot-group/claims"
 	// ClaimSpecAnnotation on a member holds the JSON of ClaimSpec, so that a restore needs no live claim.
 	ClaimSpecAnnotation = "snapshot-group/claim-spec"
+	// DetachedAnnotation on a member holds Detached: what the anchor of its group is made of again where it is lost.
+	DetachedAnnotation = "snapshot-group/detached-from"
+	// RebuiltAnnotation on an anchor says that the loop has made it again. Without, a content that was written for what is on storage is
+	// somebody's import.
+	RebuiltAnnotation = "snapshot-group/rebuilt"
+	RebuiltValue      = "true"
 )
 
 // AnchorFinalizer is on every anchor while it has members: without it, their storage could never be freed.
@@ -126,6 +132,15 @@ const (
 	// MemberGroupHandleAnnotation is on the content of a member from its creation on, where its status comes later
 	// (pkg/utils.VolumeGroupSnapshotHandleAnnotation).
 	MemberGroupHandleAnnotation = "groupsnapshot.storage.k8s.io/volumeGroupSnapshotHandle"
+	// GroupContentFinalizer keeps the content of a group until the CSI sidecar has freed its storage
+	// (pkg/utils.VolumeGroupSnapshotContentFinalizer).
+	GroupContentFinalizer = "groupsnapshot.storage.kubernetes.io/volumegroupsnapshotcontent-bound-protection"
+	// The Secret that a driver wants when the content of a member, or of a group, is deleted (pkg/utils.AnnDeletionSecretRefName and
+	// -Namespace, AnnDeletionGroupSecretRefName and -Namespace). Both come from the parameters of the VolumeGroupSnapshotClass.
+	MemberSecretNameAnnotation      = "snapshot.storage.kubernetes.io/deletion-secret-name"
+	MemberSecretNamespaceAnnotation = "snapshot.storage.kubernetes.io/deletion-secret-namespace"
+	GroupSecretNameAnnotation       = "groupsnapshot.storage.kubernetes.io/deletion-secret-name"
+	GroupSecretNamespaceAnnotation  = "groupsnapshot.storage.kubernetes.io/deletion-secret-namespace"
 
 	SnapshotAPIGroup      = "snapshot.storage.k8s.io"
 	GroupSnapshotAPIGroup = "groupsnapshot.storage.k8s.io"

@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // OwnerGroupSnapshot is the owner reference by which a VolumeSnapshot is a member of a VolumeGroupSnapshot, or nil.
@@ -54,6 +56,23 @@ func MemberMarks(snapshotLabels map[string]string, extra map[string]string, clai
 		m.Annotations[ClaimSpecAnnotation] = value
 	}
 	return m, nil
+}
+
+// Detached is the value of DetachedAnnotation, the VolumeGroupSnapshot that a member was detached from: the UID, a slash, and how many members
+// it had. Nothing else tells either once the anchor is lost.
+type Detached struct {
+	Snapshot types.UID
+	Members  int
+}
+
+func (d Detached) String() string { return fmt.Sprintf("%s/%d", d.Snapshot, d.Members) }
+
+// ParseDetached reads DetachedAnnotation; false where it is not there, or is not what String returns.
+func ParseDetached(annotations map[string]string) (Detached, bool) {
+	uid, members, _ := strings.Cut(annotations[DetachedAnnotation], "/")
+	n, err := strconv.Atoi(members)
+	d := Detached{types.UID(uid), n}
+	return d, err == nil && uid != "" && n > 0 && d.String() == annotations[DetachedAnnotation]
 }
 
 // ClaimSpec is what ClaimSpecAnnotation records of a claim: enough to create it again, without its source.

@@ -76,3 +76,26 @@ func TestMemberMarks(t *testing.T) {
 		})
 	}
 }
+
+func TestParseDetached(t *testing.T) {
+	for name, tc := range map[string]struct {
+		said string
+		want Detached
+		ok   bool
+	}{
+		"what a detach has written":              {Detached{"3f0c-11", 2}.String(), Detached{"3f0c-11", 2}, true},
+		"a member that says nothing":             {"", Detached{}, false},
+		"one that does not say how many":         {"3f0c-11", Detached{}, false},
+		"one that says a number that is none":    {"3f0c-11/two", Detached{}, false},
+		"one of a group of no members":           {"3f0c-11/0", Detached{}, false},
+		"one that does not say of which":         {"/2", Detached{}, false},
+		"a number as the loop does not write it": {"3f0c-11/+2", Detached{}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, ok := ParseDetached(map[string]string{DetachedAnnotation: tc.said})
+			if ok != tc.ok || ok && got != tc.want {
+				t.Errorf("%q says %+v, %t, want %+v, %t", tc.said, got, ok, tc.want, tc.ok)
+			}
+		})
+	}
+}

@@ -165,8 +165,8 @@ func (c *fakeCluster) settleAnchors() bool {
 	c.t.Helper()
 	moved := false
 	for _, o := range c.anchors() {
-		if store.IsAnchor(&o) && !slices.Contains(o.Finalizers, contentFinalizer) && o.DeletionTimestamp == nil {
-			o.Finalizers = append(o.Finalizers, contentFinalizer)
+		if store.IsAnchor(&o) && !slices.Contains(o.Finalizers, group.GroupContentFinalizer) && o.DeletionTimestamp == nil {
+			o.Finalizers = append(o.Finalizers, group.GroupContentFinalizer)
 			c.must(c.api.Update(c.t.Context(), &o))
 			moved = true
 		}

@@ -26,8 +26,6 @@ import (
 const (
 	asSourceFinalizer = "snapshot.storage.kubernetes.io/volumesnapshot-as-source-protection"
 	boundFinalizer    = "snapshot.storage.kubernetes.io/volumesnapshot-bound-protection"
-	// contentFinalizer is the same of a VolumeGroupSnapshotContent (VolumeGroupSnapshotContentFinalizer).
-	contentFinalizer = "groupsnapshot.storage.kubernetes.io/volumegroupsnapshotcontent-bound-protection"
 )
 
 // members are the VolumeSnapshots owned by the VolumeGroupSnapshot, and those whose content belongs to the same group on

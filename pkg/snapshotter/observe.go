@@ -265,7 +265,7 @@ func contentOfGroup(o *groupsnapshotv1.VolumeGroupSnapshotContent, g plan.Group)
 		Handles:     o.Spec.Source.VolumeHandles,
 		Anchored:    store.IsAnchor(o) && isOfRun(o, g),
 		Held:        o.Labels[group.HoldLabel] == group.HoldValue,
-		Settled:     slices.Contains(o.Finalizers, contentFinalizer),
+		Settled:     slices.Contains(o.Finalizers, group.GroupContentFinalizer),
 		Freeable:    o.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentDelete && o.Annotations[group.GroupBeingDeletedAnnotation] != "",
 		Deleting:    o.DeletionTimestamp != nil,
 	}

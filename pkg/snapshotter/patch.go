@@ -128,7 +128,7 @@ func (p *pass) anchor(ctx context.Context, s plan.Anchor) error {
 	o.Spec.DeletionPolicy = snapshotv1.VolumeSnapshotContentRetain
 	o.Labels, o.Annotations = added(o.Labels, s.Marks.Labels), added(o.Annotations, s.Marks.Annotations)
 	// The return of the finalizer is what plan.Content.Settled tells.
-	o.Finalizers = slices.DeleteFunc(o.Finalizers, func(f string) bool { return f == contentFinalizer })
+	o.Finalizers = slices.DeleteFunc(o.Finalizers, func(f string) bool { return f == group.GroupContentFinalizer })
 	if !slices.Contains(o.Finalizers, group.AnchorFinalizer) {
 		o.Finalizers = append(o.Finalizers, group.AnchorFinalizer)
 	}

@@ -223,7 +223,7 @@ func detach(g Group, until time.Time) progress {
 			steps = append(steps, Unbind{Group: g.Name, Member: m.Name, Snapshot: g.SnapshotName, UID: m.UID})
 		}
 		if !m.free() {
-			steps = append(steps, Release{Group: g.Name, Member: m.Name, UID: m.UID, Marks: m.Missing, Class: m.Class})
+			steps = append(steps, Release{Group: g.Name, Member: m.Name, UID: m.UID, Marks: g.detached(m.Missing), Class: m.Class})
 		}
 		if !m.settled() {
 			unsettled = append(unsettled, m.Name)
@@ -243,6 +243,17 @@ func detach(g Group, until time.Time) progress {
 		Group: g.Name, Name: g.SnapshotName, UID: g.Snapshot.UID, ResourceVersion: g.Snapshot.ResourceVersion,
 		Anchor: g.Content.Name, AnchorUID: g.Content.UID, Spared: spared,
 	}, gone)}
+}
+
+// detached adds to what a member lacks what its anchor is made of again where it is lost.
+func (g Group) detached(missing group.Marks) group.Marks {
+	from := group.Detached{Snapshot: g.Content.SnapshotUID, Members: len(g.Content.Handles)}
+	missing.Annotations = maps.Clone(missing.Annotations)
+	if missing.Annotations == nil {
+		missing.Annotations = map[string]string{}
+	}
+	missing.Annotations[group.DetachedAnnotation] = from.String()
+	return missing
 }
 
 // overdueDetach ends the group's part in the run. Its members are whole and its storage is held by the anchor, so nothing
