@@ -130,11 +130,14 @@ func Ours(namespace types.UID, name string, labels map[string]string) bool {
 	return of != "" && run != "" && name == group.SnapshotName(namespace, of, run)
 }
 
-// made: by snapshot-controller, for a VolumeGroupSnapshot. What somebody wrote to import a backup is theirs, whatever its labels
-// and the name that it refers to. One that is not bound yet refers to no UID, and no name ends in a dash.
+// made: by snapshot-controller, for a VolumeGroupSnapshot, or by the loop once more. What somebody wrote to import a backup is theirs,
+// whatever its labels and the name that it refers to. One that is not bound yet refers to no UID, and no name ends in a dash.
 func made(c *groupsnapshotv1.VolumeGroupSnapshotContent) bool {
-	return c.Name == "groupsnapcontent-"+string(c.Spec.VolumeGroupSnapshotRef.UID) && c.Spec.Source.GroupSnapshotHandles == nil
+	return c.Name == ContentName(c.Spec.VolumeGroupSnapshotRef.UID) && (c.Spec.Source.GroupSnapshotHandles == nil || rebuilt(c))
 }
+
+// ContentName is what snapshot-controller calls the content of a VolumeGroupSnapshot.
+func ContentName(snapshot types.UID) string { return "groupsnapcontent-" + string(snapshot) }
 
 func ungrouped(namespace types.UID, s *snapshotv1.VolumeSnapshot) bool {
 	claim := ptr.Deref(s.Spec.Source.PersistentVolumeClaimName, "")
@@ -165,7 +168,7 @@ func (x Indexed) ofSnapshot(s *groupsnapshotv1.VolumeGroupSnapshot) Point {
 func (x Indexed) ofAnchor(c *groupsnapshotv1.VolumeGroupSnapshotContent) Point {
 	p := x.labelled(c.Labels)
 	p.Name, p.Workflow, p.Content = c.Spec.VolumeGroupSnapshotRef.Name, group.Detach, content(c)
-	p.Held, p.Ready, p.Wanted = held(c.Labels), true, len(c.Spec.Source.VolumeHandles)
+	p.Held, p.Ready, p.Wanted = held(c.Labels), true, wanted(c)
 	p.Deleting = !p.Content.Retained
 	p.Members, p.Left = x.members(c.Spec.VolumeGroupSnapshotRef.UID, p.Content)
 	return p
@@ -257,18 +260,15 @@ func content(c *groupsnapshotv1.VolumeGroupSnapshotContent) *Content {
 		Freeable: c.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentDelete && c.Annotations[group.GroupBeingDeletedAnnotation] != "",
 		Guarded:  slices.Contains(c.Finalizers, group.AnchorFinalizer),
 	}
-	if c.Status == nil {
-		return out
-	}
-	out.Handle = handleOf(c)
-	for _, s := range c.Status.VolumeSnapshotInfoList {
-		out.Snapshots = append(out.Snapshots, s.SnapshotHandle)
-	}
+	out.Handle, out.Snapshots, out.Untold = handleOf(c), SnapshotHandles(c), untold(c)
 	return out
 }
 
-// handleOf is the group snapshot on storage; empty where storage has told none.
+// handleOf is the group snapshot on storage; empty where storage has told none, or has freed it.
 func handleOf(c *groupsnapshotv1.VolumeGroupSnapshotContent) string {
+	if untold(c) {
+		return c.Spec.Source.GroupSnapshotHandles.VolumeGroupSnapshotHandle
+	}
 	if c.Status == nil {
 		return ""
 	}

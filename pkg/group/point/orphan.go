@@ -6,7 +6,6 @@ import (
 
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/ptr"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
@@ -20,7 +19,7 @@ const (
 	OrphanContent OrphanKind = "content"
 	// OrphanAnchor: an anchor without members.
 	OrphanAnchor OrphanKind = "anchor"
-	// OrphanMember: a detached member without its anchor. It can be restored from, and its storage never be freed by deleting it.
+	// OrphanMember: a detached member without its anchor. It can be restored from; deleting it frees nothing on storage.
 	OrphanMember OrphanKind = "member"
 )
 
@@ -90,26 +89,10 @@ func marked(snapshots []*snapshotv1.VolumeSnapshot, marks map[string]string) boo
 	})
 }
 
-// orphanMembers are members whose group on storage has no VolumeGroupSnapshotContent.
 func (x Indexed) orphanMembers() []Orphan {
-	held := map[onStorage]bool{}
-	for _, c := range x.o.GroupContents {
-		if handleOf(c) != "" {
-			held[onStorage{c.Spec.Driver, handleOf(c)}] = true
-		}
-	}
 	var out []Orphan
-	for _, s := range x.o.Snapshots {
-		c := x.contents[s.UID]
-		if s.Labels[group.RunLabel] == "" || s.Labels[group.GroupLabel] == "" || group.OwnerGroupSnapshot(s.OwnerReferences) != nil ||
-			c == nil || c.Status == nil || c.Spec.Source.VolumeHandle == nil {
-			continue
-		}
-		handle := ptr.Deref(c.Status.VolumeGroupSnapshotHandle, "")
-		if handle != "" && !held[onStorage{c.Spec.Driver, handle}] {
-			out = append(out, Orphan{Kind: OrphanMember, Snapshot: object(&s.ObjectMeta)})
-		}
+	for _, s := range x.anchorless() {
+		out = append(out, Orphan{Kind: OrphanMember, Snapshot: object(&s.ObjectMeta)})
 	}
-	slices.SortFunc(out, func(a, b Orphan) int { return strings.Compare(a.Snapshot.Name, b.Snapshot.Name) })
 	return out
 }

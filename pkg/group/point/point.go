@@ -74,6 +74,8 @@ type Content struct {
 	Freeable bool
 	// Guarded: it has AnchorFinalizer.
 	Guarded bool
+	// Untold: the loop has made it again, and its status does not tell of Handle. Without that, its deletion would free nothing.
+	Untold bool
 }
 
 // Member is a VolumeSnapshot of a point.

@@ -3,6 +3,7 @@ package point
 import (
 	"slices"
 
+	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	"k8s.io/utils/ptr"
 )
@@ -46,6 +47,33 @@ func (s Storage) Holds(c *snapshotv1.VolumeSnapshotContent) bool {
 		return true
 	}
 	return Imported(c) && slices.Contains(s.Snapshots, *c.Spec.Source.SnapshotHandle)
+}
+
+// SnapshotHandles are the snapshots of a group on storage, by what storage told or by what the content was written for.
+func SnapshotHandles(c *groupsnapshotv1.VolumeGroupSnapshotContent) []string {
+	if written := c.Spec.Source.GroupSnapshotHandles; written != nil {
+		return written.VolumeSnapshotHandles
+	}
+	if c.Status == nil {
+		return nil
+	}
+	var out []string
+	for _, s := range c.Status.VolumeSnapshotInfoList {
+		out = append(out, s.SnapshotHandle)
+	}
+	return out
+}
+
+// GroupHandles are the group snapshots on storage that a content stands for: what storage told, and what the content was written for.
+func GroupHandles(c *groupsnapshotv1.VolumeGroupSnapshotContent) []string {
+	var out []string
+	if written := c.Spec.Source.GroupSnapshotHandles; written != nil {
+		out = append(out, written.VolumeGroupSnapshotHandle)
+	}
+	if told := handleOf(c); told != "" && !slices.Contains(out, told) {
+		out = append(out, told)
+	}
+	return out
 }
 
 // Imported tells whether somebody wrote the VolumeSnapshotContent for a snapshot that was on storage already. Restores into another namespace do.
