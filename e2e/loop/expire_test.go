@@ -187,6 +187,26 @@ func TestWhatIsDeletedByHandLeavesNothing(t *testing.T) {
 			must(t, admin.Delete(t.Context(), anchor(p.Content.Name)))
 			must(t, admin.Delete(t.Context(), h.member(p.Members[0].Name)))
 		}},
+		"the anchor for good, and later the members of another": {"detach", func(t *testing.T, h *history, p point.Point) {
+			t.Helper()
+			h.leaveLost(t, p)
+			h.isBack(t, p)
+			h.leaveBare(t, p)
+		}},
+		"the anchor for good, its members and another at once": {"detach", func(t *testing.T, h *history, p point.Point) {
+			t.Helper()
+			h.leaveLost(t, p)
+			h.isBack(t, p)
+			must(t, admin.Delete(t.Context(), h.member(p.Members[1].Name)))
+			must(t, admin.Delete(t.Context(), anchor(p.Content.Name)))
+			must(t, admin.Delete(t.Context(), h.member(p.Members[0].Name)))
+		}},
+		"the anchor for good, and later the namespace": {"detach", func(t *testing.T, h *history, p point.Point) {
+			t.Helper()
+			h.leaveLost(t, p)
+			h.isBack(t, p)
+			deleteNamespace(t, h, p)
+		}},
 		"the namespace of a kept one":     {"keep", deleteNamespace},
 		"the namespace of a detached one": {"detach", deleteNamespace},
 		"the namespace after it was opted out": {"detach", func(t *testing.T, h *history, p point.Point) {

@@ -72,6 +72,10 @@ var acts = []act{
 		},
 	},
 	{"storage is freed when the last member is deleted", (*site).lastMember, nil, []string{"delete volumegroupsnapshotcontents" + groups}},
+	{
+		"an anchor that was taken away is made again", (*site).lostAnchor, nil,
+		[]string{"create volumegroupsnapshotcontents" + groups, "patch volumegroupsnapshotcontents" + groups + "/status"},
+	},
 	{"storage is freed when the namespace is deleted", (*site).lostNamespace, nil, []string{"get namespaces"}},
 	{
 		"what its class retains of a run that was given up is deleted, though its snapshots have gone already", (*site).giveUp, nil,

@@ -8,6 +8,7 @@ import (
 
 	groupv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	"google.golang.org/grpc/codes"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
@@ -63,6 +64,47 @@ func (s *site) lastMember(namespace string) (before, promise step) {
 	return inOrder(claims, run), inOrder(func(ctx context.Context) error {
 		return s.admin.DeleteAllOf(ctx, &snapv1.VolumeSnapshot{}, client.InNamespace(namespace))
 	}, s.freed(namespace))
+}
+
+// lostAnchor has the driver answer nothing about a group snapshot, or csi-snapshotter would write to an anchor what the loop may not.
+func (s *site) lostAnchor(namespace string) (before, promise step) {
+	claims, run := s.detach(namespace)
+	var all groupv1.VolumeGroupSnapshotContentList
+	anchor := func(ctx context.Context) (*groupv1.VolumeGroupSnapshotContent, error) {
+		if err := s.admin.List(ctx, &all); err != nil {
+			return nil, err
+		}
+		for i := range all.Items {
+			if all.Items[i].Spec.VolumeGroupSnapshotRef.Namespace == namespace {
+				return &all.Items[i], nil
+			}
+		}
+		return nil, errors.New("there is no anchor")
+	}
+	var lost types.UID
+	mute := func(ctx context.Context) error {
+		return csidriver.Dial(s.cluster.Drivers()[0].Control).SetFaults(ctx, csidriver.Faults{
+			Fail: map[string]csidriver.Failure{"GetVolumeGroupSnapshot": {Code: codes.Unavailable}},
+		})
+	}
+	lose := func(ctx context.Context) error {
+		o, err := anchor(ctx)
+		if err != nil {
+			return err
+		}
+		lost = o.UID
+		return errors.Join(
+			s.admin.Patch(ctx, o, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))),
+			client.IgnoreNotFound(s.admin.Delete(ctx, o)),
+		)
+	}
+	return inOrder(mute, claims, run), inOrder(lose, func(ctx context.Context) error {
+		o, err := anchor(ctx)
+		if err == nil && (o.UID == lost || o.Status == nil || o.Status.VolumeGroupSnapshotHandle == nil) {
+			err = fmt.Errorf("anchor of UID %q with status %+v, want another than %q that tells what it holds", o.UID, o.Status, lost)
+		}
+		return err
+	})
 }
 
 func (s *site) lostNamespace(namespace string) (before, promise step) {

@@ -61,6 +61,8 @@ type fakeCluster struct {
 	// lists are the kinds that the loop has listed live, journals is how often it has looked for a restore in place.
 	lists    []string
 	journals int
+	// reading is called before each kind that the loop lists live; nil: nothing happens meanwhile.
+	reading func(list string)
 	// killAt is the write at which the loop is cut off, counted from 1; 0 for none. answered: the write is done first.
 	killAt   int
 	answered bool
@@ -155,6 +157,9 @@ func (c *fakeCluster) watchReads() interceptor.Funcs {
 		},
 		List: func(ctx context.Context, api client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
 			c.lists = append(c.lists, strings.TrimPrefix(fmt.Sprintf("%T", list), "*v1."))
+			if c.reading != nil {
+				c.reading(c.lists[len(c.lists)-1])
+			}
 			return api.List(ctx, list, opts...)
 		},
 	}

@@ -37,9 +37,13 @@ func (r *Reconciler) expiry(ctx context.Context, ns *corev1.Namespace, seen plan
 	o := expire.Observed{
 		Now: seen.Now, Name: ns.Name, Namespace: ns.UID, Settings: seen.Settings, Problems: seen.Problems,
 		Points: objects.Points(), Stuck: objects.Stuck(), Doubles: objects.Doubles(), Captives: objects.Captives(), Limit: r.MaxExpire,
-		Seen: ns.Annotations[group.RetentionSeenAnnotation], Paused: ns.Annotations[group.ExpiryPausedAnnotation],
+		Untold: objects.Untold(),
+		Seen:   ns.Annotations[group.RetentionSeenAnnotation], Paused: ns.Annotations[group.ExpiryPausedAnnotation],
 	}
 	if o.Orphans, err = r.orphans(ctx, objects); err != nil {
+		return nil, err
+	}
+	if o.Lost, err = r.lost(ctx, ns.Name, objects, o.Orphans); err != nil {
 		return nil, err
 	}
 	if asked := expire.Asks(o); len(asked) > 0 { // mostly there is none
@@ -108,7 +112,7 @@ func (r *Reconciler) leave(ctx context.Context, ns *corev1.Namespace) ([]plan.St
 	for _, g := range given {
 		own[g.SnapshotUID()] = true
 	}
-	o := expire.Observed{Stuck: objects.Stuck(), Doubles: objects.Doubles(), Captives: objects.Captives()}
+	o := expire.Observed{Untold: objects.Untold(), Stuck: objects.Stuck(), Doubles: objects.Doubles(), Captives: objects.Captives()}
 	o.Points = slices.DeleteFunc(objects.Points(), func(p point.Point) bool { return p.Snapshot != nil && own[p.Snapshot.UID] })
 	if o.Orphans, err = r.orphans(ctx, objects); err != nil {
 		return nil, err
@@ -173,6 +177,10 @@ func (p *pass) expire(ctx context.Context, step plan.Step) error {
 		return p.releaseContent(ctx, s)
 	case expire.ReleaseMember:
 		return p.releaseMember(ctx, s)
+	case expire.Rebuild:
+		return p.rebuild(ctx, s)
+	case expire.WriteHandle:
+		return p.writeHandle(ctx, s)
 	case expire.Adopt:
 		return p.adoptRetention(ctx, s)
 	case expire.Pause:

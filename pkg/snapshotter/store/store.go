@@ -182,10 +182,7 @@ func RestoredFrom(o client.Object) string {
 
 func groupHandleOfGroup(o client.Object) []string {
 	c, _ := o.(*groupsnapshotv1.VolumeGroupSnapshotContent)
-	if c.Status == nil || c.Status.VolumeGroupSnapshotHandle == nil {
-		return nil
-	}
-	return []string{HandleKey(c.Spec.Driver, *c.Status.VolumeGroupSnapshotHandle)}
+	return handleKeys(c.Spec.Driver, point.GroupHandles(c))
 }
 
 func importOf(o client.Object) []string {
@@ -207,12 +204,13 @@ func handlesOf(o client.Object) []string {
 
 func handlesOfGroup(o client.Object) []string {
 	c, _ := o.(*groupsnapshotv1.VolumeGroupSnapshotContent)
-	if c.Status == nil {
-		return nil
-	}
-	var keys []string
-	for _, s := range c.Status.VolumeSnapshotInfoList {
-		keys = append(keys, HandleKey(c.Spec.Driver, s.SnapshotHandle))
+	return handleKeys(c.Spec.Driver, point.SnapshotHandles(c))
+}
+
+func handleKeys(driver string, handles []string) []string {
+	keys := make([]string, 0, len(handles))
+	for _, handle := range handles {
+		keys = append(keys, HandleKey(driver, handle))
 	}
 	return keys
 }

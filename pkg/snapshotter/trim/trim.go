@@ -177,7 +177,8 @@ func (p *Pool) Content(in any) (any, error) {
 	out := &wholeContent{VolumeSnapshotContent: snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{
 		Name: share(s, o.Name), UID: o.UID, ResourceVersion: o.ResourceVersion, DeletionTimestamp: o.DeletionTimestamp,
 		ManagedFields: trimmed,
-		Annotations:   s.kept(o.Annotations, group.NudgedAnnotation, group.MemberGroupHandleAnnotation, group.MemberBeingDeletedAnnotation),
+		Annotations: s.kept(o.Annotations, group.NudgedAnnotation, group.MemberGroupHandleAnnotation, group.MemberBeingDeletedAnnotation,
+			group.MemberSecretNameAnnotation, group.MemberSecretNamespaceAnnotation),
 	}}}
 	ref := o.Spec.VolumeSnapshotRef
 	out.Spec.VolumeSnapshotRef = corev1.ObjectReference{Namespace: share(s, ref.Namespace), Name: share(s, ref.Name), UID: share(s, ref.UID)}
@@ -206,7 +207,7 @@ func (p *Pool) GroupContent(in any) (any, error) {
 	s, done := p.open()
 	defer done()
 	out := &groupsnapshotv1.VolumeGroupSnapshotContent{ObjectMeta: s.meta(o.ObjectMeta)}
-	out.Annotations = s.kept(o.Annotations, group.GroupBeingDeletedAnnotation, group.NudgedAnnotation)
+	out.Annotations = s.kept(o.Annotations, group.GroupBeingDeletedAnnotation, group.NudgedAnnotation, group.RebuiltAnnotation)
 	ref := o.Spec.VolumeGroupSnapshotRef
 	out.Spec = groupsnapshotv1.VolumeGroupSnapshotContentSpec{
 		VolumeGroupSnapshotRef: corev1.ObjectReference{Namespace: share(s, ref.Namespace), Name: share(s, ref.Name), UID: share(s, ref.UID)},

@@ -115,6 +115,24 @@ func TestTransformsKeepWhatIsUsed(t *testing.T) {
 				Source: snapshotv1.VolumeSnapshotContentSource{SnapshotHandle: ptr.To("s")},
 			}, Status: &snapshotv1.VolumeSnapshotContentStatus{CreationTime: ptr.To(int64(1))}},
 		},
+		"of a content, the Secret with which its group is freed": {
+			pool.Content,
+			&snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{
+				group.MemberSecretNameAnnotation: "key", group.MemberSecretNamespaceAnnotation: "csi", "mine": "1",
+			}}},
+			&snapshotv1.VolumeSnapshotContent{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{
+				group.MemberSecretNameAnnotation: "key", group.MemberSecretNamespaceAnnotation: "csi",
+			}}},
+		},
+		"of a group's content, that the loop has made it again": {
+			pool.GroupContent,
+			&groupsnapshotv1.VolumeGroupSnapshotContent{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{
+				group.RebuiltAnnotation: group.RebuiltValue, "mine": "1",
+			}}},
+			&groupsnapshotv1.VolumeGroupSnapshotContent{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{
+				group.RebuiltAnnotation: group.RebuiltValue,
+			}}},
+		},
 		"of a group's content, the snapshots in it": {
 			pool.GroupContent,
 			&groupsnapshotv1.VolumeGroupSnapshotContent{Status: &groupsnapshotv1.VolumeGroupSnapshotContentStatus{

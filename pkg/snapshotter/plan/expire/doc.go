@@ -27,6 +27,9 @@
 // What belongs to no restore point any more (package point, Orphans) is freed: an anchor whose members were deleted by hand,
 // a content that its VolumeGroupSnapshot left behind. So is a snapshot that was taken of a member once more (package point, Doubles).
 //
+// A detached restore point whose anchor somebody has taken away gets it back (package point, Lost), if its members tell all that the driver must be
+// told to free it: csi-snapshotter frees no member of a group alone.
+//
 // What goes and is held up since snapshot-controller failed to mark it for the CSI sidecar is marked, whatever the settings say:
 // the content of a kept group once all its members go too, that of an ungrouped claim, and what members of an anchor have left.
 //

@@ -29,6 +29,10 @@ type Observed struct {
 	Restoring bool
 	// Orphans are what belongs to no restore point any more.
 	Orphans []point.Orphan
+	// Lost are restore points whose anchor is gone, and of which nothing else holds anything.
+	Lost []point.Lost
+	// Untold are anchors that were made again and do not tell yet what they hold.
+	Untold []point.Untold
 	// Stuck are contents of members that go and that csi-snapshotter does not let go.
 	Stuck []point.MemberContent
 	// Doubles are contents of snapshots that were taken of members once more.
@@ -47,7 +51,7 @@ type Observed struct {
 // Next returns the steps that are due, in the order they must run; at the end may be a Wait for when the next one is. It
 // reads no clock and no cluster. The package comment is its state table.
 func Next(o Observed) []plan.Step {
-	steps := o.tidy()
+	steps := slices.Concat(o.tidy(), rebuild(o))
 	var all []decided
 	var wake time.Time
 	var goes []plan.Step

@@ -146,7 +146,7 @@ func Leave(o Observed) []plan.Step {
 
 // tidy are the steps about what belongs to no restore point, whatever the settings say.
 func (o Observed) tidy() []plan.Step {
-	return slices.Concat(Free(o.Orphans), unstick(o.Stuck), undouble(o.Doubles), release(o.Captives))
+	return slices.Concat(describe(o.Untold), Free(o.Orphans), unstick(o.Stuck), undouble(o.Doubles), release(o.Captives))
 }
 
 // release are the steps that let members go which nobody else does.
@@ -183,11 +183,11 @@ func undouble(doubles []point.MemberContent) []plan.Step {
 }
 
 // Free are the steps that free orphans. An anchor that is kept waits for
-// what pins it; one that was let go of does not, for its restore point has expired.
+// what pins it; one that was let go of does not, for its restore point has expired. One that was made again waits until its status tells what to free.
 func Free(orphans []point.Orphan) []plan.Step {
 	var steps []plan.Step
 	for _, o := range orphans {
-		if o.Content == nil || o.Pinned != "" && o.Content.Retained {
+		if o.Content == nil || o.Content.Untold || o.Pinned != "" && o.Content.Retained {
 			continue
 		}
 		c := o.Content
