@@ -248,3 +248,24 @@ func (p *pass) checkAbandoned(ctx context.Context, s expire.Abandoned) error {
 	}
 	return nil
 }
+
+// hold keeps an anchor from expiry, as its VolumeGroupSnapshot is. It looks at that first: whoever held it may have let go of it since, and
+// nobody would take the hold off the anchor again.
+func (p *pass) hold(ctx context.Context, s plan.Hold) error {
+	var held groupsnapshotv1.VolumeGroupSnapshot
+	err := p.Live.Get(ctx, client.ObjectKey{Namespace: p.ns.Name, Name: s.Snapshot}, &held)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("hold content %q: read VolumeGroupSnapshot %q: %w", s.Content, s.Snapshot, err)
+	}
+	if err != nil || held.ResourceVersion != s.ResourceVersion {
+		return fmt.Errorf("hold content %q for VolumeGroupSnapshot %q: %w", s.Content, s.Snapshot, ErrStale)
+	}
+	o := &groupsnapshotv1.VolumeGroupSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: s.Content, UID: s.UID}}
+	err = p.change(ctx, o, func() {
+		o.Labels, o.Annotations = added(o.Labels, s.Marks.Labels), added(o.Annotations, s.Marks.Annotations)
+	})
+	if err != nil {
+		return fmt.Errorf("hold content %q: %w", s.Content, err)
+	}
+	return nil
+}

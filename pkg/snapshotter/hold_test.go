@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
@@ -53,5 +54,26 @@ func TestAHoldOutlivesTheDetach(t *testing.T) {
 				t.Errorf("hold of the anchor and who holds it (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Who held it has taken the hold off all that carried one, and looks at it no more.
+func TestAHoldThatIsGoneIsNotPutOnTheAnchor(t *testing.T) {
+	c := newCluster(t, asks(group.Detach))
+	c.released()
+	c.hold()
+	cached := c.loop.cached
+	c.loop.cached = behind{cached, c.asNow(), &groupsnapshotv1.VolumeGroupSnapshot{}, &groupsnapshotv1.VolumeGroupSnapshotList{}}
+	s := c.snapshots()[0]
+	delete(s.Labels, group.HoldLabel)
+	c.must(c.api.Update(t.Context(), &s))
+	if err := c.pass(); !errors.Is(err, ErrStale) {
+		t.Errorf("error %v, want it stale", err)
+	}
+	c.loop.cached = cached
+	c.untilRest()
+	c.checkDetached()
+	if got := c.anchors()[0].Labels[group.HoldLabel]; got != "" {
+		t.Errorf("the anchor is held: %q", got)
 	}
 }

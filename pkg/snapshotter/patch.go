@@ -138,17 +138,6 @@ func (p *pass) anchor(ctx context.Context, s plan.Anchor) error {
 	return nil
 }
 
-func (p *pass) hold(ctx context.Context, s plan.Hold) error {
-	o := &groupsnapshotv1.VolumeGroupSnapshotContent{ObjectMeta: metav1.ObjectMeta{Name: s.Content, UID: s.UID}}
-	err := p.change(ctx, o, func() {
-		o.Labels, o.Annotations = added(o.Labels, s.Marks.Labels), added(o.Annotations, s.Marks.Annotations)
-	})
-	if err != nil {
-		return fmt.Errorf("hold content %q: %w", s.Content, err)
-	}
-	return nil
-}
-
 func (p *pass) freeContent(ctx context.Context, s plan.FreeContent) error {
 	o, err := p.content(ctx, s.Name, s.UID)
 	if err != nil {

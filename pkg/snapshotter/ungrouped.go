@@ -133,6 +133,7 @@ func (s *sight) addSnapshot(ctx context.Context, c *plan.Claim, run string) erro
 	}
 	if o.Status != nil {
 		c.Snapshot.Ready, c.Snapshot.Error = ptr.Deref(o.Status.ReadyToUse, false), message(o.Status.Error)
+		c.Snapshot.Bound = ptr.Deref(o.Status.BoundVolumeSnapshotContentName, "") != ""
 	}
 	contents, err := s.contentsOfOne(ctx, o.UID)
 	if err != nil || len(contents) == 0 {

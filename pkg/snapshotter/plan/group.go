@@ -210,7 +210,10 @@ func detach(g Group, until time.Time) progress {
 	gone := Wait{Group: g.Name, For: fmt.Sprintf("VolumeGroupSnapshot %q to be gone", g.SnapshotName), Until: until}
 	var last []Step
 	if g.Snapshot.Held && !g.Content.Held { // since the content was anchored
-		last = []Step{Hold{Group: g.Name, Content: g.Content.Name, UID: g.Content.UID, Marks: g.Snapshot.hold()}}
+		last = []Step{Hold{
+			Group: g.Name, Content: g.Content.Name, UID: g.Content.UID, Marks: g.Snapshot.hold(),
+			Snapshot: g.SnapshotName, ResourceVersion: g.Snapshot.ResourceVersion,
+		}}
 	}
 	if g.Snapshot.Deleting {
 		return progress{steps: append(last, gone)}

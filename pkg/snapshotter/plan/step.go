@@ -64,11 +64,13 @@ type Anchor struct {
 	Cut             Cut
 }
 
-// Hold puts the hold of a VolumeGroupSnapshot that is to go on its anchor.
+// Hold puts the hold of a VolumeGroupSnapshot that is to go on its anchor, as long as the VolumeGroupSnapshot is of the version that was seen.
 type Hold struct {
 	Group, Content string
 	UID            types.UID
 	Marks          group.Marks
+
+	Snapshot, ResourceVersion string
 }
 
 // Unbind takes the group's name out of a member's status, so that snapshot-controller does not restore what Release removes.

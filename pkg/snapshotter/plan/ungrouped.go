@@ -38,7 +38,9 @@ type ClaimSnapshot struct {
 	// Foreign: it does not carry the labels of this claim and run, so somebody else made it.
 	Foreign         bool
 	Ready, Deleting bool
-	Error           string
+	// Bound: it names a content, which the cache may not show yet. What fails before that is snapshot-controller's; later, also the driver's.
+	Bound bool
+	Error string
 	// Content is nil until there is one.
 	Content *MemberContent
 }
@@ -88,7 +90,7 @@ func advanceClaim(o Observed, c Claim) progress {
 		return c.giveUp(o, "VolumeSnapshot %q is being deleted by somebody else", c.SnapshotName)
 	case c.Snapshot.Ready:
 		return progress{cuts: []Cut{{Took: o.Now.Sub(c.Snapshot.Created), Skew: -1}}}
-	case c.Going && c.Snapshot.Content == nil && c.Snapshot.Error != "":
+	case c.Going && !c.Snapshot.Bound && c.Snapshot.Content == nil && c.Snapshot.Error != "":
 		return c.late(c.pin(o, progress{skipped: c.Skip}))
 	case o.Stopped():
 		return c.late(c.giveUp(o, "not ready when the run was stopped: %s", o.unreadable()))

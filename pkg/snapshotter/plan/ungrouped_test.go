@@ -137,6 +137,10 @@ func TestNextOfClaimsInNoGroup(t *testing.T) {
 			claimsAfter(time.Second, taken("a", func(c *Claim) { c.Going, c.Skip, c.Snapshot.Ready = true, "it is being deleted", false })),
 			[]string{`wait: VolumeSnapshot "a-vs" is not ready`},
 		},
+		"even if the driver has failed, and the loop is not told of the content yet": {
+			claimsAfter(time.Second, taken("a", func(c *Claim) { going(c); c.Snapshot.Bound = true })),
+			[]string{`wait: VolumeSnapshot "a-vs" is not ready: claim is being deleted`},
+		},
 		"and so is one that snapshot-controller has not refused": {
 			claimsAfter(time.Second, taken("a", func(c *Claim) { going(c); c.Snapshot.Error = "" })),
 			[]string{`wait: VolumeSnapshot "a-vs" is not ready`},
