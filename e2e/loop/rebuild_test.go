@@ -19,8 +19,8 @@ import (
 	"github.com/snapshot-group/snapshot-group/pkg/group/point"
 )
 
-// TestALostAnchorIsMadeAgain: the restore point is then one like others, from which claims are made and which expires whole. It needs no answer of
-// the driver for that, which csi-snapshotter asks for the status of what it did not take itself.
+// TestALostAnchorIsMadeAgain: the restore point is then one like others, from which claims are made and which, once somebody has released it,
+// expires whole. It needs no answer of the driver for that, which csi-snapshotter asks for the status of what it did not take itself.
 func TestALostAnchorIsMadeAgain(t *testing.T) {
 	l := start(t)
 	for name, broken := range map[string]csidriver.Faults{
@@ -39,10 +39,13 @@ func TestALostAnchorIsMadeAgain(t *testing.T) {
 				h.restores(t, m)
 			}
 			annotate(t, h.namespace, map[string]string{group.KeepAnnotation: "1"})
-			h.run(t, "newer")
+			h.run(t, "newer") // before it begins, and when it has ended, the loop has looked at what expires
+			h.run(t, "newest")
+			h.becomes(t, detachedPoints(2))
+			label(t, anchor(lost.Content.Name), group.HoldLabel, "")
 			h.becomes(t, detachedPoints(1))
 			if left := h.points(t)[0]; left.Run == lost.Run {
-				t.Errorf("left is run %s, want the newer one", left.Run)
+				t.Errorf("left is run %s, want the newest", left.Run)
 			}
 		})
 	}

@@ -48,12 +48,15 @@ func describe(untold []point.Untold) []plan.Step {
 }
 
 // Content is the anchor. It is as its detach left it, but for its source: snapshot-controller believes that its VolumeGroupSnapshot is gone, and
-// csi-snapshotter that it may free it.
+// csi-snapshotter that it may free it. It is held, as by a person: a hold that was on the lost one is not known, and without it the restore point
+// might expire at once.
 func (s Rebuild) Content(namespace string) *groupsnapshotv1.VolumeGroupSnapshotContent {
 	l := s.Lost
+	labels := maps.Clone(l.Labels)
+	labels[group.HoldLabel] = group.HoldValue
 	o := &groupsnapshotv1.VolumeGroupSnapshotContent{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: point.ContentName(l.From.Snapshot), Labels: maps.Clone(l.Labels),
+			Name: point.ContentName(l.From.Snapshot), Labels: labels,
 			Annotations: map[string]string{group.RebuiltAnnotation: group.RebuiltValue, group.GroupBeingDeletedAnnotation: "yes"},
 			Finalizers:  []string{group.AnchorFinalizer, group.GroupContentFinalizer},
 		},

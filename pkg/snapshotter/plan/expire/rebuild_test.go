@@ -58,10 +58,13 @@ func TestAnAnchorTellsWhatItHoldsBeforeItsRestorePointGoes(t *testing.T) {
 	}
 }
 
-func TestAnAnchorThatIsMadeAgainIsAsItsDetachLeftIt(t *testing.T) {
+func TestAnAnchorThatIsMadeAgainIsAsItsDetachLeftItAndHeld(t *testing.T) {
 	want := &groupsnapshotv1.VolumeGroupSnapshotContent{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: "groupsnapcontent-uid", Labels: map[string]string{group.GroupLabel: "db", group.RunLabel: "r", group.TriggerLabel: "schedule"},
+			Name: "groupsnapcontent-uid",
+			Labels: map[string]string{
+				group.GroupLabel: "db", group.RunLabel: "r", group.TriggerLabel: "schedule", "snapshot-group/hold": "true",
+			},
 			Annotations: map[string]string{
 				"snapshot-group/rebuilt": "true",
 				"groupsnapshot.storage.kubernetes.io/volumegroupsnapshot-being-deleted": "yes",
