@@ -60,7 +60,8 @@ func (l Lost) HeldBy(contents []*groupsnapshotv1.VolumeGroupSnapshotContent) boo
 func (l Lost) Whole() bool { return l.From.Members > 0 && len(l.Snapshots) == l.From.Members }
 
 // Lost are sorted by name. From is not known of them: the cache leaves that out. What is in doubt is not returned: members of one group on
-// storage that say different things, and those whose VolumeGroupSnapshot is there.
+// storage that say different things, and those whose VolumeGroupSnapshot is there, or its content: one that was freed by hand tells of nothing
+// on storage any more, and has the name of the anchor as long as there are members.
 func (x Indexed) Lost() []Lost {
 	found := map[onStorage]*Lost{}
 	doubted := map[onStorage]bool{}
@@ -72,7 +73,7 @@ func (x Indexed) Lost() []Lost {
 			known = &l
 			found[on] = known
 		}
-		doubted[on] = doubted[on] || x.snapshotNamed(l.Name) || !maps.Equal(known.Labels, l.Labels) || known.Secret != l.Secret
+		doubted[on] = doubted[on] || x.named(l.Name) || !maps.Equal(known.Labels, l.Labels) || known.Secret != l.Secret
 		if handle := ptr.Deref(c.Status.SnapshotHandle, ""); handle != "" {
 			known.Snapshots = append(known.Snapshots, handle)
 		}
@@ -108,8 +109,12 @@ func (x Indexed) lost(s *snapshotv1.VolumeSnapshot, c *snapshotv1.VolumeSnapshot
 	return l
 }
 
-func (x Indexed) snapshotNamed(name string) bool {
-	return slices.ContainsFunc(x.o.GroupSnapshots, func(s *groupsnapshotv1.VolumeGroupSnapshot) bool { return s.Name == name })
+// named tells whether there is a VolumeGroupSnapshot of that name, or a content of one.
+func (x Indexed) named(name string) bool {
+	return slices.ContainsFunc(x.o.GroupSnapshots, func(s *groupsnapshotv1.VolumeGroupSnapshot) bool { return s.Name == name }) ||
+		slices.ContainsFunc(x.o.GroupContents, func(c *groupsnapshotv1.VolumeGroupSnapshotContent) bool {
+			return c.Spec.VolumeGroupSnapshotRef.Name == name
+		})
 }
 
 // anchorless are members whose group on storage has no VolumeGroupSnapshotContent, sorted by name. Each has a content that tells that group.

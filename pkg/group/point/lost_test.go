@@ -87,8 +87,16 @@ func TestLost(t *testing.T) {
 		"nor of one that does not tell it yet":      {func(o *Objects) { o.GroupContents = restored().GroupContents; o.GroupContents[0].Status = nil }, nil},
 		"nor of what somebody wrote to import them": {func(o *Objects) { o.GroupContents = restored().GroupContents; o.GroupContents[0].Annotations = nil }, nil},
 		"while their group snapshot is there, no":   {func(o *Objects) { o.GroupSnapshots = kept().GroupSnapshots }, nil},
-		"those of another run are in doubt":         {func(o *Objects) { relabelled(o, group.RunLabel, "20261122t130000z") }, nil},
-		"those of another group are":                {func(o *Objects) { relabelled(o, group.GroupLabel, "other") }, nil},
+		"nor while its content is, freed by hand": {func(o *Objects) {
+			o.GroupContents = detached().GroupContents
+			o.GroupContents[0].Status = &groupsnapshotv1.VolumeGroupSnapshotContentStatus{} // as csi-snapshotter leaves it
+		}, nil},
+		"but beside the content of another group snapshot, yes": {func(o *Objects) {
+			o.GroupContents = detached().GroupContents
+			o.GroupContents[0].Status, o.GroupContents[0].Spec.VolumeGroupSnapshotRef.Name = nil, "other"
+		}, []Lost{whole}},
+		"those of another run are in doubt": {func(o *Objects) { relabelled(o, group.RunLabel, "20261122t130000z") }, nil},
+		"those of another group are":        {func(o *Objects) { relabelled(o, group.GroupLabel, "other") }, nil},
 		"those of which one wants another Secret are": {func(o *Objects) {
 			o.Contents[1].Annotations = map[string]string{group.MemberSecretNameAnnotation: "key"}
 		}, nil},
