@@ -56,23 +56,25 @@ type pass struct {
 }
 
 // execute does the steps and returns those done: of each group in order, of several groups at once. When one fails, the group's later ones
-// are left out, those of other groups are not. A step of the run as a whole waits for all before it, and ends the pass where it fails.
+// are left out, those of other groups are not. A step of the run as a whole waits for all before it (plan.Sure), and ends the pass where it fails.
 func (r *Reconciler) execute(ctx context.Context, ns *corev1.Namespace, steps []plan.Step) ([]plan.Step, error) {
 	p := &pass{Reconciler: r, ns: ns}
 	var done []plan.Step
 	var errs []error
-	stuck := map[string]bool{}
+	stuck := map[string]plan.Step{} // the step that failed, by what it is about
 	for len(steps) > 0 {
 		stretch := plan.Stretch(steps)
 		steps = steps[len(stretch):]
-		units := unitsOf(stretch, stuck)
+		units := unitsOf(plan.Sure(stretch, stuck), stuck)
 		_, err := chains.Do(units, (*unit).of, parallelGroups, func(u *unit) error { return p.inOrder(ctx, u) })
 		for _, u := range units {
 			done = append(done, u.done...)
-			stuck[u.of()] = stuck[u.of()] || len(u.done) < len(u.steps)
+			if n := len(u.done); n < len(u.steps) {
+				stuck[u.of()] = u.steps[n]
+			}
 		}
 		errs = append(errs, err)
-		if stuck[""] {
+		if stuck[""] != nil {
 			break
 		}
 	}
@@ -85,13 +87,13 @@ type unit struct{ steps, done []plan.Step }
 func (u *unit) of() string { return u.steps[0].Of() }
 
 // unitsOf are the units of the steps, without those that are stuck.
-func unitsOf(steps []plan.Step, stuck map[string]bool) []*unit {
+func unitsOf(steps []plan.Step, stuck map[string]plan.Step) []*unit {
 	var units []*unit
 	byName := map[string]*unit{}
 	for _, s := range steps {
 		u := byName[s.Of()]
 		switch {
-		case stuck[s.Of()]:
+		case stuck[s.Of()] != nil:
 		case u == nil:
 			u = &unit{steps: []plan.Step{s}}
 			units, byName[s.Of()] = append(units, u), u

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
+	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/flight"
 	"github.com/snapshot-group/snapshot-group/pkg/snapshotter/store"
 )
 
@@ -61,6 +63,7 @@ func (c *fakeCluster) asNow() client.Reader {
 func TestWhatIsCompleteIsNotGivenUpThoughTheCacheDoesNotShowThatInTime(t *testing.T) {
 	const snapshot = "pg-20261122t120000z-71d69"
 	const late = `see that VolumeGroupSnapshot "` + snapshot + `" is still not complete: `
+	lateClaim := fmt.Sprintf("see that VolumeSnapshot %q is still not ready: %[1]q", group.ClaimSnapshotName("ns", "log", "20261122t120000z"))
 	snapshots := behind{kind: &snapshotv1.VolumeSnapshot{}, list: &snapshotv1.VolumeSnapshotList{}}
 	all := func(c *fakeCluster) { c.controllers() }
 	for name, tc := range map[string]struct {
@@ -79,15 +82,16 @@ func TestWhatIsCompleteIsNotGivenUpThoughTheCacheDoesNotShowThatInTime(t *testin
 			behind{kind: &groupsnapshotv1.VolumeGroupSnapshotContent{}, list: &groupsnapshotv1.VolumeGroupSnapshotContentList{}},
 			late + `"groupsnapcontent-UID"`,
 		},
-		"of members that it does not show": {func(*fakeCluster) {}, all, snapshots, late + `"snapshot-data-UID"`},
-		"of a member that it shows":        {func(c *fakeCluster) { c.controllers(); c.ready(false) }, func(c *fakeCluster) { c.ready(true) }, snapshots, late + `"snapshot-wal-UID"`},
+		"of members that it does not show": {
+			func(*fakeCluster) {}, all, snapshots, late + `"snapshot-data-UID"` + ": " + ErrStale.Error() + "\n" + lateClaim,
+		},
+		"of a member that it shows": {func(c *fakeCluster) { c.controllers(); c.ready(false) }, func(c *fakeCluster) { c.ready(true) }, snapshots, late + `"snapshot-wal-UID"`},
 		"of the contents of members": {
 			func(*fakeCluster) {}, all, behind{kind: &snapshotv1.VolumeSnapshotContent{}, list: &snapshotv1.VolumeSnapshotContentList{}},
 			late + `"snapcontent-data-UID"`,
 		},
 		"of the snapshot of a claim in no group": {
-			func(c *fakeCluster) { c.snapshot(&c.snapshots()[0]) }, all, snapshots,
-			fmt.Sprintf("see that VolumeSnapshot %q is still not ready: %[1]q", group.ClaimSnapshotName("ns", "log", "20261122t120000z")),
+			func(c *fakeCluster) { c.snapshot(&c.snapshots()[0]) }, all, snapshots, lateClaim,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -104,8 +108,8 @@ func TestWhatIsCompleteIsNotGivenUpThoughTheCacheDoesNotShowThatInTime(t *testin
 			if !errors.Is(err, ErrStale) || err.Error() != want {
 				t.Errorf("error %v, want %s", err, want)
 			}
-			if len(c.writes) != writes {
-				t.Errorf("writes %v, want none", c.writes[writes:])
+			if wrote := c.writes[writes:]; slices.ContainsFunc(wrote, func(w string) bool { return w != "patch VolumeSnapshot" }) {
+				t.Errorf("writes %v, want none but to members of what it sees to be complete", wrote)
 			}
 			c.loop.cached = tc.kind.Reader
 			c.untilRest()
@@ -113,6 +117,107 @@ func TestWhatIsCompleteIsNotGivenUpThoughTheCacheDoesNotShowThatInTime(t *testin
 				t.Errorf("%d VolumeSnapshots, want 3; message (-want +got):\n%s", len(c.members()), diff)
 			}
 		})
+	}
+}
+
+func TestWhatHasChangedKeepsNothingElseFromBeingGivenUp(t *testing.T) {
+	const snapshot = "pg-20261122t120000z-71d69"
+	log, tmp := group.ClaimSnapshotName("ns", "log", "20261122t120000z"), group.ClaimSnapshotName("ns", "tmp", "20261122t120000z")
+	snapshots := behind{kind: &groupsnapshotv1.VolumeGroupSnapshot{}, list: &groupsnapshotv1.VolumeGroupSnapshotList{}}
+	cut := func(c *fakeCluster) { c.snapshot(&c.snapshots()[0]) }
+	lateClaim := func(name string) string {
+		return fmt.Sprintf("not ready after 10m0s: VolumeSnapshot %q is not ready: disk on fire", name)
+	}
+	lateGroup := fmt.Sprintf("not complete after 10m0s: VolumeGroupSnapshot %q has no content", snapshot)
+	for name, tc := range map[string]struct {
+		// unmade: the cache shows no object of the kind that it is behind with; change is what it does not show of others either.
+		unmade bool
+		kind   behind
+		change func(*fakeCluster)
+		want   string
+		// failed is what the pass gives up, left are the snapshots that it lets live, message is of the run in the end.
+		failed  map[string]string
+		left    []string
+		message string
+	}{
+		"a claim's snapshot that is ready": {
+			kind: behind{kind: &snapshotv1.VolumeSnapshot{}, list: &snapshotv1.VolumeSnapshotList{}}, change: func(c *fakeCluster) { c.readyAlone(log) },
+			want:    fmt.Sprintf("see that VolumeSnapshot %q is still not ready: %[1]q", log),
+			failed:  map[string]string{"claim/tmp": lateClaim(tmp), "pg": lateGroup},
+			left:    []string{log},
+			message: `claim "tmp": ` + lateClaim(tmp) + `; group "pg": ` + lateGroup,
+		},
+		"a group that is complete": {
+			kind: snapshots, change: cut,
+			want:    fmt.Sprintf("see that VolumeGroupSnapshot %q is still not complete: %[1]q", snapshot),
+			failed:  map[string]string{"claim/log": lateClaim(log), "claim/tmp": lateClaim(tmp)},
+			left:    []string{snapshot},
+			message: `claim "log": ` + lateClaim(log) + `; claim "tmp": ` + lateClaim(tmp),
+		},
+		"a group whose VolumeGroupSnapshot is there": {
+			unmade: true, kind: snapshots, change: cut,
+			want:    fmt.Sprintf("see that VolumeGroupSnapshot %q is gone: %[1]q", snapshot),
+			failed:  map[string]string{"claim/log": lateClaim(log), "claim/tmp": lateClaim(tmp)},
+			left:    []string{snapshot},
+			message: `claim "log": ` + lateClaim(log) + `; claim "tmp": ` + lateClaim(tmp),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t, asks(group.Keep), claim("log", ""), volume("log"), claim("tmp", ""), volume("tmp"))
+			c.broken, c.loop.Flights = true, flight.New(3)
+			tc.kind.Reader, tc.kind.then = c.loop.cached, c.asNow()
+			c.once()
+			c.takeAlone()
+			if !tc.unmade {
+				tc.kind.then = c.asNow()
+			}
+			tc.change(c)
+			c.loop.cached = tc.kind
+			c.clock.SetTime(noon.Add(group.DefaultTimeout))
+			err := c.pass()
+			if want := tc.want + ": " + ErrStale.Error(); !errors.Is(err, ErrStale) || err.Error() != want {
+				t.Errorf("error %v, want %s", err, want)
+			}
+			if diff := cmp.Diff(tc.failed, c.run().Failed); diff != "" {
+				t.Errorf("given up (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tc.left, c.living()); diff != "" {
+				t.Errorf("left (-want +got):\n%s", diff)
+			}
+			c.loop.cached = tc.kind.Reader
+			c.untilRest()
+			if diff := cmp.Diff(tc.message, c.run().Message); diff != "" {
+				t.Errorf("message (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// living are the snapshots that nobody deletes, of groups and of claims in none.
+func (c *fakeCluster) living() []string {
+	c.t.Helper()
+	var names []string
+	for _, s := range c.snapshots() {
+		if s.DeletionTimestamp == nil {
+			names = append(names, s.Name)
+		}
+	}
+	for _, s := range c.ofClaims() {
+		if s.DeletionTimestamp == nil && group.OwnerGroupSnapshot(s.OwnerReferences) == nil {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+// readyAlone makes the snapshot of a claim in no group ready, though the driver is broken.
+func (c *fakeCluster) readyAlone(name string) {
+	c.t.Helper()
+	for _, s := range c.ofClaims() {
+		if s.Name == name {
+			s.Status.ReadyToUse, s.Status.Error = ptr.To(true), nil
+			c.must(c.api.Status().Update(c.t.Context(), &s))
+		}
 	}
 }
 

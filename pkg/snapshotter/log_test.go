@@ -100,8 +100,8 @@ func TestEachStepIsOneLineOfTheLog(t *testing.T) {
 			c.once()
 			c.clock.SetTime(noon.Add(group.DefaultTimeout))
 		}, []string{
-			`step done, step see that VolumeGroupSnapshot "` + first + `" is still not complete`,
-			`step done, step see that VolumeSnapshot "` + firstLone + `" is still not ready`,
+			`step done, group pg, step see that VolumeGroupSnapshot "` + first + `" is still not complete`,
+			`step done, claim log, step see that VolumeSnapshot "` + firstLone + `" is still not ready`,
 			`step done, step give up 2 groups of manual run 20261122t120000z`,
 			`step done, group pg, step delete VolumeGroupSnapshot "` + first + `", sparing 0 members`,
 			`step done, claim log, step delete VolumeSnapshot "` + firstLone + `"`,

@@ -2,6 +2,8 @@ package plan
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -24,10 +26,65 @@ type Leftover struct {
 // API server, each kind of object is watched again at a time of its own, some up to half a minute later.
 type Late struct{ Group Group }
 
-// LateOne is the like for the snapshot of a claim in no group. Pins: what follows is about the run.
-type LateOne struct {
-	Claim Claim
-	Pins  bool
+// LateOne is the like for the snapshot of a claim in no group.
+type LateOne struct{ Claim Claim }
+
+// Missing looks live whether a VolumeGroupSnapshot is gone, and fails if it is there: each kind of object is watched by itself, so
+// one may be seen long before another that was made earlier.
+type Missing struct{ Group, Snapshot string }
+
+// GiveUp writes to the Namespace which groups and claims have no restore point and why, before what they left is deleted.
+type GiveUp struct {
+	Run Run
+	// Units are those that Run has given up and that the Namespace does not show to be so yet.
+	Units []string
+}
+
+// Sure are the steps that are still to be done once others have failed; stuck has the failed step of each unit. A unit whose live look failed
+// is not given up, and the run does not end, for this plan counts that unit as failed. All else is done: of thousands of late claims some move
+// all the time, and would keep the others from ever being given up.
+func Sure(steps []Step, stuck map[string]Step) []Step {
+	unsure := map[string]bool{}
+	for unit, s := range stuck {
+		switch s.(type) {
+		case Missing, Late, LateOne:
+			unsure[unit] = true
+		}
+	}
+	if len(unsure) == 0 {
+		return steps
+	}
+	var out []Step
+	for _, s := range steps {
+		switch s := s.(type) {
+		case End:
+		case GiveUp:
+			if s = s.without(unsure); len(s.Units) > 0 {
+				out = append(out, s)
+			}
+		default:
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// without is the step for all but some units.
+func (s GiveUp) without(some map[string]bool) GiveUp {
+	run := &s.Run
+	run.Failed, run.Skipped = maps.Clone(run.Failed), maps.Clone(run.Skipped)
+	for _, unit := range s.Units {
+		if some[unit] {
+			delete(run.Failed, unit)
+			claim, _ := UnitClaim(unit)
+			delete(run.Skipped, claim)
+		}
+	}
+	run.Leftovers = slices.DeleteFunc(slices.Clone(run.Leftovers), func(l Leftover) bool {
+		return some[l.Group] && l.Run == run.ID && slices.Contains(s.Units, l.Group)
+	})
+	s.Units = slices.DeleteFunc(slices.Clone(s.Units), func(unit string) bool { return some[unit] })
+	return s
 }
 
 func (s Late) String() string {
@@ -37,16 +94,17 @@ func (s LateOne) String() string {
 	return fmt.Sprintf("see that VolumeSnapshot %q is still not ready", s.Claim.SnapshotName)
 }
 
-// Of is empty: what follows is about the run.
-func (Late) Of() string { return "" }
-
-// Of is empty where what follows is about the run.
-func (s LateOne) Of() string {
-	if s.Pins {
-		return ""
-	}
-	return ClaimUnit(s.Claim.Name)
+func (s Missing) String() string {
+	return fmt.Sprintf("see that VolumeGroupSnapshot %q is gone", s.Snapshot)
 }
+func (s GiveUp) String() string {
+	return fmt.Sprintf("give up %d groups of %s", s.Run.pinned(), s.Run)
+}
+
+func (s Late) Of() string    { return s.Group.Name }
+func (s LateOne) Of() string { return ClaimUnit(s.Claim.Name) }
+func (s Missing) Of() string { return s.Group }
+func (GiveUp) Of() string    { return "" }
 
 // Bounds of what is remembered of the runs before. A write of snapshot-controller is late by seconds, and all of this is in
 // one annotation.

@@ -49,7 +49,8 @@
 //	the content is not settled               wait: snapshot-controller has not seen that it is kept; not for one being deleted
 //	else                                     hold the content where the snapshot is held, delete the snapshot
 //
-// What is given up for being late is looked at live first: the row holds only if nothing of it has changed since it was observed.
+// What is given up for being late is looked at live first: the row holds only if nothing of it has changed since it was observed. Where
+// something has, that group or claim is left as it is, the others are given up and cleaned all the same, and the run does not end yet.
 //
 // Every row reads objects, never memory, so a loop that was killed between any two steps goes on where it was.
 package plan

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/snapshot-group/snapshot-group/pkg/group"
 )
@@ -53,6 +54,9 @@ func wronged(o Observed, steps []Step) []string {
 		}
 		if s, ok := s.(GiveUp); ok { // it is pinned before anything of it is deleted
 			failed = s.Run.Failed
+			if diff := cmp.Diff(timeless(o.Run), timeless(s.without(all(s.Units)).Run), cmpopts.EquateEmpty()); diff != "" {
+				out = append(out, fmt.Sprintf("%q without all that it is about is not the run before (-want +got):\n%s", s, diff))
+			}
 			for unit, reason := range failed {
 				late := strings.HasPrefix(reason, "not complete") || strings.HasPrefix(reason, "not ready")
 				if late && o.Run.Failed[unit] == "" && !looked[unit] {
@@ -86,6 +90,14 @@ func wronged(o Observed, steps []Step) []string {
 				out = append(out, fmt.Sprintf("%q is deleted of %s, given up %t", s, s.Of(), givenUp))
 			}
 		}
+	}
+	return out
+}
+
+func all(units []string) map[string]bool {
+	out := map[string]bool{}
+	for _, u := range units {
+		out[u] = true
 	}
 	return out
 }

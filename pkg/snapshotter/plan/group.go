@@ -52,7 +52,7 @@ func advance(o Observed, g Group) progress {
 		return failedFor("VolumeGroupSnapshot %q exists and is not of this run", g.SnapshotName)
 	case g.Snapshot == nil && g.Content != nil:
 		p := hopelessFor("%s", g.deleted())
-		p.steps = []Step{Missing{Snapshot: g.SnapshotName}}
+		p.steps = []Step{Missing{Group: g.Name, Snapshot: g.SnapshotName}}
 		return p
 	case g.Snapshot == nil && o.Stopped():
 		return failedFor("%s", o.unreadable())

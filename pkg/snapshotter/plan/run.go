@@ -18,14 +18,14 @@ func runSteps(o Observed) []Step {
 	if len(v.failed) > 0 && o.untouched() {
 		return []Step{o.end(o.Run.endedWith(v))}
 	}
-	pinned := o.Run.pinned()
 	o.Run.Failed, o.Run.Skipped, o.Run.Leftovers = maps.Clone(o.Run.Failed), maps.Clone(o.Run.Skipped), slices.Clone(o.Run.Leftovers)
 	var sure []Step
+	var units []string
 	for _, g := range o.Groups {
 		p := advance(o, g)
 		if p.giveUp {
 			o.Run.giveUp(g.Name, p.failure, o.leftover(g))
-			sure = append(sure, p.steps...)
+			sure, units = append(sure, p.steps...), append(units, g.Name)
 		}
 		v.add(g.Name, p)
 	}
@@ -38,12 +38,12 @@ func runSteps(o Observed) []Step {
 			o.Run.giveUp(ClaimUnit(c.Name), p.failure, o.leftoverOne(c))
 		}
 		if p.giveUp {
-			sure = append(sure, p.steps...)
+			sure, units = append(sure, p.steps...), append(units, ClaimUnit(c.Name))
 		}
 		v.add(ClaimUnit(c.Name), p)
 	}
-	if o.Run.pinned() > pinned {
-		return slices.Concat(sure, []Step{GiveUp{Run: o.Run}}, runSteps(o)) // what is given up now has clean-up steps
+	if len(units) > 0 {
+		return slices.Concat(sure, []Step{GiveUp{Run: o.Run, Units: units}}, runSteps(o)) // what is given up now has clean-up steps
 	}
 	if len(v.moving) > 0 {
 		return append(v.last, v.moving...)

@@ -143,13 +143,6 @@ type DeleteContent struct {
 	UID         types.UID
 }
 
-// Missing looks live whether a VolumeGroupSnapshot is gone, and fails if it is there: each kind of object is watched by itself, so
-// one may be seen long before another that was made earlier.
-type Missing struct{ Snapshot string }
-
-// GiveUp writes to the Namespace which groups and claims have no restore point and why, before what they left is deleted.
-type GiveUp struct{ Run Run }
-
 // End writes the outcome of the run to the Namespace and tells of it.
 type End struct {
 	Run  Run
@@ -218,12 +211,6 @@ func (s DeleteSnapshotContent) String() string {
 }
 func (s FreeContent) String() string   { return fmt.Sprintf("let content %q be freed", s.Name) }
 func (s DeleteContent) String() string { return fmt.Sprintf("delete content %q", s.Name) }
-func (s Missing) String() string {
-	return fmt.Sprintf("see that VolumeGroupSnapshot %q is gone", s.Snapshot)
-}
-func (s GiveUp) String() string {
-	return fmt.Sprintf("give up %d groups of %s", s.Run.pinned(), s.Run)
-}
 func (s End) String() string {
 	if s.Skipped > 0 {
 		return fmt.Sprintf("end %s: %s, %d slots skipped", s.Run, s.Run.Outcome, s.Skipped)
@@ -252,14 +239,9 @@ func (s FreeSnapshotContent) Of() string   { return s.Group }
 func (s DeleteSnapshotContent) Of() string { return s.Group }
 func (s FreeContent) Of() string           { return s.Group }
 func (s DeleteContent) Of() string         { return s.Group }
-func (GiveUp) Of() string                  { return "" }
-
-// Of is empty: what follows is about the run.
-func (Missing) Of() string { return "" }
-
-func (End) Of() string         { return "" }
-func (s Violation) Of() string { return s.Group }
-func (s Wait) Of() string      { return s.Group }
+func (End) Of() string                     { return "" }
+func (s Violation) Of() string             { return s.Group }
+func (s Wait) Of() string                  { return s.Group }
 
 // MemberOf is the member that a step is about and nothing else; empty if there is none.
 func MemberOf(step Step) string {

@@ -128,7 +128,7 @@ func (c Claim) take(o Observed) progress {
 
 // late looks again at what the cache may only not show to be ready, before it is given up.
 func (c Claim) late(p progress) progress {
-	look := []Step{LateOne{Claim: c, Pins: p.giveUp}}
+	look := []Step{LateOne{Claim: c}}
 	switch {
 	case len(p.last) > 0:
 		p.last = append(look, p.last...)
