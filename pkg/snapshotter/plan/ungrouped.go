@@ -86,7 +86,7 @@ func advanceClaim(o Observed, c Claim) progress {
 		return c.take(o)
 	case c.Snapshot.Foreign:
 		return failedFor("VolumeSnapshot %q exists and is not of this run", c.SnapshotName)
-	case c.Snapshot.Deleting:
+	case c.Snapshot.Deleting && (c.Snapshot.Ready || !o.overdue() && !o.Stopped()): // else it may be the loop that does
 		return c.giveUp(o, "VolumeSnapshot %q is being deleted by somebody else", c.SnapshotName)
 	case c.Snapshot.Ready:
 		return progress{cuts: []Cut{{Took: o.Now.Sub(c.Snapshot.Created), Skew: -1}}}

@@ -145,6 +145,14 @@ func TestNextOfClaimsInNoGroup(t *testing.T) {
 			claimsAfter(time.Second, taken("a", func(c *Claim) { going(c); c.Snapshot.Error = "" })),
 			[]string{`wait: VolumeSnapshot "a-vs" is not ready`},
 		},
+		"one that goes past the deadline was not ready: the loop itself deletes what it has no room to pin": {
+			claimsAfter(time.Minute, taken("a", func(c *Claim) { c.Snapshot.Ready, c.Snapshot.Deleting = false, true })),
+			[]string{
+				`see that VolumeSnapshot "a-vs" is still not ready`,
+				`give up 1 groups of manual run 20261122t120000z: map[claim/a:not ready after 1m0s: VolumeSnapshot "a-vs" is not ready]`,
+				end + `failed: claim "a": not ready after 1m0s: VolumeSnapshot "a-vs" is not ready`,
+			},
+		},
 		"a snapshot of somebody else is not touched": {
 			claimsAfter(time.Hour, taken("a", func(c *Claim) { c.Snapshot.Foreign = true })),
 			[]string{end + `failed: claim "a": VolumeSnapshot "a-vs" exists and is not of this run`},
