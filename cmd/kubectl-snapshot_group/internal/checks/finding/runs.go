@@ -67,8 +67,9 @@ func orphan(n Namespace, o point.Orphan) Finding {
 	case point.OrphanMember:
 		found.Where, found.What = fmt.Sprintf("VolumeSnapshot %q in namespace %q", o.Snapshot.Name, n.Name), "its VolumeGroupSnapshotContent is gone"
 		found.Why = "deleting it frees no storage: that goes with its group alone"
-		found.Mend = "none is needed while the loop runs and the namespace is opted in: the loop makes that again. Where another member of the " +
-			"group is gone too, it cannot: restore what is needed of this one, and then free its group snapshot by the means of the storage"
+		found.Mend = "none is needed while the loop runs and the namespace is opted in: the loop makes that again, unless another " +
+			"VolumeGroupSnapshotContent stands for the group on storage. Where another member of the group is gone too, or none carries annotation " +
+			group.DetachedAnnotation + ", it cannot: restore what is needed of this one, and then free its group snapshot by the means of the storage"
 		return found
 	case point.OrphanAnchor:
 		found.What = "the members of its restore point are gone"
