@@ -87,6 +87,37 @@ func TestAContentWakesOnlyWhatIsOfTheSameStorage(t *testing.T) {
 	}
 }
 
+func TestAnImportOfAGroupWakesWhoseMembersWaitForIt(t *testing.T) {
+	member := func(namespace, of, handle string) client.Object {
+		return &snapshotv1.VolumeSnapshotContent{
+			ObjectMeta: metav1.ObjectMeta{Name: namespace},
+			Spec:       snapshotv1.VolumeSnapshotContentSpec{Driver: of, VolumeSnapshotRef: corev1.ObjectReference{Namespace: namespace}},
+			Status:     &snapshotv1.VolumeSnapshotContentStatus{VolumeGroupSnapshotHandle: &handle},
+		}
+	}
+	cut := importedGroup("own", "g")
+	cut.Spec.Source = groupsnapshotv1.VolumeGroupSnapshotContentSource{VolumeHandles: []string{"vol"}}
+	cut.Status = &groupsnapshotv1.VolumeGroupSnapshotContentStatus{VolumeGroupSnapshotHandle: ptr.To("g")}
+	c := newCluster(t, nil, member("lost", driver, "g"), member("other-group", driver, "h"), member("other-driver", "other.test", "g"))
+	for name, tc := range map[string]struct {
+		content *groupsnapshotv1.VolumeGroupSnapshotContent
+		want    []string
+	}{
+		"an import wakes those that have members of the group": {importedGroup("elsewhere", "g"), []string{"elsewhere", "lost"}},
+		"what was cut has its members beside it":               {cut, []string{"own"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var woken []string
+			for _, r := range c.loop.groupContentOf(t.Context(), tc.content) {
+				woken = append(woken, r.Name)
+			}
+			if diff := cmp.Diff(tc.want, woken); diff != "" {
+				t.Errorf("namespaces (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 // contentsRead counts the VolumeSnapshotContents that lists of a cache return.
 type contentsRead struct {
 	client.Reader

@@ -232,7 +232,7 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager) error {
 		Named("snapshotter").
 		For(&corev1.Namespace{}).
 		Watches(&groupsnapshotv1.VolumeGroupSnapshot{}, toNamespace(client.Object.GetNamespace), changed).
-		Watches(&groupsnapshotv1.VolumeGroupSnapshotContent{}, toNamespace(store.NamespaceOfGroupContent), changed).
+		Watches(&groupsnapshotv1.VolumeGroupSnapshotContent{}, handler.EnqueueRequestsFromMapFunc(r.groupContentOf), changed).
 		Watches(&snapshotv1.VolumeSnapshot{}, gather.Events(toNamespace(client.Object.GetNamespace), gathered), changed).
 		Watches(&snapshotv1.VolumeSnapshotContent{}, gather.Events(handler.EnqueueRequestsFromMapFunc(r.contentOf), gathered), changed).
 		Watches(&corev1.PersistentVolumeClaim{}, toNamespace(store.RestoredFrom), restored).

@@ -181,8 +181,17 @@ func (p *pass) writeHandle(ctx context.Context, s expire.WriteHandle) error {
 
 // contentOf are the Namespaces to look at when a VolumeSnapshotContent changes.
 func (r *Reconciler) contentOf(ctx context.Context, o client.Object) []reconcile.Request {
-	var out []reconcile.Request
-	for _, name := range store.Namespaces(ctx, r.cached, o) {
+	return requests(store.Namespaces(ctx, r.cached, o))
+}
+
+// groupContentOf are the Namespaces to look at when a VolumeGroupSnapshotContent changes.
+func (r *Reconciler) groupContentOf(ctx context.Context, o client.Object) []reconcile.Request {
+	return requests(store.NamespacesOfGroup(ctx, r.cached, o))
+}
+
+func requests(namespaces []string) []reconcile.Request {
+	out := make([]reconcile.Request, 0, len(namespaces))
+	for _, name := range namespaces {
 		out = append(out, reconcile.Request{NamespacedName: client.ObjectKey{Name: name}})
 	}
 	return out

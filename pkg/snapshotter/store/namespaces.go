@@ -39,6 +39,25 @@ func Namespaces(ctx context.Context, cached client.Reader, o client.Object) []st
 	return sets.List(namespaces)
 }
 
+// NamespacesOfGroup are those that a VolumeGroupSnapshotContent is of, sorted: that of its VolumeGroupSnapshot, and, if somebody wrote it for what
+// is on storage, those that have members of the same group: without an anchor, they wait until it goes.
+func NamespacesOfGroup(ctx context.Context, cached client.Reader, o client.Object) []string {
+	namespaces := sets.New(NamespaceOfGroupContent(o))
+	if c, _ := o.(*groupsnapshotv1.VolumeGroupSnapshotContent); c.Spec.Source.GroupSnapshotHandles == nil {
+		return sets.List(namespaces) // members of what was cut are beside it
+	}
+	for _, key := range groupHandleOfGroup(o) {
+		var members snapshotv1.VolumeSnapshotContentList
+		if cached.List(ctx, &members, client.MatchingFields{ByGroupHandle: key}) != nil {
+			continue // a cache fails before it has begun alone
+		}
+		for i := range members.Items {
+			namespaces.Insert(NamespaceOfContent(&members.Items[i]))
+		}
+	}
+	return sets.List(namespaces)
+}
+
 // look is for contents by what they stand for on storage, and for the namespaces that they are of: among those of one bucket of an index,
 // those that have key.
 type look struct {
