@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	groupv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	"google.golang.org/grpc/codes"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -49,6 +50,29 @@ func TestALostAnchorIsMadeAgain(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestALostAnchorIsMadeAgainOnceAnImportOfItsGroupIsGone, though that is of another namespace.
+func TestALostAnchorIsMadeAgainOnceAnImportOfItsGroupIsGone(t *testing.T) {
+	start(t)
+	h := withHistory(t, "rebuilt-late", 1, map[string]string{group.WorkflowAnnotation: "detach", group.UngroupedAnnotation: "ignore"})
+	lost := h.points(t)[0]
+	imported := anchor("imported-elsewhere")
+	imported.Spec = groupv1.VolumeGroupSnapshotContentSpec{
+		VolumeGroupSnapshotRef: corev1.ObjectReference{Namespace: "elsewhere", Name: "imported"},
+		DeletionPolicy:         "Retain", Driver: lost.Content.Driver,
+		Source: groupv1.VolumeGroupSnapshotContentSource{GroupSnapshotHandles: &groupv1.GroupSnapshotHandles{
+			VolumeGroupSnapshotHandle: lost.Content.Handle, VolumeSnapshotHandles: lost.Content.Snapshots,
+		}},
+	}
+	must(t, admin.Create(t.Context(), imported))
+	h.leaveLost(t, lost)
+	h.run(t, "after") // before it begins, and when it has ended, the loop has looked at what is lost
+	h.becomes(t, "1 complete: 0 VGS, 1 VGSC, 4 VS, 4 VSC; on storage 2 groups, 4 snapshots")
+	must(t, admin.Delete(t.Context(), imported))
+	must(t, client.IgnoreNotFound(admin.Patch(t.Context(), imported, unfinished)))
+	h.isBack(t, lost)
+	h.becomes(t, detachedPoints(2))
 }
 
 // isBack waits until there is another anchor of a restore point, and until it tells what it holds.
