@@ -86,7 +86,7 @@ func StatusOf(o *groupsnapshotv1.VolumeGroupSnapshotContent) *groupsnapshotv1.Vo
 }
 
 func (s Rebuild) String() string {
-	return fmt.Sprintf("make anchor %q again from %d members", point.ContentName(s.Lost.From.Snapshot), len(s.Lost.Snapshots))
+	return fmt.Sprintf("make anchor %q again from %d members, held until it is released", point.ContentName(s.Lost.From.Snapshot), len(s.Lost.Snapshots))
 }
 func (s WriteHandle) String() string { return fmt.Sprintf("write what anchor %q holds", s.Name) }
 

@@ -35,7 +35,7 @@ func TestLostAnchorsAreMadeAgain(t *testing.T) {
 		leave []string
 	}{
 		"of all members": {
-			Observed{Lost: []point.Lost{unanchored()}}, []string{`make anchor "groupsnapcontent-uid" again from 2 members`}, []string{}},
+			Observed{Lost: []point.Lost{unanchored()}}, []string{`make anchor "groupsnapcontent-uid" again from 2 members, held until it is released`}, []string{}},
 		"never of a part of them": {Observed{Lost: []point.Lost{part}}, []string{}, []string{}},
 		"and then tell what they hold, before anything else is done to them": {
 			Observed{Untold: []point.Untold{untold}, Orphans: []point.Orphan{orphan}}, []string{written}, []string{written}},
